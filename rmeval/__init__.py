@@ -1,0 +1,49 @@
+"""rmeval evaluates reward models: networks that give a conversation one number.
+
+>>> model = rmeval.load_model("internlm/internlm2-7b-reward")
+>>> result = rmeval.evaluate(model, rmeval.load_benchmark("rewardbench"))
+>>> result.overall
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from rmeval.benchmarks import Benchmark, load_benchmark
+from rmeval.errors import RmevalError
+from rmeval.evaluation import evaluate
+from rmeval.metrics.rewardbench import section_scores
+from rmeval.types import Message, Metrics, Preference, Result, Score, ScoredPreference
+
+if TYPE_CHECKING:
+    from rmeval.models.load import load_model
+    from rmeval.models.reward_model import RewardModel
+
+__version__ = "0.1.0"
+__all__ = [
+    "Benchmark",
+    "Message",
+    "Metrics",
+    "Preference",
+    "Result",
+    "RewardModel",
+    "RmevalError",
+    "Score",
+    "ScoredPreference",
+    "evaluate",
+    "load_benchmark",
+    "load_model",
+    "section_scores",
+]
+
+_NEEDS_TORCH = {
+    "load_model": "rmeval.models.load",
+    "RewardModel": "rmeval.models.reward_model",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what needs torch only when it is asked for; torch takes seconds to start."""
+    if name in _NEEDS_TORCH:
+        from importlib import import_module
+
+        return getattr(import_module(_NEEDS_TORCH[name]), name)
+    raise AttributeError(f"module 'rmeval' has no attribute {name!r}")

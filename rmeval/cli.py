@@ -1,0 +1,74 @@
+"""The command line: finds the verb, runs it, and turns what a user can mend into one line."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from rmeval.errors import BadOption, RmevalError, nearest_name
+
+VERBS = {
+    "run": "evaluate a model on a benchmark",
+    "score": "score conversations from a file",
+    "leaderboard": "rank the results in folders",
+    "list": "show adapters, benchmarks and known checkpoints",
+}
+MENDABLE, INTERRUPTED = 2, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are ours: one line, with the nearest option."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises BadOption instead of printing the usage."""
+        unknown = message.removeprefix("unrecognized arguments: ")
+        if unknown != message:
+            nearest = nearest_name(unknown.split()[0], self._option_string_actions)
+            message = f"unknown option {unknown.split()[0]!r}"
+            message += f"; did you mean {nearest}?" if nearest else f"; see {self.prog} --help"
+        raise BadOption(message)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status.
+
+    0: done. 2: something that the user can mend, said in one line on stderr. 130: interrupted;
+    what was scored is kept. Anything else is a bug, and keeps its traceback.
+    """
+    try:
+        return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
+    except RmevalError as error:
+        print(f"rmeval: {' '.join(str(error).split())}", file=sys.stderr)
+        return MENDABLE
+    except KeyboardInterrupt:
+        print("rmeval: interrupted; run the same command again to go on", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # `rmeval … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _dispatch(arguments: list[str]) -> int:
+    from importlib import import_module
+
+    if arguments and arguments[0] in VERBS:
+        verb = arguments[0]
+        command = import_module(f"rmeval.commands.{verb}")
+        parser = Parser(prog=f"rmeval {verb}", description=command.__doc__, allow_abbrev=False)
+        status: int = command.run(parser, arguments[1:])
+        return status
+    parser = Parser(prog="rmeval", description="Evaluates reward models.", allow_abbrev=False)
+    from rmeval import __version__
+
+    parser.add_argument("--version", action="version", version=f"rmeval {__version__}")
+    verbs = parser.add_subparsers(metavar="VERB", title="verbs")
+    for verb, summary in VERBS.items():
+        verbs.add_parser(verb, help=summary)
+    if arguments and not arguments[0].startswith("-"):
+        nearest = nearest_name(arguments[0], VERBS)
+        hint = f"did you mean {nearest!r}?" if nearest else f"known: {', '.join(VERBS)}"
+        raise BadOption(f"unknown verb {arguments[0]!r}; {hint}")
+    parser.parse_args(arguments)
+    parser.print_help()
+    return 0

@@ -1,0 +1,116 @@
+"""Options that several verbs share, and recipes: options kept in a TOML file."""
+
+import argparse
+import tomllib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rmeval.errors import BadOption, UnknownName
+
+if TYPE_CHECKING:
+    from rmeval.models.reward_model import RewardModel
+
+DTYPES = ("auto", "bfloat16", "float16", "float32", "float64")
+
+
+def one_of(kind: str, known: Iterable[str]) -> Callable[[str], str]:
+    """Returns an argument type that takes known names only, and offers the nearest."""
+    known = tuple(known)
+
+    def check(value: str) -> str:
+        if value not in known:
+            raise UnknownName(kind, value, known)
+        return value
+
+    return check
+
+
+def positive(value: str) -> int:
+    """An argument type: a whole number of at least 1."""
+    if not value.isdecimal() or int(value) < 1:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number of at least 1")
+    return int(value)
+
+
+def add_model_options(parser: argparse.ArgumentParser, *, default: str | None) -> None:
+    """Adds what `load_model` takes. Without a default, --model is required."""
+    model = parser.add_argument_group("model")
+    model.add_argument(
+        "--model",
+        metavar="ID_OR_FOLDER",
+        default=default,
+        required=default is None,
+        help="a name on the Hub, a local folder, or 'demo'",
+    )
+    model.add_argument("--revision", metavar="R", help="branch, tag or commit on the Hub")
+    model.add_argument(
+        "--dtype",
+        type=one_of("dtype", DTYPES),
+        default="auto",
+        metavar="|".join(DTYPES),
+        help="auto: the checkpoint's own on a GPU, float32 on a CPU",
+    )
+    model.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N")
+    model.add_argument(
+        "--batch-tokens", type=positive, metavar="N", help="tokens in a forward pass, with padding"
+    )
+    model.add_argument(
+        "--max-length", type=positive, metavar="N", help="cut conversations to N tokens"
+    )
+    model.add_argument(
+        "--trust-remote-code",
+        action="store_true",
+        help="run the repository's own code where rmeval has no adapter",
+    )
+    model.add_argument("--allow-pickle", action="store_true", help="read .bin weights")
+
+
+def load_model_from(options: argparse.Namespace) -> "RewardModel":
+    """Loads the model that `add_model_options` describes."""
+    from rmeval.models.load import load_model
+
+    return load_model(
+        options.model,
+        revision=options.revision,
+        dtype=options.dtype,
+        device=options.device,
+        trust_remote_code=options.trust_remote_code,
+        allow_pickle=options.allow_pickle,
+        batch_tokens=options.batch_tokens,
+        max_length=options.max_length,
+    )
+
+
+def parse_with_recipe(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """Parses a command line; options in its `--config FILE.toml` come first, and so give way."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--config", type=Path)
+    recipe = finder.parse_known_args(arguments)[0].config
+    if recipe is not None:
+        arguments = [*_recipe_arguments(parser, recipe), *arguments]
+    return parser.parse_args(arguments)
+
+
+def _recipe_arguments(parser: argparse.ArgumentParser, path: Path) -> list[str]:
+    try:
+        recipe = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BadOption(f"cannot read --config {path}: {reason}") from error
+    known = [action.dest for action in parser._actions if action.dest not in ("help", "config")]
+    arguments = []
+    for key, value in recipe.items():
+        if key.replace("-", "_") not in known:
+            raise UnknownName(f"option in {path}", key, known)
+        arguments += _option(path, key, value)
+    return arguments
+
+
+def _option(path: Path, key: str, value: Any) -> list[str]:
+    flag = f"--{key.replace('_', '-')}"
+    if isinstance(value, bool):
+        return [flag] if value else []
+    if isinstance(value, str | int):
+        return [f"{flag}={value}"]
+    raise BadOption(f"{path}: {key} must be a text, a whole number, or true or false")

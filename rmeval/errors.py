@@ -1,0 +1,59 @@
+"""What a user can repair, as a small tree.
+
+Every message is one line: what went wrong, where, and what to do now. The command line prints it
+and exits with status 2. Anything that is not an `RmevalError` is a bug and keeps its traceback.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class RmevalError(Exception):
+    """Something that the user can mend."""
+
+
+class UnknownName(RmevalError):
+    """A name that no registry, table or option knows; the message offers the nearest one."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], advice: str = "") -> None:
+        known = list(known)
+        nearest = nearest_name(name, known)
+        hint = f"did you mean {nearest!r}?" if nearest else f"known: {', '.join(known)}"
+        super().__init__(f"unknown {kind} {name!r}; {hint}{advice}")
+
+
+class BadOption(RmevalError):
+    """An option whose value cannot be served, on this machine or for this model."""
+
+
+class BadCheckpoint(RmevalError):
+    """A model folder that is incomplete, unsafe, or of no known layout."""
+
+
+class BadData(RmevalError):
+    """Benchmark rows or input lines that cannot be read; the message names file and row."""
+
+
+class BadReward(RmevalError):
+    """A reward that is NaN or infinite. `index` is the position of its sequence in the input."""
+
+    def __init__(self, index: int, value: float, place: str | None = None) -> None:
+        where = place or f"sequence {index}"
+        super().__init__(f"{where}: the reward is {value}; try --dtype float32 or bfloat16")
+        self.index = index
+        self.value = value
+
+
+class OutputFailure(RmevalError):
+    """A place where results should be kept that cannot be written."""
+
+
+class Unreachable(RmevalError):
+    """A file that is neither on this machine nor to be had from the Hub."""
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
+    """Returns the known name that looks most like `name`, or None if none is close."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    match = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[match[0]] if match else None

@@ -1,0 +1,124 @@
+"""A model on a benchmark: every response scored once, then the numbers made from the scores."""
+
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rmeval.benchmarks import Benchmark
+from rmeval.errors import BadReward
+from rmeval.results import prepare_folder, run_folder, write_result
+from rmeval.types import Preference, Progress, Result, ScoredPreference
+
+if TYPE_CHECKING:
+    from rmeval.engine.store import ScoreStore
+    from rmeval.models.reward_model import RewardModel
+
+PACKAGES = ("rmeval", "torch", "transformers", "tokenizers", "accelerate", "safetensors")
+
+
+def evaluate(
+    model: "RewardModel",
+    benchmark: Benchmark,
+    *,
+    weighting: str | None = None,
+    limit: int | None = None,
+    output: str | Path | None = None,
+    on_progress: Progress | None = None,
+) -> Result:
+    """Scores every response of a benchmark and aggregates.
+
+    Args:
+        weighting: how subsets make a section; None is the benchmark's default.
+        limit: score only this many rows, evenly spread; the result is marked partial.
+        output: where to keep scores and result, see `rmeval.results`; an interrupted run that
+            is started again with the same output goes on where it stopped. None keeps nothing.
+        on_progress: called with tokens done and tokens in all.
+
+    Raises:
+        BadReward: a NaN or infinite reward; the message names the preference.
+        RmevalError: its other kinds, for what else a user can mend.
+    """
+    weighting = benchmark.check_weighting(weighting)
+    benchmark = benchmark if limit is None else benchmark.limited(limit)
+    started, clock = datetime.now(UTC), time.perf_counter()
+    provenance = scoring_provenance(model)
+    folder = store = None
+    if output is not None:
+        folder = run_folder(Path(output), benchmark.name, model.name, model.revision_asked)
+        store = open_store(prepare_folder(folder), provenance)
+    scored = score_preferences(model, benchmark.preferences, store, on_progress)
+    provenance["data"] = benchmark.provenance()
+    provenance["started"] = started.isoformat(timespec="seconds")
+    provenance["seconds"] = round(time.perf_counter() - clock, 3)
+    result = Result(
+        benchmark=benchmark.name,
+        model=model.name,
+        weighting=weighting,
+        metrics=benchmark.aggregate(scored, weighting),
+        scored=scored,
+        partial=benchmark.partial,
+        provenance=provenance,
+    )
+    if folder is not None:
+        write_result(folder, result)
+    return result
+
+
+def score_preferences(
+    model: "RewardModel",
+    preferences: Sequence[Preference],
+    store: "ScoreStore | None" = None,
+    on_progress: Progress | None = None,
+) -> tuple[ScoredPreference, ...]:
+    """Returns every preference with the scores of its responses, both in their own order.
+
+    Raises BadReward naming the preference and the response.
+    """
+    conversations = [c for preference in preferences for c in preference.conversations()]
+    try:
+        scores = model.score_conversations(conversations, store=store, on_progress=on_progress)
+    except BadReward as error:
+        place = _name_response(preferences, error.index)
+        raise BadReward(error.index, error.value, place) from error
+    remaining = iter(scores)
+    return tuple(
+        ScoredPreference(
+            preference.id,
+            preference.subset,
+            preference.num_chosen,
+            tuple(next(remaining) for _ in preference.responses),
+        )
+        for preference in preferences
+    )
+
+
+def _name_response(preferences: Sequence[Preference], index: int) -> str:
+    """Returns which response the conversation at `index` was, in words."""
+    for preference in preferences:
+        if index < len(preference.responses):
+            kind = "chosen" if index < preference.num_chosen else "rejected"
+            return f"preference {preference.id} ({preference.subset}), {kind} response"
+        index -= len(preference.responses)
+    raise IndexError(index)
+
+
+def scoring_provenance(model: "RewardModel") -> dict[str, Any]:
+    """Returns everything that a reward depends on besides its tokens."""
+    return {
+        "model": model.provenance(),
+        "engine": model.engine_provenance(),
+        "versions": {package: version(package) for package in PACKAGES},
+        "python": platform.python_version(),
+    }
+
+
+def open_store(folder: Path, provenance: Mapping[str, Any]) -> "ScoreStore":
+    """Opens the store of a run; its key is `scoring_provenance`, whatever the model is called."""
+    from rmeval.engine.store import ScoreStore
+
+    model = {key: value for key, value in provenance["model"].items() if key != "name"}
+    return ScoreStore(folder / "store", {**provenance, "model": model})

@@ -1,0 +1,56 @@
+"""Files from the Hugging Face Hub, or from its cache on this machine; nothing is ever uploaded."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+
+from rmeval.errors import BadOption, Unreachable
+
+
+def fetch_snapshot(
+    repository: str, kind: str, revision: str | None, patterns: Sequence[str], otherwise: str
+) -> Path:
+    """Returns the local folder of a repository's snapshot; its name is the commit.
+
+    Args:
+        repository: "organisation/name".
+        kind: "model" or "dataset".
+        revision: branch, tag or commit; None is the default branch.
+        patterns: globs of the files that are wanted; the first one must match some file.
+        otherwise: what a user without a network can do instead, for the error message.
+
+    Raises:
+        Unreachable: no such repository or revision, no access, or no network and nothing cached.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    wanted = f"{patterns[0]} of {kind} {repository}"
+    try:
+        folder = snapshot_download(
+            repository, repo_type=kind, revision=revision, allow_patterns=list(patterns)
+        )
+    except HFValidationError as error:
+        raise BadOption(f"{repository!r} is no local folder and no Hub name") from error
+    except GatedRepoError as error:
+        raise Unreachable(
+            f"{kind} {repository} is gated: accept its licence on the Hub, then `hf auth login`"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise Unreachable(f"{kind} {repository} has no revision {revision!r}") from error
+    except RepositoryNotFoundError as error:
+        raise Unreachable(f"the Hub has no {kind} {repository} (or it is private)") from error
+    except (LocalEntryNotFoundError, HfHubHTTPError, ConnectionError) as error:
+        raise Unreachable(f"wanted {wanted}, but the Hub cannot be reached; {otherwise}") from error
+    path = Path(folder)
+    files = (file.relative_to(path).as_posix() for file in path.rglob("*"))
+    if not any(fnmatch(file, patterns[0]) for file in files):
+        raise Unreachable(f"{kind} {repository} at {path.name} has no {patterns[0]}; {otherwise}")
+    return path

@@ -1,0 +1,1 @@
+"""What scores mean: numbers in, numbers out. No torch, no files."""

@@ -1,0 +1,42 @@
+"""Wins, ties and accuracies: what every benchmark of preferences is built from."""
+
+from collections.abc import Iterable
+
+from rmeval.types import ScoredPreference
+
+
+def margin(preference: ScoredPreference) -> float:
+    """Returns the lowest preferred reward minus the highest other one, in units of reward."""
+    values = [score.value for score in preference.scores]
+    return min(values[: preference.num_chosen]) - max(values[preference.num_chosen :])
+
+
+def strict_win(preference: ScoredPreference) -> bool:
+    """Whether every preferred response has a higher reward than every other: a tie is a loss."""
+    return margin(preference) > 0
+
+
+def subset_accuracies(scored: Iterable[ScoredPreference]) -> dict[str, float]:
+    """Returns wins / rows of each subset, as a fraction, in the order of first appearance."""
+    wins: dict[str, list[bool]] = {}
+    for preference in scored:
+        wins.setdefault(preference.subset, []).append(strict_win(preference))
+    return {subset: sum(won) / len(won) for subset, won in wins.items()}
+
+
+def subset_rows(scored: Iterable[ScoredPreference]) -> dict[str, int]:
+    """Returns the number of preferences in each subset, in the order of first appearance."""
+    rows: dict[str, int] = {}
+    for preference in scored:
+        rows[preference.subset] = rows.get(preference.subset, 0) + 1
+    return rows
+
+
+def count_oddities(scored: Iterable[ScoredPreference]) -> dict[str, int]:
+    """Returns how many preferences tied, and how many of all responses were truncated."""
+    scored = list(scored)
+    return {
+        "ties": sum(margin(preference) == 0 for preference in scored),
+        "truncated": sum(score.truncated for item in scored for score in item.scores),
+        "responses": sum(len(preference.scores) for preference in scored),
+    }

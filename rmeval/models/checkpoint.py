@@ -1,0 +1,174 @@
+"""A checkpoint on disk: its config, the names and shapes of its weights, and its fingerprint."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+from zipfile import is_zipfile
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from rmeval.errors import BadCheckpoint, BadOption, UnknownName, nearest_name
+from rmeval.hub import fetch_snapshot
+from rmeval.known import known_checkpoints
+
+SMALL_FILES = ["config.json", "*.json", "*.jinja", "*.txt", "*.model"]
+PICKLE_ADVICE = (
+    "only in pickle format (.bin), which can run code when it is read; convert it to "
+    "safetensors, or pass --allow-pickle (allow_pickle=True) if you trust it"
+)
+DEMO = "demo"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An opened checkpoint; no weight has been read yet.
+
+    `shapes` holds every tensor's shape, `shards` the files that hold them, in order. `revision`
+    is the commit of a Hub snapshot, or None for a local folder.
+    """
+
+    name: str
+    folder: Path
+    revision: str | None
+    config: dict[str, Any]
+    shapes: dict[str, tuple[int, ...]]
+    shards: tuple[Path, ...]
+
+    @property
+    def architecture(self) -> str:
+        """The first entry of config.json's `architectures`, or ""."""
+        return str((self.config.get("architectures") or [""])[0])
+
+    def tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Yields every weight once, shard by shard; only one tensor is held at a time."""
+        for shard in self.shards:
+            if shard.suffix == ".bin":
+                yield from _load_pickle(shard, "cpu").items()
+                continue
+            with safe_open(shard, framework="pt") as tensors:
+                for key in tensors.keys():  # noqa: SIM118 - not a dict
+                    yield key, tensors.get_tensor(key)
+
+    def fingerprint(self) -> str:
+        """Returns a hash of config.json and of every weight file's content.
+
+        It is made of sha256 sums, which the Hub's cache already has as file names, so that the
+        same weights have the same fingerprint from the Hub and from a folder.
+        """
+        with ThreadPoolExecutor() as pool:
+            sums = list(pool.map(_sha256, [self.folder / "config.json", *self.shards]))
+        return hashlib.sha256("".join(sums).encode()).hexdigest()
+
+
+def open_checkpoint(
+    name: str, *, revision: str | None = None, allow_pickle: bool = False, remote_code: bool = False
+) -> Checkpoint:
+    """Finds a checkpoint by folder, Hub name, or "demo", and reads everything but its weights.
+
+    Raises UnknownName, Unreachable, BadOption or BadCheckpoint, each with what to do.
+    """
+    folder, commit = _find(name, revision, remote_code)
+    config = _read_config(folder / "config.json")
+    if commit is not None:
+        _fetch_weights(name, commit, folder, allow_pickle)
+    shards = _shards(folder, allow_pickle)
+    try:
+        shapes = {key: shape for shard in shards for key, shape in _read_shapes(shard)}
+    except (SafetensorError, UnpicklingError, OSError, ValueError, RuntimeError) as error:
+        raise BadCheckpoint(f"{folder}: a weight file is unreadable: {error}") from error
+    return Checkpoint(name, folder, commit, config, shapes, tuple(shards))
+
+
+def _find(name: str, revision: str | None, remote_code: bool) -> tuple[Path, str | None]:
+    if name == DEMO:
+        return Path(__file__).parents[1] / "data" / "demo" / "model", None
+    path = Path(name).expanduser()
+    if path.is_dir():
+        if revision is not None:
+            raise BadOption(f"--revision applies to models on the Hub; {name} is a local folder")
+        return path, None
+    if path.exists():
+        raise BadOption(f"{name} is a file; pass the folder that holds config.json")
+    known = [DEMO, *known_checkpoints()]
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        advice = "; a model is a local folder, or organisation/name on the Hub"
+        raise UnknownName("model", name, known, advice)
+    patterns = [*SMALL_FILES, *(["*.py"] if remote_code else [])]
+    nearest = nearest_name(name, known)
+    hint = f" (or did you mean {nearest!r}?)" if nearest and nearest != name else ""
+    otherwise = f"pass a local folder, --model ./{name.split('/')[1]}{hint}"
+    folder = fetch_snapshot(name, "model", revision, patterns, otherwise)
+    return folder, folder.name
+
+
+def _fetch_weights(name: str, commit: str, folder: Path, allow_pickle: bool) -> None:
+    """Brings the weights into the snapshot; an index says beforehand whether they are pickled."""
+    pickled = (folder / "pytorch_model.bin.index.json").exists()
+    if pickled and not (folder / "model.safetensors.index.json").exists() and not allow_pickle:
+        raise BadCheckpoint(f"{name}: weights {PICKLE_ADVICE}")
+    otherwise = f"weights of {name}: {PICKLE_ADVICE}"
+    patterns = ["*.bin"] if pickled and allow_pickle else ["*.safetensors"]
+    fetch_snapshot(name, "model", commit, patterns, otherwise)
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BadCheckpoint(f"{path.parent}: no config.json, so this is no model folder") from error
+    except ValueError as error:
+        raise BadCheckpoint(f"{path}: not valid JSON ({error})") from error
+    if not isinstance(config, dict):
+        raise BadCheckpoint(f"{path}: expected an object")
+    return config
+
+
+def _shards(folder: Path, allow_pickle: bool) -> list[Path]:
+    """Returns the weight files: those of an index, else all of one kind. Safetensors win."""
+    for pattern, index in (
+        ("model*.safetensors", "model.safetensors.index.json"),
+        ("pytorch_model*.bin", "pytorch_model.bin.index.json"),
+    ):
+        shards = sorted(folder.glob(pattern))
+        if (folder / index).exists():
+            listed = sorted(set(_read_config(folder / index).get("weight_map", {}).values()))
+            missing = [file for file in listed if not (folder / file).exists()]
+            if missing and (shards or pattern.endswith(".safetensors")):
+                raise BadCheckpoint(f"{folder}: {index} names {missing[0]}, which is not there")
+            shards = [folder / file for file in listed]
+        if shards and pattern.endswith(".bin") and not allow_pickle:
+            raise BadCheckpoint(f"{folder}: weights {PICKLE_ADVICE}")
+        if shards:
+            return shards
+    raise BadCheckpoint(f"{folder}: no weights (model*.safetensors) beside config.json")
+
+
+def _read_shapes(shard: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+    if shard.suffix == ".bin":
+        yield from ((k, tuple(tensor.shape)) for k, tensor in _load_pickle(shard, "meta").items())
+        return
+    with safe_open(shard, framework="pt") as tensors:
+        for key in tensors.keys():  # noqa: SIM118 - not a dict
+            yield key, tuple(tensors.get_slice(key).get_shape())
+
+
+def _load_pickle(shard: Path, device: str) -> dict[str, torch.Tensor]:
+    """Reads tensors, and nothing else, from a pickle that the user has said they trust."""
+    state: dict[str, torch.Tensor] = torch.load(
+        shard, map_location=device, weights_only=True, mmap=is_zipfile(shard)
+    )
+    return state
+
+
+def _sha256(file: Path) -> str:
+    blob = file.resolve()
+    if blob.parent.name == "blobs" and len(blob.name) == 64:  # the Hub's cache: named by sha256
+        return blob.name
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,75 @@
+"""Plain `*ForSequenceClassification` checkpoints with one label, of any architecture.
+
+Decoders (Llama, Qwen, Gemma, …) have a linear head called `score` on the last token: the engine
+pools. Encoders (BERT, DeBERTa, …) pool in ways of their own: transformers' class does it whole.
+"""
+
+from functools import cached_property
+
+import torch
+from torch import nn
+from transformers import AutoModelForSequenceClassification, PretrainedConfig
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+)
+
+from rmeval.errors import BadCheckpoint
+from rmeval.models.checkpoint import Checkpoint
+from rmeval.models.family import Family, Placed
+from rmeval.models.heads import linear_head
+
+
+class Classifier(Family):
+    """Whatever class transformers itself has for the checkpoint's `model_type`."""
+
+    name = "classifier"
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        super().__init__(checkpoint)
+        self._decoder = "score.weight" in checkpoint.shapes
+
+    @staticmethod
+    def claims(checkpoint: Checkpoint) -> bool:
+        model_type = checkpoint.config.get("model_type")
+        known = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES.get(model_type)
+        return checkpoint.architecture == known and "score.0.weight" not in checkpoint.shapes
+
+    def config(self) -> PretrainedConfig:
+        config = super().config()
+        declared = {"num_labels", "id2label"} & self.checkpoint.config.keys()
+        if declared and config.num_labels != 1:
+            raise BadCheckpoint(
+                f"{self.checkpoint.folder}/config.json: num_labels is {config.num_labels}; "
+                "a reward model gives one number"
+            )
+        config.num_labels = 1  # LlamaConfig's default is two; the head's shape is checked below
+        return config
+
+    def backbone(self, config: PretrainedConfig, attention: str | None) -> nn.Module:
+        if self._decoder:
+            return super().backbone(config, attention)
+        model: nn.Module = AutoModelForSequenceClassification.from_config(
+            config, attn_implementation=attention, dtype=config.dtype
+        )
+        return model
+
+    def head(self) -> nn.Module | None:
+        if not self._decoder:
+            return None
+        return linear_head(self.checkpoint, "score.weight", bias=False)
+
+    def place(self, key: str, tensor: torch.Tensor) -> Placed:
+        if not self._decoder:
+            return [(f"backbone.{key}", tensor)]
+        if key == "lm_head.weight":
+            return []
+        if key.startswith("score."):
+            return [(key.replace("score.", "head.", 1), tensor)]
+        return [(key.replace(f"{self._body}.", "backbone.", 1), tensor)]
+
+    @cached_property
+    def _body(self) -> str:
+        """What the names of the body's weights begin with: "model", "transformer", …"""
+        model_class = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(self.config())]
+        return str(model_class.base_model_prefix)

@@ -1,0 +1,71 @@
+"""What rmeval must know of a family of reward models. One subclass, one file, one registry line."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel, PretrainedConfig
+
+from rmeval.errors import BadCheckpoint
+from rmeval.models.checkpoint import Checkpoint
+from rmeval.models.tokenizer import load_tokenizer
+
+Placed = Iterable[tuple[str, torch.Tensor]]
+
+
+class Family(ABC):
+    """How the checkpoints of one family become a backbone, a head and token ids.
+
+    Batching, padding, pooling, truncation and precision are the engine's, not the family's.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint = checkpoint
+
+    @staticmethod
+    @abstractmethod
+    def claims(checkpoint: Checkpoint) -> bool:
+        """Whether config.json and the weights' names say that a checkpoint is of this family."""
+
+    @abstractmethod
+    def head(self) -> nn.Module | None:
+        """Returns the empty reward head, (N, H) -> (N, 1); None if the backbone has its own."""
+
+    @abstractmethod
+    def place(self, key: str, tensor: torch.Tensor) -> Placed:
+        """Yields where a checkpoint's tensor goes: names that begin with `backbone.` or `head.`.
+
+        Yields nothing for a weight that scoring has no use for, such as `lm_head.weight`.
+        """
+
+    def config(self) -> PretrainedConfig:
+        """Returns the backbone's configuration."""
+        try:
+            config: PretrainedConfig = AutoConfig.from_pretrained(
+                self.checkpoint.folder, trust_remote_code=False
+            )
+        except (ValueError, KeyError, OSError) as error:
+            raise BadCheckpoint(
+                f"{self.checkpoint.folder}: transformers cannot use this config.json "
+                f"({str(error).splitlines()[0]})"
+            ) from error
+        return config
+
+    def backbone(self, config: PretrainedConfig, attention: str | None) -> nn.Module:
+        """Returns the empty backbone, in `config.dtype`; `attention` names its implementation."""
+        model: nn.Module = AutoModel.from_config(
+            config, attn_implementation=attention, dtype=config.dtype
+        )
+        return model
+
+    def tokenizer(self) -> Any:
+        """Returns the checkpoint's tokenizer with its chat template."""
+        return load_tokenizer(self.checkpoint)
+
+    def end_token(self) -> int | None:
+        """Returns the token that must end every sequence, where the family has one."""
+        return None

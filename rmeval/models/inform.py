@@ -1,0 +1,32 @@
+"""INF-ORM-Llama3.1-70B: a classifier whose head is Linear, ReLU, Linear.
+
+Loading it with AutoModelForSequenceClassification leaves a random head behind a printed notice.
+"""
+
+import torch
+from torch import nn
+
+from rmeval.models.checkpoint import Checkpoint
+from rmeval.models.family import Family, Placed
+from rmeval.models.heads import mlp_head
+
+
+class INFORM(Family):
+    """`INFORMForSequenceClassification`: body `model.*`, head `score.0`, `score.2`."""
+
+    name = "inf-orm"
+
+    @staticmethod
+    def claims(checkpoint: Checkpoint) -> bool:
+        return (
+            checkpoint.architecture == "INFORMForSequenceClassification"
+            or "score.0.weight" in checkpoint.shapes
+        )
+
+    def head(self) -> nn.Module:
+        return mlp_head(self.checkpoint, "score")
+
+    def place(self, key: str, tensor: torch.Tensor) -> Placed:
+        if key == "lm_head.weight":  # the repository carries one; nothing uses it
+            return []
+        return [(key.replace("model.", "backbone.", 1).replace("score.", "head.", 1), tensor)]

@@ -1,0 +1,77 @@
+"""From a name or a folder to a reward model that can score."""
+
+from typing import Any
+
+from rmeval.errors import BadOption
+from rmeval.models import detect_family
+from rmeval.models.checkpoint import open_checkpoint
+from rmeval.models.loading import choose_device, choose_dtype, load_network
+from rmeval.models.remote import RemoteCode
+from rmeval.models.reward_model import RewardModel
+
+BATCH_TOKENS = {"cpu": 4096, "cuda": 16384}
+UNBOUNDED = 1 << 30  # for networks without a maximum of positions, in tokens
+
+
+def load_model(
+    name_or_folder: str,
+    *,
+    revision: str | None = None,
+    dtype: str = "auto",
+    device: str = "auto",
+    trust_remote_code: bool = False,
+    allow_pickle: bool = False,
+    batch_tokens: int | None = None,
+    max_length: int | None = None,
+) -> RewardModel:
+    """Loads a reward model; its family is found in the checkpoint's own files.
+
+    Args:
+        name_or_folder: a folder, a name on the Hub, or "demo".
+        revision: branch, tag or commit on the Hub.
+        dtype: "auto" (the checkpoint's own on a GPU, float32 on a CPU), "bfloat16", "float16",
+            "float32" or "float64". The reward head runs in float32 at least.
+        device: "auto", "cpu", "cuda" or "cuda:N". "auto" spreads a model that is too large for
+            one GPU over all of them and the host.
+        trust_remote_code: run the repository's own code, where rmeval has no adapter.
+        allow_pickle: read `.bin` weights.
+        batch_tokens: tokens in a forward pass, padding included.
+        max_length: tokens of a conversation; longer ones are cut after the template's head.
+
+    Raises:
+        RmevalError: one of its kinds, each with what to do.
+    """
+    where = choose_device(device)
+    checkpoint = open_checkpoint(
+        name_or_folder,
+        revision=revision,
+        allow_pickle=allow_pickle,
+        remote_code=trust_remote_code,
+    )
+    precision = choose_dtype(dtype, checkpoint.config, where)
+    budget = batch_tokens if batch_tokens is not None else BATCH_TOKENS[where.type]
+    if budget < 1:
+        raise BadOption(f"--batch-tokens {budget}: at least one token is needed")
+    family = detect_family(checkpoint, trust_remote_code=trust_remote_code)
+    if isinstance(family, RemoteCode):
+        network = family.load(where, precision)
+    else:
+        network = load_network(family, where, precision, spread=device == "auto")
+    return RewardModel(
+        name=name_or_folder,
+        family=family,
+        network=network,
+        dtype=precision,
+        device=where,
+        batch_tokens=budget,
+        max_length=_max_length(max_length, network.config),
+        revision_asked=revision,
+    )
+
+
+def _max_length(asked: int | None, config: Any) -> int:
+    """Returns the longest sequence in tokens. Raises BadOption for more than the positions."""
+    positions = getattr(config.get_text_config(), "max_position_embeddings", None) or UNBOUNDED
+    if asked is not None and not 0 < asked <= positions:
+        raise BadOption(f"--max-length {asked}: this model takes 1 to {positions} tokens")
+    return int(asked or positions)

@@ -1,0 +1,178 @@
+"""Weights into a network: streamed tensor by tensor, each checked, on one device or several."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from rmeval.errors import BadCheckpoint, BadOption, UnknownName
+from rmeval.models.checkpoint import Checkpoint
+from rmeval.models.family import Family
+from rmeval.models.network import Network
+
+DTYPES = {
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "float32": torch.float32,
+    "float64": torch.float64,
+}
+ROOM_FOR_ACTIVATIONS = 0.92  # of a device's free memory may be weights
+NAMED_AT_MOST = 4
+
+
+def choose_device(device: str) -> torch.device:
+    """Returns the device that scores, for "auto", "cpu", "cuda" or "cuda:N". Raises BadOption."""
+    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "auto":
+        return torch.device("cuda:0" if available else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise UnknownName("device", device, ["auto", "cpu", "cuda", "cuda:0"]) from error
+    if chosen.type not in ("cpu", "cuda"):
+        raise BadOption(f"device {device!r} is not supported; use auto, cpu, cuda or cuda:N")
+    if chosen.type == "cuda" and (chosen.index or 0) >= available:
+        found = f"{available} CUDA devices" if available else "no CUDA device"
+        raise BadOption(f"device {device!r} is not there: torch sees {found} on this machine")
+    return torch.device("cuda", chosen.index or 0) if chosen.type == "cuda" else chosen
+
+
+def choose_dtype(dtype: str, config: Mapping[str, Any], device: torch.device) -> torch.dtype:
+    """Returns the dtype of the backbone.
+
+    "auto" is the checkpoint's own on a GPU, as the authors ran it, and float32 on a CPU, where
+    half precision is slower and coarser. Raises UnknownName.
+    """
+    if dtype == "auto":
+        own = str(config.get("dtype") or config.get("torch_dtype") or "float32")
+        return torch.float32 if device.type == "cpu" else DTYPES[own.removeprefix("torch.")]
+    if dtype not in DTYPES:
+        raise UnknownName("dtype", dtype, ["auto", *DTYPES])
+    return DTYPES[dtype]
+
+
+def load_network(
+    family: Family, device: torch.device, dtype: torch.dtype, *, spread: bool
+) -> Network:
+    """Builds a family's network and fills it with the checkpoint's weights.
+
+    Host memory holds the model at most once, and one tensor more. With `spread`, a model that
+    is too large for `device` goes over all devices and the host, layer by layer.
+
+    Raises BadCheckpoint naming every weight that is missing, left over, or of another shape.
+    """
+    network = _empty_network(family, dtype)
+    device_map = _device_map(network, device, dtype, spread)
+    _fill(network, family, device_map, dtype)
+    network.eval().requires_grad_(False)
+    return _dispatch(network, device_map)
+
+
+def _empty_network(family: Family, dtype: torch.dtype) -> Network:
+    """Returns the network with weights on the meta device, and real buffers (rotary angles)."""
+    from accelerate import init_empty_weights
+
+    config = family.config()
+    config.dtype = dtype
+    # sdpa would drop Gemma-2's soft cap without a word; eager computes it
+    softcap = getattr(config, "attn_logit_softcapping", None)
+    head = family.head()
+    with init_empty_weights(include_buffers=False):
+        backbone = family.backbone(config, "eager" if softcap else None)
+    return Network(backbone, head.to("meta") if head is not None else None)
+
+
+def _fill(
+    network: Network, family: Family, device_map: Mapping[str, Any], dtype: torch.dtype
+) -> None:
+    from accelerate.utils import set_module_tensor_to_device
+
+    head_dtype = torch.float64 if dtype == torch.float64 else torch.float32
+    shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    waiting, left_over = set(shapes), []
+    for key, tensor in family.checkpoint.tensors():
+        for name, value in family.place(key, tensor):
+            if name not in shapes:
+                left_over.append(key)
+                continue
+            if value.shape != shapes[name]:
+                raise BadCheckpoint(
+                    f"{family.checkpoint.folder}: {key} has shape {tuple(value.shape)} where "
+                    f"config.json asks for {tuple(shapes[name])}"
+                )
+            wanted = head_dtype if name.startswith("head.") else dtype
+            set_module_tensor_to_device(
+                network,
+                name,
+                _device_of(name, device_map),
+                value=value,
+                dtype=wanted if value.is_floating_point() else value.dtype,
+            )
+            waiting.discard(name)
+    _require_all_found(network, family.checkpoint, waiting, left_over)
+
+
+def _require_all_found(
+    network: Network, checkpoint: Checkpoint, waiting: set[str], left_over: list[str]
+) -> None:
+    """A fresh weight gives numbers that look like scores, so none may stay as it was made."""
+    missing = sorted(waiting)
+    ignored = getattr(network.backbone, "_keys_to_ignore_on_load_unexpected", None) or []
+    left_over = [key for key in left_over if not _is_stale_buffer(key, ignored)]
+    if missing:
+        raise BadCheckpoint(f"{checkpoint.folder}: weights are missing: {_some(missing)}")
+    if left_over:
+        raise BadCheckpoint(
+            f"{checkpoint.folder}: weights that no part of the model takes: {_some(left_over)}"
+        )
+
+
+def _is_stale_buffer(key: str, patterns: list[str]) -> bool:
+    """Whether a key is a buffer that older versions saved and newer ones compute."""
+    return key.endswith("rotary_emb.inv_freq") or any(re.search(p, key) for p in patterns)
+
+
+def _device_map(
+    network: Network, device: torch.device, dtype: torch.dtype, spread: bool
+) -> dict[str, Any]:
+    if device.type == "cpu" or not spread:
+        return {"": device}
+    from accelerate import infer_auto_device_map
+    from accelerate.utils import get_balanced_memory
+
+    needed = sum(p.numel() for p in network.parameters()) * dtype.itemsize
+    if needed <= ROOM_FOR_ACTIVATIONS * torch.cuda.mem_get_info(device)[0]:
+        return {"": device}
+    whole = list(getattr(network.backbone, "_no_split_modules", None) or [])
+    memory = get_balanced_memory(network, dtype=dtype, no_split_module_classes=whole)
+    device_map: dict[str, Any] = infer_auto_device_map(
+        network, max_memory=memory, dtype=dtype, no_split_module_classes=whole
+    )
+    if "disk" in device_map.values():
+        raise BadOption(
+            f"the model needs {needed / 2**30:.0f} GiB in {dtype}: more than all devices and "
+            "the host's memory; use a smaller --dtype or a larger machine"
+        )
+    return device_map
+
+
+def _device_of(name: str, device_map: Mapping[str, Any]) -> Any:
+    """Returns the device of the longest module path that `name` lies under."""
+    paths = [path for path in device_map if path == "" or f"{name}.".startswith(f"{path}.")]
+    return device_map[max(paths, key=len)]
+
+
+def _dispatch(network: Network, device_map: dict[str, Any]) -> Network:
+    if "" in device_map:
+        network.to(device_map[""])
+        return network
+    from accelerate import dispatch_model
+
+    dispatched: Network = dispatch_model(network, device_map)
+    return dispatched
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
+    return ", ".join(names[:NAMED_AT_MOST]) + more

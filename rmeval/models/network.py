@@ -1,0 +1,31 @@
+"""A reward model's network: a backbone that reads tokens, and the head that gives the reward."""
+
+from typing import Any
+
+from torch import nn
+
+
+class Network(nn.Module):
+    """A backbone and its reward head.
+
+    With a head, the backbone is causal and gives hidden states, (N, L) ids -> (N, L, H); the
+    engine pools the last real token of each sequence and applies the head, (N, H) -> (N, 1).
+    Without one the backbone pools for itself, (N, L) ids and mask -> logits (N, 1), as encoders
+    and remote code do.
+
+    `may_pad` is False where nobody can vouch for what the backbone does with padding (remote
+    code): then only sequences of one length share a batch.
+    """
+
+    def __init__(
+        self, backbone: nn.Module, head: nn.Module | None, *, may_pad: bool = True
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.may_pad = may_pad
+
+    @property
+    def config(self) -> Any:
+        """The backbone's transformers configuration."""
+        return self.backbone.config

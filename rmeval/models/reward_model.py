@@ -1,0 +1,165 @@
+"""A loaded reward model: conversations or token ids in, rewards out."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from rmeval.conversations import ConversationLike, to_conversations
+from rmeval.engine.fit import Fitted, fit_to_length
+from rmeval.engine.scoring import score_sequences
+from rmeval.engine.store import ScoreStore
+from rmeval.errors import BadData
+from rmeval.models.family import Family
+from rmeval.models.network import Network
+from rmeval.models.tokenizer import encode_conversations, require_chat_template
+from rmeval.types import Conversation, Message, Progress, Score
+
+PROBES = ("x", "7")  # two contents without a common first or last token
+
+
+@dataclass(frozen=True, eq=False)
+class RewardModel:
+    """A network with its family's way of reading conversations. Made by `load_model`.
+
+    `batch_tokens` bounds a forward pass, padding included; `max_length` a sequence, in tokens.
+    """
+
+    name: str
+    family: Family
+    network: Network
+    dtype: torch.dtype
+    device: torch.device
+    batch_tokens: int
+    max_length: int
+    revision_asked: str | None = None
+
+    def score(self, conversations: Sequence[ConversationLike]) -> list[float]:
+        """Returns the reward of each conversation, a sequence of {"role", "content"} messages.
+
+        Raises BadData for what is no conversation, BadReward for a NaN or infinite reward.
+        """
+        return [score.value for score in self.score_conversations(to_conversations(conversations))]
+
+    def score_tokens(self, sequences: Sequence[Sequence[int]]) -> list[float]:
+        """Returns the reward of each list of token ids, taken exactly as it is.
+
+        Nothing is added or cut: an empty or too long sequence raises BadData. Works without a
+        tokenizer.
+        """
+        for index, sequence in enumerate(sequences):
+            if not 0 < len(sequence) <= self.max_length:
+                raise BadData(
+                    f"sequence {index} has {len(sequence)} tokens; "
+                    f"{self.name} takes 1 to {self.max_length}"
+                )
+        self._require_in_vocabulary(sequences)
+        return score_sequences(self.network, sequences, batch_tokens=self.batch_tokens)
+
+    def compare(self, a: ConversationLike, b: ConversationLike) -> bool:
+        """Whether `a` has a strictly higher reward than `b`."""
+        reward_a, reward_b = self.score([a, b])
+        return reward_a > reward_b
+
+    def rank(self, conversations: Sequence[ConversationLike]) -> list[int]:
+        """Returns the rank of each conversation, 0 = best; equal rewards share the better rank.
+
+        This is what InternLM2-Reward's card documents. The code published there returns an
+        argsort instead, which is another thing from three conversations on.
+        """
+        rewards = self.score(conversations)
+        return [sum(other > reward for other in rewards) for reward in rewards]
+
+    def encode(self, conversation: ConversationLike) -> list[int]:
+        """Returns the token ids that the model sees for a conversation, cut where it must be."""
+        return list(self._encode(to_conversations([conversation]))[0].ids)
+
+    def score_conversations(
+        self,
+        conversations: Sequence[Conversation],
+        *,
+        store: ScoreStore | None = None,
+        on_progress: Progress | None = None,
+    ) -> list[Score]:
+        """Returns reward, length in tokens and truncation of each conversation.
+
+        Raises BadReward, whose `index` is the conversation's. See `score_sequences`.
+        """
+        fitted = self._encode(conversations)
+        values = score_sequences(
+            self.network,
+            [item.ids for item in fitted],
+            batch_tokens=self.batch_tokens,
+            store=store,
+            on_progress=on_progress,
+        )
+        return [
+            Score(value, len(item.ids), item.truncated)
+            for value, item in zip(values, fitted, strict=True)
+        ]
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The checkpoint's tokenizer, loaded when first needed. Raises BadCheckpoint."""
+        tokenizer = self.family.tokenizer()
+        require_chat_template(tokenizer, self.family.checkpoint.folder)
+        return tokenizer
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of config.json and all weights; reads every weight file once."""
+        return self.family.checkpoint.fingerprint()
+
+    def provenance(self) -> dict[str, Any]:
+        """Returns everything about the model that its scores depend on."""
+        checkpoint = self.family.checkpoint
+        template = require_chat_template(self.tokenizer, checkpoint.folder)
+        probe = self._encode([(Message("user", "x"), Message("assistant", "x"))])[0].ids
+        bos = self.tokenizer.bos_token_id
+        return {
+            "name": self.name,
+            "revision": checkpoint.revision,
+            "fingerprint": self.fingerprint,
+            "family": self.family.name,
+            "architecture": checkpoint.architecture,
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "attention": self.network.config._attn_implementation,
+            "template_sha256": hashlib.sha256(template.encode()).hexdigest(),
+            "bos": {"policy": "as the template writes it", "count": list(probe).count(bos)},
+            "max_length": self.max_length,
+        }
+
+    def engine_provenance(self) -> dict[str, Any]:
+        """Returns how the scores are computed: path, budget, device."""
+        cuda = self.device.type == "cuda"
+        return {
+            "path": "padded" if self.network.may_pad else "equal lengths",
+            "batch_tokens": self.batch_tokens,
+            "device": torch.cuda.get_device_name(self.device) if cuda else "cpu",
+        }
+
+    def _encode(self, conversations: Sequence[Conversation]) -> list[Fitted]:
+        end_token = self.family.end_token()
+        rows = encode_conversations(self.tokenizer, conversations, end_token)
+        return [
+            Fitted(tuple(ids), False)
+            if len(ids) <= self.max_length
+            else self._cut(ids, conversation)
+            for ids, conversation in zip(rows, conversations, strict=True)
+        ]
+
+    def _cut(self, ids: list[int], conversation: Conversation) -> Fitted:
+        """Cuts a conversation between the template's head and its own end."""
+        roles = [message.role for message in conversation]
+        probes = [tuple(Message(role, probe) for role in roles) for probe in PROBES]
+        frames = encode_conversations(self.tokenizer, probes, self.family.end_token())
+        return fit_to_length(ids, frames[0], frames[1], self.max_length)
+
+    def _require_in_vocabulary(self, sequences: Iterable[Sequence[int]]) -> None:
+        size = self.network.config.get_text_config().vocab_size
+        for index, sequence in enumerate(sequences):
+            if not 0 <= min(sequence) <= max(sequence) < size:
+                raise BadData(f"sequence {index} has a token id outside 0 to {size - 1}")

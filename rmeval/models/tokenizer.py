@@ -1,0 +1,152 @@
+"""Tokenizers, without remote code, and the one way in which a conversation becomes ids.
+
+A conversation is rendered by the chat template and tokenised once, without special tokens: the
+template writes its own BOS, and a second one would change the score.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rmeval.errors import BadCheckpoint, BadData
+from rmeval.models.checkpoint import Checkpoint
+from rmeval.types import Conversation
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "vocab.json",
+    "vocab.txt",
+)
+SPECIAL_NAMES = ("bos_token", "eos_token", "unk_token", "pad_token")
+
+
+def load_tokenizer(checkpoint: Checkpoint) -> Any:
+    """Returns transformers' tokenizer for a checkpoint. Raises BadCheckpoint."""
+    from transformers import AutoTokenizer
+
+    _require_files(checkpoint.folder)
+    try:
+        return AutoTokenizer.from_pretrained(checkpoint.folder, trust_remote_code=False)
+    except (ValueError, OSError, ImportError, KeyError) as error:
+        raise BadCheckpoint(
+            f"{checkpoint.folder}: transformers cannot load its tokenizer "
+            f"({str(error).splitlines()[0]})"
+        ) from error
+
+
+def load_sentencepiece_bpe(checkpoint: Checkpoint) -> Any:
+    """Builds a fast tokenizer from `tokenizer.model`: BPE, byte fallback, no dummy prefix.
+
+    This is InternLM2's tokenizer, whose class is remote code. Special tokens take the ids that
+    tokenizer_config.json gives them, in place of the unused pieces that stand there.
+    """
+    from sentencepiece import SentencePieceProcessor, set_min_log_level
+    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
+    from transformers import PreTrainedTokenizerFast
+
+    folder = checkpoint.folder
+    settings = _read_settings(folder)
+    specials = {
+        int(index): str(token["content"])
+        for index, token in settings.get("added_tokens_decoder", {}).items()
+    }
+    set_min_log_level(2)  # InternLM2's model makes it warn about a piece that is a NUL
+    processor = SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    pieces = [processor.id_to_piece(index) for index in range(processor.get_piece_size())]
+    vocabulary = {specials.get(index, piece): index for index, piece in enumerate(pieces)}
+    vocabulary |= {content: index for index, content in specials.items()}
+    unknown = pieces[processor.unk_id()]
+    tokenizer = Tokenizer(
+        models.BPE(
+            vocabulary, _merges(vocabulary), unk_token=unknown, fuse_unk=True, byte_fallback=True
+        )
+    )
+    tokenizer.normalizer = normalizers.Replace(" ", "▁")
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    )
+    tokenizer.add_special_tokens(
+        [AddedToken(specials[index], normalized=False) for index in sorted(specials)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        chat_template=settings.get("chat_template"),
+        **{name: settings[name] for name in SPECIAL_NAMES if isinstance(settings.get(name), str)},
+    )
+
+
+def encode_conversations(
+    tokenizer: Any, conversations: Sequence[Conversation], end_token: int | None
+) -> list[list[int]]:
+    """Renders and tokenises conversations; `end_token` is appended where it is not last.
+
+    All texts go through one call of the tokenizer, which uses every core. Raises BadData for a
+    conversation that the chat template refuses.
+    """
+    if not conversations:
+        return []
+    texts = [render(tokenizer, conversation) for conversation in conversations]
+    ids: list[list[int]] = tokenizer(
+        texts, add_special_tokens=False, return_attention_mask=False, verbose=False
+    )["input_ids"]
+    if end_token is not None:
+        ids = [[*row, end_token] if row[-1:] != [end_token] else row for row in ids]
+    return ids
+
+
+def render(tokenizer: Any, conversation: Conversation) -> str:
+    """Returns the text of a conversation as the chat template writes it. Raises BadData."""
+    from jinja2 import TemplateError
+
+    messages = [message._asdict() for message in conversation]
+    try:
+        text: str = tokenizer.apply_chat_template(messages, tokenize=False)
+    except TemplateError as error:
+        roles = ", ".join(message.role for message in conversation)
+        raise BadData(
+            f"the chat template refuses a conversation of roles ({roles}): {error}"
+        ) from error
+    return text
+
+
+def require_chat_template(tokenizer: Any, folder: Path) -> str:
+    """Returns the tokenizer's chat template. Raises BadCheckpoint where it has none."""
+    if not isinstance(tokenizer.chat_template, str):
+        raise BadCheckpoint(
+            f"{folder}: its tokenizer has no chat template, so conversations cannot be rendered; "
+            "put the one it was trained with into chat_template.jinja"
+        )
+    return tokenizer.chat_template
+
+
+def _merges(vocabulary: dict[str, int]) -> list[tuple[str, str]]:
+    """Returns every way to build a piece from two, in the order in which BPE merges them."""
+    merges = []
+    for piece in vocabulary:
+        halves = [(piece[:cut], piece[cut:]) for cut in range(1, len(piece))]
+        known = [pair for pair in halves if pair[0] in vocabulary and pair[1] in vocabulary]
+        merges += sorted(known, key=lambda pair: (vocabulary[pair[0]], vocabulary[pair[1]]))
+    return merges
+
+
+def _read_settings(folder: Path) -> dict[str, Any]:
+    path = folder / "tokenizer_config.json"
+    try:
+        settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BadCheckpoint(f"{folder}: tokenizer_config.json is missing") from error
+    except ValueError as error:
+        raise BadCheckpoint(f"{path}: not valid JSON ({error})") from error
+    return settings
+
+
+def _require_files(folder: Path) -> None:
+    if not any((folder / file).exists() for file in TOKENIZER_FILES):
+        raise BadCheckpoint(
+            f"{folder}: no tokenizer ({', '.join(TOKENIZER_FILES[:2])}, …); "
+            "without one only token ids can be scored (score_tokens)"
+        )
