@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from rmeval.errors import BadOption, RmevalError, nearest_name
+from rmeval.errors import BadOption, RmevalError, nearest_name, one_line
 
 VERBS = {
     "run": "evaluate a model on a benchmark",
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
     except RmevalError as error:
-        print(f"rmeval: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"rmeval: {one_line(str(error))}", file=sys.stderr)
         return MENDABLE
     except KeyboardInterrupt:
         print("rmeval: interrupted; run the same command again to go on", file=sys.stderr)

@@ -52,6 +52,11 @@ class Unreachable(RmevalError):
     """A file that is neither on this machine nor to be had from the Hub."""
 
 
+def one_line(text: str) -> str:
+    """Returns text that is safe to print on one line: names from data may hold anything."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))
+
+
 def nearest_name(name: str, known: Iterable[str]) -> str | None:
     """Returns the known name that looks most like `name`, or None if none is close."""
     by_lower = {candidate.lower(): candidate for candidate in known}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rmeval.benchmarks import Benchmark
 from rmeval.errors import BadReward
-from rmeval.results import prepare_folder, run_folder, write_result
+from rmeval.results import prepare_folder, run_folder, spare_whole_result, write_result
 from rmeval.types import Preference, Progress, Result, ScoredPreference
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def evaluate(
     folder = store = None
     if output is not None:
         folder = run_folder(Path(output), benchmark.name, model.name, model.revision_asked)
-        store = open_store(prepare_folder(folder), provenance)
+        folder = prepare_folder(spare_whole_result(folder, benchmark.partial))
+        store = open_store(folder, provenance)
     scored = score_preferences(model, benchmark.preferences, store, on_progress)
     provenance["data"] = benchmark.provenance()
     provenance["started"] = started.isoformat(timespec="seconds")
@@ -62,6 +63,7 @@ def evaluate(
         scored=scored,
         partial=benchmark.partial,
         provenance=provenance,
+        folder=folder,
     )
     if folder is not None:
         write_result(folder, result)

@@ -30,8 +30,19 @@ def run_folder(output: Path, benchmark: str, model: str, revision: str | None = 
     return output / benchmark / re.sub(r"[^\w.@-]+", "_", label)
 
 
+def spare_whole_result(folder: Path, partial: str | None) -> Path:
+    """Returns where a run may write: a partial one never replaces a whole result."""
+    path = folder / RESULT
+    if partial is None or not path.exists() or read_result_document(path)["partial"]:
+        return folder
+    return folder / "partial"
+
+
 def prepare_folder(folder: Path) -> Path:
-    """Makes a folder and proves that it can be written, before hours are spent. Returns it."""
+    """Makes a folder and proves that it can be written, before hours are spent. Returns it.
+
+    Raises OutputFailure.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".write-test"

@@ -5,6 +5,7 @@ Plain frozen values: no torch, no files, no behaviour beyond what follows from t
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 
@@ -71,7 +72,10 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """An evaluation: its numbers, the scores they come from, and everything that made them."""
+    """An evaluation: its numbers, the scores they come from, and everything that made them.
+
+    `partial` says why this is not the whole benchmark, or is None. `folder` is where it is kept.
+    """
 
     benchmark: str
     model: str
@@ -80,6 +84,7 @@ class Result:
     scored: tuple[ScoredPreference, ...]
     partial: str | None
     provenance: dict[str, Any]
+    folder: Path | None = None
 
     @property
     def overall(self) -> float | None:

@@ -17,7 +17,7 @@ from rmeval.known import known_checkpoints
 from rmeval.metrics.accuracy import subset_accuracies
 from rmeval.metrics.rewardbench import WEIGHTINGS, section_scores
 from rmeval.reports.summary import compare_with_published, summarise
-from rmeval.results import SCORES, prepare_folder, run_folder
+from rmeval.results import prepare_folder, run_folder
 from rmeval.types import Result
 
 
@@ -29,9 +29,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     name = options.benchmark or ("demo" if demo else "rewardbench")
     benchmark = load_benchmark(name, options.data, revision=options.data_revision)
     benchmark.check_weighting(options.weighting)
-    folder = prepare_folder(
-        run_folder(options.output, benchmark.name, options.model, options.revision)
-    )
+    prepare_folder(run_folder(options.output, benchmark.name, options.model, options.revision))
     model = load_model_from(options)
     with show_progress() as on_progress:
         result = evaluate(
@@ -44,7 +42,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         )
     print(summarise(result))
     _print_published(result, benchmark)
-    print(f"scores: {folder / SCORES}")
+    print(f"kept in {result.folder}")
     return 0
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from tabulate import tabulate
 
+from rmeval.errors import one_line
+
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -52,7 +54,7 @@ def _json(rows: Rows) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.1f}" if isinstance(value, float) else str(value)
+    return f"{value:.1f}" if isinstance(value, float) else one_line(str(value))
 
 
 def _escape(value: Any) -> Any:
