@@ -14,6 +14,7 @@ VERBS = {
     "leaderboard": "rank the results in folders",
     "list": "show adapters, benchmarks and known checkpoints",
 }
+OF_NO_VERB = ("-h", "--help", "--version")
 MENDABLE, INTERRUPTED = 2, 130
 
 
@@ -37,7 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     what was scored is kept. Anything else is a bug, and keeps its traceback.
     """
     try:
-        return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
+        try:
+            return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
+        finally:
+            sys.stdout.flush()  # so that a closed pipe is found here, not when Python ends
     except RmevalError as error:
         print(f"rmeval: {one_line(str(error))}", file=sys.stderr)
         return MENDABLE
@@ -65,6 +69,9 @@ def _dispatch(arguments: list[str]) -> int:
     verbs = parser.add_subparsers(metavar="VERB", title="verbs")
     for verb, summary in VERBS.items():
         verbs.add_parser(verb, help=summary)
+    if arguments and arguments[0].startswith("-") and arguments[0] not in OF_NO_VERB:
+        hint = "options belong after a verb, see rmeval --help"
+        raise BadOption(f"unknown option {arguments[0]!r}; {hint}")
     if arguments and not arguments[0].startswith("-"):
         nearest = nearest_name(arguments[0], VERBS)
         hint = f"did you mean {nearest!r}?" if nearest else f"known: {', '.join(VERBS)}"

@@ -1,6 +1,7 @@
 """Conversations as users write them, checked once at the door."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import index
 
 from rmeval.errors import BadData
 from rmeval.types import Conversation, Message
@@ -10,10 +11,22 @@ ConversationLike = Sequence[Message | Mapping[str, str]]
 
 def to_conversations(conversations: Sequence[ConversationLike]) -> list[Conversation]:
     """Checks and freezes what a user passes as conversations. Raises BadData, naming which."""
+    if isinstance(conversations, str | Mapping) or not isinstance(conversations, Iterable):
+        raise BadData(f"expected a list of conversations, got {type(conversations).__name__}")
     return [
-        to_conversation(conversation, f"conversation {index}")
-        for index, conversation in enumerate(conversations)
+        to_conversation(conversation, f"conversation {number}")
+        for number, conversation in enumerate(conversations)
     ]
+
+
+def to_ids(sequence: object, place: str) -> list[int]:
+    """Returns token ids as whole numbers; raises BadData, naming the place, for anything else."""
+    try:
+        if isinstance(sequence, Iterable) and not isinstance(sequence, str | bytes):
+            return [index(token) for token in sequence]
+    except TypeError:
+        pass
+    raise BadData(f"{place}: expected a list of token ids")
 
 
 def to_conversation(conversation: object, place: str) -> Conversation:
@@ -31,6 +44,8 @@ def to_conversation(conversation: object, place: str) -> Conversation:
         role, content = fields.get("role"), fields.get("content")
         if not isinstance(role, str) or not isinstance(content, str):
             raise BadData(f'{place}: a message needs text in "role" and in "content"')
+        if any("\ud800" <= character <= "\udfff" for character in content):
+            raise BadData(f"{place}: holds half of a surrogate pair, which is no text")
         messages.append(Message(role, content))
     if not messages:
         raise BadData(f"{place}: no messages")

@@ -34,6 +34,19 @@ class BadData(RmevalError):
     """Benchmark rows or input lines that cannot be read; the message names file and row."""
 
 
+class BadConversation(BadData):
+    """A conversation that a chat template refuses. `index` is its position in the input."""
+
+    def __init__(self, index: int, reason: str, place: str | None = None) -> None:
+        super().__init__(f"{place or f'conversation {index}'}: {reason}")
+        self.index = index
+        self.reason = reason
+
+    def at(self, place: str) -> "BadConversation":
+        """Returns the same error, naming the place by the words of whoever knows it."""
+        return BadConversation(self.index, self.reason, place)
+
+
 class BadReward(RmevalError):
     """A reward that is NaN or infinite. `index` is the position of its sequence in the input."""
 
@@ -43,6 +56,10 @@ class BadReward(RmevalError):
         self.index = index
         self.value = value
 
+    def at(self, place: str) -> "BadReward":
+        """Returns the same error, naming the place by the words of whoever knows it."""
+        return BadReward(self.index, self.value, place)
+
 
 class OutputFailure(RmevalError):
     """A place where results should be kept that cannot be written."""
@@ -50,6 +67,11 @@ class OutputFailure(RmevalError):
 
 class Unreachable(RmevalError):
     """A file that is neither on this machine nor to be had from the Hub."""
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error's message, for use inside one of ours."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def one_line(text: str) -> str:

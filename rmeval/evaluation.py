@@ -3,13 +3,14 @@
 import platform
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rmeval.benchmarks import Benchmark
-from rmeval.errors import BadReward
+from rmeval.errors import BadConversation, BadReward
 from rmeval.results import prepare_folder, run_folder, spare_whole_result, write_result
 from rmeval.types import Preference, Progress, Result, ScoredPreference
 
@@ -51,7 +52,8 @@ def evaluate(
         folder = run_folder(Path(output), benchmark.name, model.name, model.revision_asked)
         folder = prepare_folder(spare_whole_result(folder, benchmark.partial))
         store = open_store(folder, provenance)
-    scored = score_preferences(model, benchmark.preferences, store, on_progress)
+    with closing(store) if store is not None else nullcontext():
+        scored = score_preferences(model, benchmark.preferences, store, on_progress)
     provenance["data"] = benchmark.provenance()
     provenance["started"] = started.isoformat(timespec="seconds")
     provenance["seconds"] = round(time.perf_counter() - clock, 3)
@@ -78,14 +80,13 @@ def score_preferences(
 ) -> tuple[ScoredPreference, ...]:
     """Returns every preference with the scores of its responses, both in their own order.
 
-    Raises BadReward naming the preference and the response.
+    Raises BadReward or BadConversation, naming the preference and the response.
     """
     conversations = [c for preference in preferences for c in preference.conversations()]
     try:
         scores = model.score_conversations(conversations, store=store, on_progress=on_progress)
-    except BadReward as error:
-        place = _name_response(preferences, error.index)
-        raise BadReward(error.index, error.value, place) from error
+    except (BadReward, BadConversation) as error:
+        raise error.at(_name_response(preferences, error.index)) from error
     remaining = iter(scores)
     return tuple(
         ScoredPreference(

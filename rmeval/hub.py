@@ -7,6 +7,15 @@ from pathlib import Path
 from rmeval.errors import BadOption, Unreachable
 
 
+def local_folder(name: str) -> Path | None:
+    """Returns the folder on this machine that a model's name stands for, or None."""
+    try:
+        path = Path(name).expanduser()
+        return path if path.is_dir() else None
+    except (OSError, RuntimeError):  # too long for a path; no such user's home
+        return None
+
+
 def fetch_snapshot(
     repository: str, kind: str, revision: str | None, patterns: Sequence[str], otherwise: str
 ) -> Path:

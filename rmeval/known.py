@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+DEMO = "demo"  # what the model that ships with rmeval is called
+
 
 @dataclass(frozen=True, slots=True)
 class Published:

@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from rmeval.errors import BadData, OutputFailure
+from rmeval.hub import local_folder
+from rmeval.known import DEMO
 from rmeval.types import Result, Score, ScoredPreference
 
 SCHEMA = 1
+KEYS = ("benchmark", "model", "weighting", "partial", "metrics", "provenance")
 RESULT, SCORES = "result.json", "scores.jsonl"
 
 
@@ -25,7 +28,8 @@ def run_folder(output: Path, benchmark: str, model: str, revision: str | None = 
     A Hub name keeps its organisation; a local folder takes its last two path components, since
     `checkpoint-500` alone says little. A revision that was asked for is part of the name.
     """
-    parts = Path(model).resolve().parts[-2:] if Path(model).exists() else model.split("/")
+    local = None if model == DEMO else local_folder(model)
+    parts = local.resolve().parts[-2:] if local else tuple(model.split("/"))
     label = "__".join(parts) + (f"@{revision}" if revision else "")
     return output / benchmark / re.sub(r"[^\w.@-]+", "_", label)
 
@@ -116,11 +120,14 @@ def find_results(folders: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]
 
     Raises BadData for one that is damaged, or that a newer rmeval wrote.
     """
+    seen = set()
     for folder in folders:
         if not folder.is_dir():
             raise BadData(f"{folder}: no such folder")
         for path in sorted(folder.rglob(RESULT)):
-            yield path, read_result_document(path)
+            if path.resolve() not in seen:
+                seen.add(path.resolve())
+                yield path, read_result_document(path)
 
 
 def read_result_document(path: Path) -> dict[str, Any]:
@@ -132,6 +139,9 @@ def read_result_document(path: Path) -> dict[str, Any]:
         raise BadData(f"{path}: not a result of rmeval") from error
     if schema != SCHEMA:
         raise BadData(f"{path}: schema {schema}, this rmeval reads {SCHEMA}; update rmeval")
+    missing = [key for key in KEYS if key not in document]
+    if missing:
+        raise BadData(f"{path}: not a result of rmeval, which has {', '.join(missing)}")
     return document
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+DTYPES = ("auto", "bfloat16", "float16", "float32", "float64")
+ENGINES = ("auto", "packed", "padded")
+
 
 class Message(NamedTuple):
     """One turn of a conversation."""

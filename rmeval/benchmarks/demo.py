@@ -18,7 +18,9 @@ ROWS_PER_SUBSET = 6
 def load_demo(data: Path | None, revision: str | None) -> Benchmark:
     """Loads the rows that ship with the package; they have one place and one revision."""
     if data is not None or revision is not None:
-        raise BadOption("the demo benchmark ships with rmeval: --data and --revision do not apply")
+        raise BadOption(
+            "the demo benchmark ships with rmeval: --data and --data-revision do not apply"
+        )
     with as_file(files("rmeval") / "data" / "demo" / "benchmark.jsonl") as path:
         preferences = read_preferences([path])
     return Benchmark(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rmeval.benchmarks.benchmark import Benchmark
 from rmeval.benchmarks.rows import Row, data_files, read_rows
-from rmeval.errors import BadData, nearest_name
+from rmeval.errors import BadData, BadOption, nearest_name
 from rmeval.hub import fetch_snapshot
 from rmeval.metrics.rewardbench import ROWS, WEIGHTINGS, rewardbench_metrics
 from rmeval.types import Message, Preference
@@ -22,6 +22,8 @@ COLUMNS = ("prompt", "chosen", "rejected", "subset", "id")
 def load_rewardbench(data: Path | None, revision: str | None) -> Benchmark:
     """Loads RewardBench v1 from `data`, or from the Hub where that is None."""
     source, commit = str(data), None
+    if data is not None and revision is not None:
+        raise BadOption(f"--data-revision applies to the Hub; {data} is on this machine")
     if data is None:
         folder = fetch_snapshot(
             REPOSITORY, "dataset", revision, [f"data/{SPLIT}-*"], "pass --data FOLDER_OR_FILE"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rmeval.errors import BadData
+from rmeval.errors import BadData, first_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def data_files(path: Path, split: str) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise BadData(f"{path}: no such file or folder")
-    found = sorted(file for file in path.rglob("*") if file.suffix in READERS)
+    found = sorted(file for file in path.rglob("*") if file.suffix in READERS and file.is_file())
     found = [file for file in found if file.name.startswith(split)] or found
     if not found:
         raise BadData(f"{path}: no {_known()} file in this folder")
@@ -80,7 +80,7 @@ def _read_parquet(file: Path, columns: Sequence[str]) -> Iterator[Row]:
             for values in batch.to_pylist():
                 number += 1
                 yield Row(values, f"{file.name} row {number}")
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise BadData(f"{file}: not a readable parquet file ({first_line(error)})") from error
 
 
@@ -119,18 +119,15 @@ def json_lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             try:
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
                 values = json.loads(text) if text.strip() else None
-            except ValueError as error:
+                if b"\\u" in line:  # an escape may be half of a pair, which is no text
+                    json.dumps(values, ensure_ascii=False).encode()
+            except (ValueError, RecursionError) as error:
                 raise BadData(f"{place}: not a readable row ({first_line(error)})") from error
             if values is None and not text.strip():
                 continue
             if not isinstance(values, dict):
                 raise BadData(f"{place}: expected an object, {{...}}")
             yield place, values
-
-
-def first_line(error: BaseException) -> str:
-    """Returns the first line of an error's message, for use inside one of ours."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _require(place: str, present: Iterable[str], columns: Sequence[str]) -> None:

@@ -4,14 +4,13 @@ import argparse
 import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rmeval.errors import BadOption, UnknownName
+from rmeval.types import DTYPES, ENGINES
 
 if TYPE_CHECKING:
     from rmeval.models.reward_model import RewardModel
-
-DTYPES = ("auto", "bfloat16", "float16", "float32", "float64")
 
 
 def one_of(kind: str, known: Iterable[str]) -> Callable[[str], str]:
@@ -53,7 +52,14 @@ def add_model_options(parser: argparse.ArgumentParser, *, default: str | None) -
     )
     model.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N")
     model.add_argument(
-        "--batch-tokens", type=positive, metavar="N", help="tokens in a forward pass, with padding"
+        "--engine",
+        type=one_of("engine", ENGINES),
+        default="auto",
+        metavar="|".join(ENGINES),
+        help="packed: shared prefixes once; padded: the reference; auto: packed where allowed",
+    )
+    model.add_argument(
+        "--batch-tokens", type=positive, metavar="N", help="tokens in a forward pass"
     )
     model.add_argument(
         "--max-length", type=positive, metavar="N", help="cut conversations to N tokens"
@@ -77,6 +83,7 @@ def load_model_from(options: argparse.Namespace) -> "RewardModel":
         device=options.device,
         trust_remote_code=options.trust_remote_code,
         allow_pickle=options.allow_pickle,
+        engine=options.engine,
         batch_tokens=options.batch_tokens,
         max_length=options.max_length,
     )
@@ -84,7 +91,7 @@ def load_model_from(options: argparse.Namespace) -> "RewardModel":
 
 def parse_with_recipe(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
     """Parses a command line; options in its `--config FILE.toml` come first, and so give way."""
-    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder = type(parser)(add_help=False, allow_abbrev=False)
     finder.add_argument("--config", type=Path)
     recipe = finder.parse_known_args(arguments)[0].config
     if recipe is not None:
@@ -98,19 +105,19 @@ def _recipe_arguments(parser: argparse.ArgumentParser, path: Path) -> list[str]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise BadOption(f"cannot read --config {path}: {reason}") from error
-    known = [action.dest for action in parser._actions if action.dest not in ("help", "config")]
+    actions = {a.dest: a for a in parser._actions if a.dest not in ("help", "config")}
     arguments = []
     for key, value in recipe.items():
-        if key.replace("-", "_") not in known:
-            raise UnknownName(f"option in {path}", key, known)
-        arguments += _option(path, key, value)
+        action = actions.get(key.replace("-", "_"))
+        if action is None:
+            raise UnknownName(f"option in {path}", key, actions)
+        flag = action.option_strings[-1]
+        if action.nargs == 0:
+            if not isinstance(value, bool):
+                raise BadOption(f"{path}: {key} must be true or false")
+            arguments += [flag] if value else []
+        elif isinstance(value, str | int) and not isinstance(value, bool):
+            arguments.append(f"{flag}={value}")
+        else:
+            raise BadOption(f"{path}: {key} must be a text or a whole number")
     return arguments
-
-
-def _option(path: Path, key: str, value: Any) -> list[str]:
-    flag = f"--{key.replace('_', '-')}"
-    if isinstance(value, bool):
-        return [flag] if value else []
-    if isinstance(value, str | int):
-        return [f"{flag}={value}"]
-    raise BadOption(f"{path}: {key} must be a text, a whole number, or true or false")

@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,7 +14,7 @@ from rmeval.benchmarks.rows import json_lines
 from rmeval.commands.options import add_model_options, load_model_from
 from rmeval.commands.progress import show_progress
 from rmeval.conversations import to_conversation
-from rmeval.errors import BadData, BadReward
+from rmeval.errors import BadConversation, BadData, BadReward, OutputFailure
 from rmeval.evaluation import open_store, scoring_provenance
 from rmeval.results import prepare_folder
 from rmeval.types import Conversation, Progress, Score
@@ -39,13 +40,18 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     parser.add_argument("--input", type=Path, required=True, metavar="conversations.jsonl")
     parser.add_argument("--output", type=Path, required=True, metavar="scores.jsonl")
     options = parser.parse_args(arguments)
+    if options.output.is_dir():
+        raise OutputFailure(f"{options.output} is a folder; --output names a file")
     lines_in_all = sum(1 for _ in _read(options.input))  # every line is checked before the model
     kept = options.output.with_name(f"{options.output.name}.unfinished")
     prepare_folder(kept)
     model = load_model_from(options)
-    store = open_store(kept, scoring_provenance(model))
     truncated = 0
-    with show_progress() as on_progress, (kept / "scores.jsonl").open("w", encoding="utf-8") as out:
+    with (
+        closing(open_store(kept, scoring_provenance(model))) as store,
+        show_progress() as on_progress,
+        (kept / "scores.jsonl").open("w", encoding="utf-8") as out,
+    ):
         progress = _Windows(on_progress, lines_in_all)
         for window in _windows(_read(options.input)):
             scores = _score(model, window, store, progress.over(len(window)))
@@ -53,7 +59,6 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
             for line, score in zip(window, scores, strict=True):
                 fields = {**line.fields, "score": score.value}
                 out.write(json.dumps(fields, ensure_ascii=False) + "\n")
-    store.close()
     (kept / "scores.jsonl").replace(options.output)
     shutil.rmtree(kept)
     cut = f"; {truncated} were cut to {model.max_length} tokens" if truncated else ""
@@ -85,8 +90,8 @@ def _score(
     try:
         conversations = [line.conversation for line in window]
         return model.score_conversations(conversations, store=store, on_progress=on_progress)
-    except BadReward as error:
-        raise BadReward(error.index, error.value, window[error.index].place) from error
+    except (BadReward, BadConversation) as error:
+        raise error.at(window[error.index].place) from error
 
 
 class _Windows:

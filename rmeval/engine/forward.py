@@ -1,12 +1,18 @@
-"""One batch of token sequences through the network: padding to the right, pooling by position."""
+"""One forward pass: token sequences in, rewards out, by the packed or by the padded path.
 
-from collections.abc import Sequence
-from typing import Protocol
+Both give the state of each sequence's last token to the head in float32. The padded path is the
+reference; the packed one computes every shared prefix once, and must equal it.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-Sequences = Sequence[Sequence[int]]
+from rmeval.engine import attention
+from rmeval.engine.plan import Tokens, lay_out
+from rmeval.errors import BadCheckpoint
 
 
 class RewardNetwork(Protocol):
@@ -16,28 +22,92 @@ class RewardNetwork(Protocol):
     head: nn.Module | None
     may_pad: bool
 
+    @property
+    def config(self) -> Any:
+        """The backbone's transformers configuration."""
+
+    @property
+    def vocab_size(self) -> int:
+        """How many token ids there are."""
+
+
+Forward = Callable[[RewardNetwork, Sequence[Tokens]], list[float]]
+
 
 @torch.inference_mode()
-def forward_padded(network: RewardNetwork, sequences: Sequences) -> list[float]:
-    """Returns the reward of each sequence, as float32 (float64 in a float64 network).
+def forward_padded(network: RewardNetwork, sequences: Sequence[Tokens]) -> list[float]:
+    """Returns the reward of each sequence, as float32 (float64 in a float64 network)."""
+    if network.head is not None:
+        return _reward(network.head, pool_padded(network, sequences))
+    ids, ends = _pad(network, sequences)
+    mask = (torch.arange(ids.shape[1], device=ids.device) <= ends[:, None]).long()  # (N, L)
+    logits = network.backbone(input_ids=ids, attention_mask=mask).logits  # (N, 1)
+    if logits.numel() != len(sequences):
+        raise BadCheckpoint(
+            f"the model gives {tuple(logits.shape)} numbers for {len(sequences)} sequences, "
+            "not one for each"
+        )
+    return _to_list(logits.reshape(len(sequences)))
 
-    Padding stands to the right, where a causal network cannot see it, and positions stay as
-    they are alone; so neither a mask nor a pad id is needed, and a token of the text that
-    happens to be the pad id is a token like any other.
+
+@torch.inference_mode()
+def forward_packed(network: RewardNetwork, sequences: Sequence[Tokens]) -> list[float]:
+    """Returns the reward of each sequence of a pack: distinct, in lexicographic order."""
+    assert network.head is not None
+    return _reward(network.head, pool_packed(network, attention.Pack(lay_out(sequences))))
+
+
+def pool_padded(network: RewardNetwork, sequences: Sequence[Tokens]) -> Tensor:
+    """Returns the state of each last token, (N, H).
+
+    Padding stands to the right, where a causal network cannot see it, and positions stay as they
+    are alone; so neither a mask nor a pad id is needed, and a token of the text that happens to
+    be the pad id is a token like any other.
     """
-    device = next(network.backbone.parameters()).device
-    ends = torch.tensor([len(sequence) - 1 for sequence in sequences], device=device)  # (N,)
-    ids = torch.zeros(len(sequences), int(ends.max()) + 1, dtype=torch.long)  # (N, L)
+    ids, ends = _pad(network, sequences)
+    hidden = network.backbone(input_ids=ids, use_cache=False).last_hidden_state  # (N, L, H)
+    rows = torch.arange(len(sequences), device=hidden.device)
+    return hidden[rows, ends.to(hidden.device)]  # type: ignore[no-any-return]
+
+
+def pool_packed(network: RewardNetwork, pack: attention.Pack) -> Tensor:
+    """Returns the state of each last token, (N, H), with every unique token computed once."""
+    device = _device(network)
+    layout = pack.layout
+    config, before = network.config, network.config._attn_implementation
+    config._attn_implementation = attention.NAME
+    try:
+        with attention.attending(pack):
+            hidden = network.backbone(
+                input_ids=torch.from_numpy(layout.ids).to(device)[None],  # (1, T)
+                position_ids=torch.from_numpy(layout.positions).to(device)[None],
+                use_cache=False,
+            ).last_hidden_state[0]  # (T, H)
+    finally:
+        config._attn_implementation = before
+    return hidden[torch.from_numpy(layout.ends).to(hidden.device)]  # type: ignore[no-any-return]
+
+
+def _pad(network: RewardNetwork, sequences: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+    """Returns ids (N, L), zeros to the right, and the position of each last token (N,)."""
+    ends = torch.tensor([len(sequence) - 1 for sequence in sequences])
+    ids = torch.zeros(len(sequences), int(ends.max()) + 1, dtype=torch.long)
     for row, sequence in enumerate(sequences):
-        ids[row, : len(sequence)] = torch.tensor(sequence)
-    ids = ids.to(device)
-    if network.head is None:
-        mask = (torch.arange(ids.shape[1], device=device) <= ends[:, None]).long()  # (N, L)
-        rewards = network.backbone(input_ids=ids, attention_mask=mask).logits  # (N, 1)
-    else:
-        hidden = network.backbone(input_ids=ids, use_cache=False).last_hidden_state  # (N, L, H)
-        pooled = hidden[torch.arange(len(sequences), device=hidden.device), ends.to(hidden.device)]
-        head_dtype = torch.float64 if pooled.dtype == torch.float64 else torch.float32
-        rewards = network.head(pooled.to(head_dtype))  # (N, H) -> (N, 1)
-    values: list[float] = rewards.reshape(len(sequences)).tolist()
+        ids[row, : len(sequence)] = torch.from_numpy(sequence)
+    device = _device(network)
+    return ids.to(device), ends.to(device)
+
+
+def _reward(head: nn.Module, pooled: Tensor) -> list[float]:
+    """Applies the head to (N, H) states, in float32 at least, and copies the result once."""
+    precise = torch.promote_types(pooled.dtype, torch.float32)
+    return _to_list(head(pooled.to(precise)).reshape(len(pooled)))
+
+
+def _to_list(rewards: Tensor) -> list[float]:
+    values: list[float] = rewards.tolist()
     return values
+
+
+def _device(network: RewardNetwork) -> torch.device:
+    return next(network.backbone.parameters()).device

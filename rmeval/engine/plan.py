@@ -1,11 +1,29 @@
-"""Which sequences share a forward pass. Pure: lengths in, batches of indices out."""
+"""Which sequences share a forward pass, and how they lie in it. Pure: no torch, no model.
+
+Two plans. The padded one sorts by length. The packed one sorts lexicographically: then what a
+sequence shares with any other it shares with its neighbour, each sequence costs only what comes
+after the longest common prefix with its predecessor, and that is the prefix tree of them all,
+without building one.
+"""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-Batch = tuple[int, ...]
+import numpy as np
+from numpy.typing import NDArray
+
+Tokens = NDArray[np.int32]  # the ids of one sequence, (L,)
+Members = tuple[int, ...]  # the indices of the sequences that one forward pass computes
+Indices = NDArray[np.int64]
+
+# A pack's keys are gathered along every path, so shared tokens count there each time they are
+# used. A long prompt with many responses is cut before that outgrows the saved work.
+KEYS_PER_TOKEN = 4
 
 
-def plan_batches(lengths: Sequence[int], batch_tokens: int, *, may_pad: bool = True) -> list[Batch]:
+def plan_batches(
+    lengths: Sequence[int], batch_tokens: int, *, may_pad: bool = True
+) -> list[Members]:
     """Cuts sequences into batches of at most `batch_tokens` tokens, padding included.
 
     Longest first, so that a run which cannot fit fails at once, and so that neighbours in length
@@ -23,3 +41,87 @@ def plan_batches(lengths: Sequence[int], batch_tokens: int, *, may_pad: bool = T
         else:
             batches.append([index])
     return [tuple(batch) for batch in batches]
+
+
+def plan_packs(sequences: Sequence[Tokens], batch_tokens: int) -> list[Members]:
+    """Cuts distinct sequences into packs of at most `batch_tokens` *unique* tokens.
+
+    The pack with the longest sequence comes first: a run that cannot fit fails at once. The plan
+    is a function of the set of sequences; a sequence longer than the budget gets a pack of its
+    own.
+    """
+    order = sorted(range(len(sequences)), key=lambda index: _sort_key(sequences[index]))
+    packs: list[list[int]] = []
+    unique = keys = 0
+    for index in order:
+        length = len(sequences[index])
+        new = length - common_prefix(sequences[packs[-1][-1]], sequences[index]) if packs else 0
+        fits = unique + new <= batch_tokens and keys + length <= KEYS_PER_TOKEN * batch_tokens
+        if packs and fits:
+            packs[-1].append(index)
+            unique, keys = unique + new, keys + length
+        else:
+            packs.append([index])
+            unique = keys = length
+    if not packs:
+        return []
+    longest = max(range(len(packs)), key=lambda p: max(len(sequences[i]) for i in packs[p]))
+    return [tuple(pack) for pack in [packs[longest], *packs[:longest], *packs[longest + 1 :]]]
+
+
+class Layout(NamedTuple):
+    """A pack as the network sees it: T unique tokens in one row, and N paths through them.
+
+    The new tokens of each sequence lie together, in the order of the sequences. `paths` holds,
+    for one sequence after the other, where each of its tokens is, from its first on.
+    """
+
+    ids: Indices  # (T,)
+    positions: Indices  # (T,) the position of each token in its sequence
+    new_lengths: list[int]  # (N,) tokens that are first computed for this sequence
+    lengths: list[int]  # (N,) tokens of the whole sequence
+    paths: Indices  # (sum of lengths,) indices into T
+    ends: Indices  # (N,) where each sequence's last token is
+
+
+def lay_out(sequences: Sequence[Tokens]) -> Layout:
+    """Lays out a pack's sequences, which are distinct and in lexicographic order."""
+    ids, positions, new_lengths, paths = [], [], [], []
+    path: Indices = np.empty(0, np.int64)
+    before: Tokens = np.empty(0, np.int32)
+    total = 0
+    for sequence in sequences:
+        shared = common_prefix(before, sequence)
+        new = len(sequence) - shared
+        path = np.concatenate([path[:shared], np.arange(total, total + new)])
+        ids.append(sequence[shared:])
+        positions.append(np.arange(shared, len(sequence)))
+        new_lengths.append(new)
+        paths.append(path)
+        total, before = total + new, sequence
+    return Layout(
+        ids=np.concatenate(ids).astype(np.int64),
+        positions=np.concatenate(positions),
+        new_lengths=new_lengths,
+        lengths=[len(sequence) for sequence in sequences],
+        paths=np.concatenate(paths),
+        ends=np.array([path[-1] for path in paths]),
+    )
+
+
+def unique_tokens(sequences: Sequence[Tokens]) -> int:
+    """Returns how many tokens a pack of these sequences, in lexicographic order, computes."""
+    shared = sum(map(common_prefix, sequences, sequences[1:]))
+    return sum(map(len, sequences)) - shared
+
+
+def common_prefix(a: Tokens, b: Tokens) -> int:
+    """Returns how many tokens two sequences share from their beginning."""
+    size = min(len(a), len(b))
+    different = np.flatnonzero(a[:size] != b[:size])
+    return int(different[0]) if len(different) else size
+
+
+def _sort_key(sequence: Tokens) -> bytes:
+    """Big-endian bytes compare as the ids do, and much faster than lists."""
+    return sequence.astype(">u4").tobytes()

@@ -25,7 +25,10 @@ class ScoreStore:
         """Opens or creates the store. A damaged file is set aside, and its scores made anew."""
         name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
         self.path = folder / f"{name}.sqlite"
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputFailure(f"cannot make the folder {folder} ({error.strerror})") from error
         self.damaged = False
         try:
             self._database = self._open()

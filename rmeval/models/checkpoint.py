@@ -13,16 +13,24 @@ from zipfile import is_zipfile
 import torch
 from safetensors import SafetensorError, safe_open
 
-from rmeval.errors import BadCheckpoint, BadOption, UnknownName, nearest_name
-from rmeval.hub import fetch_snapshot
-from rmeval.known import known_checkpoints
+from rmeval.errors import (
+    BadCheckpoint,
+    BadOption,
+    UnknownName,
+    Unreachable,
+    first_line,
+    nearest_name,
+)
+from rmeval.hub import fetch_snapshot, local_folder
+from rmeval.known import DEMO, known_checkpoints
 
+DEMO_FOLDER = Path(__file__).parents[1] / "data" / "demo" / "model"
+SAFE_INDEX, PICKLE_INDEX = "model.safetensors.index.json", "pytorch_model.bin.index.json"
 SMALL_FILES = ["config.json", "*.json", "*.jinja", "*.txt", "*.model"]
 PICKLE_ADVICE = (
     "only in pickle format (.bin), which can run code when it is read; convert it to "
     "safetensors, or pass --allow-pickle (allow_pickle=True) if you trust it"
 )
-DEMO = "demo"
 
 
 @dataclass(frozen=True)
@@ -80,22 +88,21 @@ def open_checkpoint(
     shards = _shards(folder, allow_pickle)
     try:
         shapes = {key: shape for shard in shards for key, shape in _read_shapes(shard)}
-    except (SafetensorError, UnpicklingError, OSError, ValueError, RuntimeError) as error:
-        raise BadCheckpoint(f"{folder}: a weight file is unreadable: {error}") from error
+    except (SafetensorError, UnpicklingError, EOFError, OSError, ValueError, RuntimeError) as error:
+        reason = first_line(error)
+        raise BadCheckpoint(f"{folder}: a weight file is unreadable: {reason}") from error
     return Checkpoint(name, folder, commit, config, shapes, tuple(shards))
 
 
 def _find(name: str, revision: str | None, remote_code: bool) -> tuple[Path, str | None]:
-    if name == DEMO:
-        return Path(__file__).parents[1] / "data" / "demo" / "model", None
-    path = Path(name).expanduser()
-    if path.is_dir():
+    local = DEMO_FOLDER if name == DEMO else local_folder(name)
+    if local is not None:
         if revision is not None:
             raise BadOption(f"--revision applies to models on the Hub; {name} is a local folder")
-        return path, None
-    if path.exists():
-        raise BadOption(f"{name} is a file; pass the folder that holds config.json")
+        return local, None
     known = [DEMO, *known_checkpoints()]
+    if name.endswith((".json", ".safetensors", ".bin")):
+        raise BadOption(f"{name} is no folder; pass the folder that holds config.json")
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         advice = "; a model is a local folder, or organisation/name on the Hub"
         raise UnknownName("model", name, known, advice)
@@ -108,13 +115,17 @@ def _find(name: str, revision: str | None, remote_code: bool) -> tuple[Path, str
 
 
 def _fetch_weights(name: str, commit: str, folder: Path, allow_pickle: bool) -> None:
-    """Brings the weights into the snapshot; an index says beforehand whether they are pickled."""
-    pickled = (folder / "pytorch_model.bin.index.json").exists()
-    if pickled and not (folder / "model.safetensors.index.json").exists() and not allow_pickle:
+    """Brings the weights into the snapshot: safetensors, and pickles only if they are trusted."""
+    only_pickled = (folder / PICKLE_INDEX).exists() and not (folder / SAFE_INDEX).exists()
+    if only_pickled and not allow_pickle:
         raise BadCheckpoint(f"{name}: weights {PICKLE_ADVICE}")
-    otherwise = f"weights of {name}: {PICKLE_ADVICE}"
-    patterns = ["*.bin"] if pickled and allow_pickle else ["*.safetensors"]
-    fetch_snapshot(name, "model", commit, patterns, otherwise)
+    otherwise = "if it has only .bin weights (pickle), convert them, or pass --allow-pickle"
+    try:
+        fetch_snapshot(name, "model", commit, ["*.safetensors"], otherwise)
+    except Unreachable:
+        if not allow_pickle:
+            raise
+        fetch_snapshot(name, "model", commit, ["pytorch_model*.bin"], "it has no weights")
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -131,22 +142,29 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 def _shards(folder: Path, allow_pickle: bool) -> list[Path]:
     """Returns the weight files: those of an index, else all of one kind. Safetensors win."""
-    for pattern, index in (
-        ("model*.safetensors", "model.safetensors.index.json"),
-        ("pytorch_model*.bin", "pytorch_model.bin.index.json"),
-    ):
-        shards = sorted(folder.glob(pattern))
-        if (folder / index).exists():
-            listed = sorted(set(_read_config(folder / index).get("weight_map", {}).values()))
-            missing = [file for file in listed if not (folder / file).exists()]
-            if missing and (shards or pattern.endswith(".safetensors")):
-                raise BadCheckpoint(f"{folder}: {index} names {missing[0]}, which is not there")
-            shards = [folder / file for file in listed]
-        if shards and pattern.endswith(".bin") and not allow_pickle:
-            raise BadCheckpoint(f"{folder}: weights {PICKLE_ADVICE}")
-        if shards:
-            return shards
-    raise BadCheckpoint(f"{folder}: no weights (model*.safetensors) beside config.json")
+    safe = _listed(folder, SAFE_INDEX) or sorted(folder.glob("model*.safetensors"))
+    if safe:
+        return safe
+    pickled = _listed(folder, PICKLE_INDEX) or sorted(folder.glob("pytorch_model*.bin"))
+    if pickled and not allow_pickle:
+        raise BadCheckpoint(f"{folder}: weights {PICKLE_ADVICE}")
+    if not pickled:
+        raise BadCheckpoint(f"{folder}: no weights (model*.safetensors) beside config.json")
+    return pickled
+
+
+def _listed(folder: Path, index: str) -> list[Path]:
+    """Returns the files that an index names, or nothing where there is no index."""
+    if not (folder / index).exists():
+        return []
+    weight_map = _read_config(folder / index).get("weight_map")
+    if not isinstance(weight_map, dict):
+        raise BadCheckpoint(f"{folder / index}: no weight_map")
+    files = [folder / Path(str(name)).name for name in sorted(set(weight_map.values()))]
+    for file in files:
+        if not file.exists():
+            raise BadCheckpoint(f"{folder}: {index} names {file.name}, which is not there")
+    return files
 
 
 def _read_shapes(shard: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -160,9 +178,9 @@ def _read_shapes(shard: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 def _load_pickle(shard: Path, device: str) -> dict[str, torch.Tensor]:
     """Reads tensors, and nothing else, from a pickle that the user has said they trust."""
-    state: dict[str, torch.Tensor] = torch.load(
-        shard, map_location=device, weights_only=True, mmap=is_zipfile(shard)
-    )
+    state = torch.load(shard, map_location=device, weights_only=True, mmap=is_zipfile(shard))
+    if not isinstance(state, dict) or not all(map(torch.is_tensor, state.values())):
+        raise UnpicklingError(f"{shard.name} holds something else than tensors by name")
     return state
 
 

@@ -35,8 +35,8 @@ class Classifier(Family):
         known = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES.get(model_type)
         return checkpoint.architecture == known and "score.0.weight" not in checkpoint.shapes
 
-    def config(self) -> PretrainedConfig:
-        config = super().config()
+    def read_config(self) -> PretrainedConfig:
+        config = super().read_config()
         declared = {"num_labels", "id2label"} & self.checkpoint.config.keys()
         if declared and config.num_labels != 1:
             raise BadCheckpoint(

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig
 
@@ -43,16 +44,20 @@ class Family(ABC):
         """
 
     def config(self) -> PretrainedConfig:
-        """Returns the backbone's configuration."""
+        """Returns the backbone's configuration. Raises BadCheckpoint where it makes no sense."""
         try:
-            config: PretrainedConfig = AutoConfig.from_pretrained(
-                self.checkpoint.folder, trust_remote_code=False
-            )
-        except (ValueError, KeyError, OSError) as error:
+            return self.read_config()
+        except (ValueError, KeyError, TypeError, OSError, StrictDataclassError) as error:
+            reason = " ".join(str(error).split())
             raise BadCheckpoint(
-                f"{self.checkpoint.folder}: transformers cannot use this config.json "
-                f"({str(error).splitlines()[0]})"
+                f"{self.checkpoint.folder}: transformers cannot use this config.json ({reason})"
             ) from error
+
+    def read_config(self) -> PretrainedConfig:
+        """Returns the backbone's configuration from config.json."""
+        config: PretrainedConfig = AutoConfig.from_pretrained(
+            self.checkpoint.folder, trust_remote_code=False
+        )
         return config
 
     def backbone(self, config: PretrainedConfig, attention: str | None) -> nn.Module:

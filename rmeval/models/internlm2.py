@@ -42,7 +42,7 @@ class InternLM2(Family):
     def claims(checkpoint: Checkpoint) -> bool:
         return checkpoint.architecture == "InternLM2ForRewardModel"
 
-    def config(self) -> LlamaConfig:
+    def read_config(self) -> LlamaConfig:
         config = self.checkpoint.config
         rope = {"rope_type": "default", **(config.get("rope_scaling") or {})}
         rope["rope_type"] = rope.pop("type", rope["rope_type"])
@@ -70,6 +70,12 @@ class InternLM2(Family):
         kv_heads, heads = self._kv_heads(), self._required("num_attention_heads")
         queries = heads // kv_heads  # query heads of each key-value head
         head_dim = self._required("hidden_size") // heads
+        wanted = kv_heads * (queries + 2) * head_dim
+        if heads % kv_heads or tensor.shape[0] != wanted:
+            raise BadCheckpoint(
+                f"{self.checkpoint.folder}: {key} has {tensor.shape[0]} rows where config.json's "
+                f"{heads} heads and {kv_heads} key-value heads ask for {wanted}"
+            )
         # (kv, queries + 2, head_dim, H), or without H for a bias: q, …, q, k, v of each group
         groups = tensor.reshape(kv_heads, queries + 2, head_dim, *tensor.shape[1:])
         parts = {"q": groups[:, :queries].flatten(0, 1), "k": groups[:, -2], "v": groups[:, -1]}
@@ -81,7 +87,7 @@ class InternLM2(Family):
 
     def tokenizer(self) -> Any:
         if (self.checkpoint.folder / "tokenizer.model").exists():
-            return load_sentencepiece_bpe(self.checkpoint)
+            return load_sentencepiece_bpe(self.checkpoint.folder)
         return super().tokenizer()
 
     def end_token(self) -> int:

@@ -1,13 +1,15 @@
 """From a name or a folder to a reward model that can score."""
 
-from typing import Any
-
-from rmeval.errors import BadOption
+from rmeval.engine.gate import why_not_packed
+from rmeval.engine.scoring import Engine
+from rmeval.errors import BadOption, UnknownName
 from rmeval.models import detect_family
 from rmeval.models.checkpoint import open_checkpoint
 from rmeval.models.loading import choose_device, choose_dtype, load_network
+from rmeval.models.network import Network
 from rmeval.models.remote import RemoteCode
 from rmeval.models.reward_model import RewardModel
+from rmeval.types import ENGINES
 
 BATCH_TOKENS = {"cpu": 4096, "cuda": 16384}
 UNBOUNDED = 1 << 30  # for networks without a maximum of positions, in tokens
@@ -21,6 +23,7 @@ def load_model(
     device: str = "auto",
     trust_remote_code: bool = False,
     allow_pickle: bool = False,
+    engine: str = "auto",
     batch_tokens: int | None = None,
     max_length: int | None = None,
 ) -> RewardModel:
@@ -35,7 +38,9 @@ def load_model(
             one GPU over all of them and the host.
         trust_remote_code: run the repository's own code, where rmeval has no adapter.
         allow_pickle: read `.bin` weights.
-        batch_tokens: tokens in a forward pass, padding included.
+        engine: "packed" computes every shared prefix once; "padded" is the reference; "auto"
+            packs where the model is found to allow it.
+        batch_tokens: tokens in a forward pass: unique ones if packed, else padding included.
         max_length: tokens of a conversation; longer ones are cut after the template's head.
 
     Raises:
@@ -63,15 +68,31 @@ def load_model(
         network=network,
         dtype=precision,
         device=where,
-        batch_tokens=budget,
-        max_length=_max_length(max_length, network.config),
+        engine=_choose_engine(network, budget, engine),
+        max_length=_max_length(max_length, network),
         revision_asked=revision,
     )
 
 
-def _max_length(asked: int | None, config: Any) -> int:
+def _choose_engine(network: Network, batch_tokens: int, engine: str) -> Engine:
+    """Returns the engine asked for. Raises BadOption where packing is asked and not allowed."""
+    if engine not in ENGINES:
+        raise UnknownName("engine", engine, ENGINES)
+    if engine == "padded":
+        return Engine(batch_tokens, packed=False, reason="asked for")
+    reason = why_not_packed(network)
+    if reason is not None and engine == "packed":
+        raise BadOption(f"this model cannot be packed: {reason}; use --engine padded")
+    return Engine(batch_tokens, packed=reason is None, reason=reason)
+
+
+def _max_length(asked: int | None, network: Network) -> int:
     """Returns the longest sequence in tokens. Raises BadOption for more than the positions."""
-    positions = getattr(config.get_text_config(), "max_position_embeddings", None) or UNBOUNDED
+    config = network.config.get_text_config()
+    positions = getattr(config, "max_position_embeddings", None) or UNBOUNDED
+    for name, module in network.named_modules():
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None):
+            positions -= module.padding_idx + 1  # RoBERTa counts positions from there
     if asked is not None and not 0 < asked <= positions:
         raise BadOption(f"--max-length {asked}: this model takes 1 to {positions} tokens")
     return int(asked or positions)

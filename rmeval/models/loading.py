@@ -10,13 +10,8 @@ from rmeval.errors import BadCheckpoint, BadOption, UnknownName
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.family import Family
 from rmeval.models.network import Network
+from rmeval.types import DTYPES
 
-DTYPES = {
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-    "float32": torch.float32,
-    "float64": torch.float64,
-}
 ROOM_FOR_ACTIVATIONS = 0.92  # of a device's free memory may be weights
 NAMED_AT_MOST = 4
 
@@ -26,16 +21,19 @@ def choose_device(device: str) -> torch.device:
     available = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == "auto":
         return torch.device("cuda:0" if available else "cpu")
+    if device == "cpu":
+        return torch.device("cpu")
     try:
-        chosen = torch.device(device)
+        torch.device(device)
     except RuntimeError as error:
         raise UnknownName("device", device, ["auto", "cpu", "cuda", "cuda:0"]) from error
-    if chosen.type not in ("cpu", "cuda"):
+    if not re.fullmatch(r"cuda(:\d+)?", device):
         raise BadOption(f"device {device!r} is not supported; use auto, cpu, cuda or cuda:N")
-    if chosen.type == "cuda" and (chosen.index or 0) >= available:
+    index = int(device.partition(":")[2] or 0)
+    if index >= available:
         found = f"{available} CUDA devices" if available else "no CUDA device"
         raise BadOption(f"device {device!r} is not there: torch sees {found} on this machine")
-    return torch.device("cuda", chosen.index or 0) if chosen.type == "cuda" else chosen
+    return torch.device("cuda", index)
 
 
 def choose_dtype(dtype: str, config: Mapping[str, Any], device: torch.device) -> torch.dtype:
@@ -46,10 +44,11 @@ def choose_dtype(dtype: str, config: Mapping[str, Any], device: torch.device) ->
     """
     if dtype == "auto":
         own = str(config.get("dtype") or config.get("torch_dtype") or "float32")
-        return torch.float32 if device.type == "cpu" else DTYPES[own.removeprefix("torch.")]
+        dtype = "float32" if device.type == "cpu" else own.removeprefix("torch.")
     if dtype not in DTYPES:
-        raise UnknownName("dtype", dtype, ["auto", *DTYPES])
-    return DTYPES[dtype]
+        raise UnknownName("dtype", dtype, DTYPES)
+    chosen: torch.dtype = getattr(torch, dtype)
+    return chosen
 
 
 def load_network(
@@ -91,10 +90,12 @@ def _fill(
     head_dtype = torch.float64 if dtype == torch.float64 else torch.float32
     shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
     waiting, left_over = set(shapes), []
+    # buffers that older versions saved and newer ones compute
+    computed = {name for name, _ in network.named_buffers()} - shapes.keys()
     for key, tensor in family.checkpoint.tensors():
         for name, value in family.place(key, tensor):
             if name not in shapes:
-                left_over.append(key)
+                left_over += [] if name in computed else [key]
                 continue
             if value.shape != shapes[name]:
                 raise BadCheckpoint(
@@ -119,18 +120,13 @@ def _require_all_found(
     """A fresh weight gives numbers that look like scores, so none may stay as it was made."""
     missing = sorted(waiting)
     ignored = getattr(network.backbone, "_keys_to_ignore_on_load_unexpected", None) or []
-    left_over = [key for key in left_over if not _is_stale_buffer(key, ignored)]
+    left_over = [key for key in left_over if not any(re.search(p, key) for p in ignored)]
     if missing:
         raise BadCheckpoint(f"{checkpoint.folder}: weights are missing: {_some(missing)}")
     if left_over:
         raise BadCheckpoint(
             f"{checkpoint.folder}: weights that no part of the model takes: {_some(left_over)}"
         )
-
-
-def _is_stale_buffer(key: str, patterns: list[str]) -> bool:
-    """Whether a key is a buffer that older versions saved and newer ones compute."""
-    return key.endswith("rotary_emb.inv_freq") or any(re.search(p, key) for p in patterns)
 
 
 def _device_map(

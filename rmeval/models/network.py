@@ -29,3 +29,8 @@ class Network(nn.Module):
     def config(self) -> Any:
         """The backbone's transformers configuration."""
         return self.backbone.config
+
+    @property
+    def vocab_size(self) -> int:
+        """How many token ids there are; unbounded where the configuration does not say."""
+        return int(getattr(self.config.get_text_config(), "vocab_size", None) or 1 << 31)

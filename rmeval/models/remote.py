@@ -6,8 +6,9 @@ constructor makes, or whose rewards are not finite and reproducible.
 """
 
 import math
-from typing import Any
+from typing import Any, NoReturn
 
+import numpy as np
 import torch
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
@@ -22,7 +23,7 @@ AUTO_CLASSES = {
     "AutoModelForSequenceClassification": AutoModelForSequenceClassification,
     "AutoModel": AutoModel,
 }
-PROBES = ([3, 5, 7, 9, 11], [2, 4, 6, 8, 10])
+PROBES = [np.array(ids, dtype=np.int32) for ids in ([3, 5, 7, 9, 11], [2, 4, 6, 8, 10])]
 
 
 class RemoteCode(Family):
@@ -34,7 +35,7 @@ class RemoteCode(Family):
     def claims(checkpoint: Checkpoint) -> bool:
         return any(name in AUTO_CLASSES for name in checkpoint.config.get("auto_map", {}))
 
-    def config(self) -> Any:
+    def read_config(self) -> Any:
         return AutoConfig.from_pretrained(self.checkpoint.folder, trust_remote_code=True)
 
     def tokenizer(self) -> Any:
@@ -81,13 +82,16 @@ class RemoteCode(Family):
                 self._refuse(f"under this transformers, its buffer {name} is left uninitialised")
 
     def _check_rewards(self, network: Network) -> None:
-        together = forward_padded(network, PROBES)
-        alone = [forward_padded(network, [probe])[0] for probe in PROBES]
+        try:
+            together = forward_padded(network, PROBES)
+            alone = [forward_padded(network, [probe])[0] for probe in PROBES]
+        except BadCheckpoint as error:
+            self._refuse(str(error))
         if not all(map(math.isfinite, [*together, *alone])):
             self._refuse(f"its rewards are not finite: {together}")
         pairs = zip(together, alone, strict=True)
         if not all(math.isclose(a, b, rel_tol=0.02, abs_tol=0.02) for a, b in pairs):
             self._refuse(f"its rewards are not reproducible: {together}, then {alone}")
 
-    def _refuse(self, reason: str) -> None:
+    def _refuse(self, reason: str) -> NoReturn:
         raise BadCheckpoint(f"{self.checkpoint.folder}: remote code refused: {reason}")

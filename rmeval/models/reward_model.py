@@ -1,16 +1,17 @@
 """A loaded reward model: conversations or token ids in, rewards out."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
 
-from rmeval.conversations import ConversationLike, to_conversations
+from rmeval.conversations import ConversationLike, to_conversations, to_ids
+from rmeval.engine.attention import has_fused_kernel
 from rmeval.engine.fit import Fitted, fit_to_length
-from rmeval.engine.scoring import score_sequences
+from rmeval.engine.scoring import Engine, score_sequences
 from rmeval.engine.store import ScoreStore
 from rmeval.errors import BadData
 from rmeval.models.family import Family
@@ -25,7 +26,7 @@ PROBES = ("x", "7")  # two contents without a common first or last token
 class RewardModel:
     """A network with its family's way of reading conversations. Made by `load_model`.
 
-    `batch_tokens` bounds a forward pass, padding included; `max_length` a sequence, in tokens.
+    `max_length` bounds a sequence, in tokens; `engine` says how forward passes are made.
     """
 
     name: str
@@ -33,7 +34,7 @@ class RewardModel:
     network: Network
     dtype: torch.dtype
     device: torch.device
-    batch_tokens: int
+    engine: Engine
     max_length: int
     revision_asked: str | None = None
 
@@ -50,14 +51,15 @@ class RewardModel:
         Nothing is added or cut: an empty or too long sequence raises BadData. Works without a
         tokenizer.
         """
-        for index, sequence in enumerate(sequences):
-            if not 0 < len(sequence) <= self.max_length:
+        checked = [to_ids(sequence, f"sequence {i}") for i, sequence in enumerate(sequences)]
+        for index, ids in enumerate(checked):
+            if len(ids) > self.max_length:
                 raise BadData(
-                    f"sequence {index} has {len(sequence)} tokens; "
-                    f"{self.name} takes 1 to {self.max_length}"
+                    f"sequence {index} has {len(ids)} tokens; {self.name} takes 1 to "
+                    f"{self.max_length}"
                 )
-        self._require_in_vocabulary(sequences)
-        return score_sequences(self.network, sequences, batch_tokens=self.batch_tokens)
+            self._require_in_vocabulary(ids, f"sequence {index}")
+        return score_sequences(self.network, checked, self.engine)
 
     def compare(self, a: ConversationLike, b: ConversationLike) -> bool:
         """Whether `a` has a strictly higher reward than `b`."""
@@ -89,10 +91,12 @@ class RewardModel:
         Raises BadReward, whose `index` is the conversation's. See `score_sequences`.
         """
         fitted = self._encode(conversations)
+        for index, item in enumerate(fitted):
+            self._require_in_vocabulary(item.ids, f"conversation {index}")
         values = score_sequences(
             self.network,
             [item.ids for item in fitted],
-            batch_tokens=self.batch_tokens,
+            self.engine,
             store=store,
             on_progress=on_progress,
         )
@@ -126,7 +130,6 @@ class RewardModel:
             "family": self.family.name,
             "architecture": checkpoint.architecture,
             "dtype": str(self.dtype).removeprefix("torch."),
-            "attention": self.network.config._attn_implementation,
             "template_sha256": hashlib.sha256(template.encode()).hexdigest(),
             "bos": {"policy": "as the template writes it", "count": list(probe).count(bos)},
             "max_length": self.max_length,
@@ -136,10 +139,22 @@ class RewardModel:
         """Returns how the scores are computed: path, budget, device."""
         cuda = self.device.type == "cuda"
         return {
-            "path": "padded" if self.network.may_pad else "equal lengths",
-            "batch_tokens": self.batch_tokens,
+            "path": "packed" if self.engine.packed else "padded",
+            "reason": self.engine.reason,
+            "kernel": self._kernel(),
+            "batch_tokens": self.engine.batch_tokens,
             "device": torch.cuda.get_device_name(self.device) if cuda else "cpu",
         }
+
+    def _kernel(self) -> str:
+        config = self.network.config.get_text_config()
+        if not self.engine.packed:
+            return str(self.network.config._attn_implementation)
+        heads = config.num_attention_heads
+        head_dim = getattr(config, "head_dim", None) or config.hidden_size // heads
+        softcap = getattr(config, "attn_logit_softcapping", None)
+        fused = has_fused_kernel(self.device, self.dtype, head_dim, softcap)
+        return "varlen_attn" if fused else "sdpa, one sequence after the other"
 
     def _encode(self, conversations: Sequence[Conversation]) -> list[Fitted]:
         end_token = self.family.end_token()
@@ -158,8 +173,9 @@ class RewardModel:
         frames = encode_conversations(self.tokenizer, probes, self.family.end_token())
         return fit_to_length(ids, frames[0], frames[1], self.max_length)
 
-    def _require_in_vocabulary(self, sequences: Iterable[Sequence[int]]) -> None:
-        size = self.network.config.get_text_config().vocab_size
-        for index, sequence in enumerate(sequences):
-            if not 0 <= min(sequence) <= max(sequence) < size:
-                raise BadData(f"sequence {index} has a token id outside 0 to {size - 1}")
+    def _require_in_vocabulary(self, ids: Sequence[int], place: str) -> None:
+        if not ids:
+            raise BadData(f"{place} has 0 tokens; {self.name} takes at least 1")
+        size = self.network.vocab_size
+        if not 0 <= min(ids) <= max(ids) < size:
+            raise BadData(f"{place} has a token id outside 0 to {size - 1}")

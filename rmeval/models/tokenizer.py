@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rmeval.errors import BadCheckpoint, BadData
+from rmeval.errors import BadCheckpoint, BadConversation, first_line
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.types import Conversation
 
@@ -21,6 +21,7 @@ TOKENIZER_FILES = (
     "vocab.json",
     "vocab.txt",
 )
+PROBE = "  Two  spaces,\n\tname_1 = 0x2F; café 你好 🎉"  # on which sentencepiece's kinds differ
 SPECIAL_NAMES = ("bos_token", "eos_token", "unk_token", "pad_token")
 
 
@@ -38,24 +39,21 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
         ) from error
 
 
-def load_sentencepiece_bpe(checkpoint: Checkpoint) -> Any:
+def load_sentencepiece_bpe(folder: Path) -> Any:
     """Builds a fast tokenizer from `tokenizer.model`: BPE, byte fallback, no dummy prefix.
 
     This is InternLM2's tokenizer, whose class is remote code. Special tokens take the ids that
     tokenizer_config.json gives them, in place of the unused pieces that stand there.
     """
-    from sentencepiece import SentencePieceProcessor, set_min_log_level
     from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
     from transformers import PreTrainedTokenizerFast
 
-    folder = checkpoint.folder
     settings = _read_settings(folder)
     specials = {
         int(index): str(token["content"])
         for index, token in settings.get("added_tokens_decoder", {}).items()
     }
-    set_min_log_level(2)  # InternLM2's model makes it warn about a piece that is a NUL
-    processor = SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    processor = _read_sentencepiece(folder / "tokenizer.model")
     pieces = [processor.id_to_piece(index) for index in range(processor.get_piece_size())]
     vocabulary = {specials.get(index, piece): index for index, piece in enumerate(pieces)}
     vocabulary |= {content: index for index, content in specials.items()}
@@ -72,6 +70,9 @@ def load_sentencepiece_bpe(checkpoint: Checkpoint) -> Any:
     tokenizer.add_special_tokens(
         [AddedToken(specials[index], normalized=False) for index in sorted(specials)]
     )
+    if tokenizer.encode(PROBE, add_special_tokens=False).ids != processor.encode(PROBE):
+        kind = "BPE with byte fallback, text taken as it is"
+        raise BadCheckpoint(f"{folder / 'tokenizer.model'}: not of InternLM2's kind ({kind})")
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         chat_template=settings.get("chat_template"),
@@ -79,17 +80,27 @@ def load_sentencepiece_bpe(checkpoint: Checkpoint) -> Any:
     )
 
 
+def _read_sentencepiece(path: Path) -> Any:
+    from sentencepiece import SentencePieceProcessor, set_min_log_level
+
+    set_min_log_level(2)  # InternLM2's model makes it warn about a piece that is a NUL
+    try:
+        return SentencePieceProcessor(model_file=str(path))
+    except (RuntimeError, OSError) as error:
+        raise BadCheckpoint(f"{path}: no sentencepiece model ({first_line(error)})") from error
+
+
 def encode_conversations(
     tokenizer: Any, conversations: Sequence[Conversation], end_token: int | None
 ) -> list[list[int]]:
     """Renders and tokenises conversations; `end_token` is appended where it is not last.
 
-    All texts go through one call of the tokenizer, which uses every core. Raises BadData for a
-    conversation that the chat template refuses.
+    All texts go through one call of the tokenizer, which uses every core. Raises BadConversation
+    for one that the chat template refuses.
     """
     if not conversations:
         return []
-    texts = [render(tokenizer, conversation) for conversation in conversations]
+    texts = [_render(tokenizer, conversation, i) for i, conversation in enumerate(conversations)]
     ids: list[list[int]] = tokenizer(
         texts, add_special_tokens=False, return_attention_mask=False, verbose=False
     )["input_ids"]
@@ -98,8 +109,8 @@ def encode_conversations(
     return ids
 
 
-def render(tokenizer: Any, conversation: Conversation) -> str:
-    """Returns the text of a conversation as the chat template writes it. Raises BadData."""
+def _render(tokenizer: Any, conversation: Conversation, index: int) -> str:
+    """Returns the text of a conversation as the chat template writes it."""
     from jinja2 import TemplateError
 
     messages = [message._asdict() for message in conversation]
@@ -107,20 +118,22 @@ def render(tokenizer: Any, conversation: Conversation) -> str:
         text: str = tokenizer.apply_chat_template(messages, tokenize=False)
     except TemplateError as error:
         roles = ", ".join(message.role for message in conversation)
-        raise BadData(
-            f"the chat template refuses a conversation of roles ({roles}): {error}"
-        ) from error
+        reason = f"the chat template refuses the roles ({roles}): {error}"
+        raise BadConversation(index, reason) from error
     return text
 
 
 def require_chat_template(tokenizer: Any, folder: Path) -> str:
     """Returns the tokenizer's chat template. Raises BadCheckpoint where it has none."""
-    if not isinstance(tokenizer.chat_template, str):
+    template = tokenizer.chat_template
+    if isinstance(template, dict):
+        template = template.get("default")
+    if not isinstance(template, str):
         raise BadCheckpoint(
             f"{folder}: its tokenizer has no chat template, so conversations cannot be rendered; "
             "put the one it was trained with into chat_template.jinja"
         )
-    return tokenizer.chat_template
+    return template
 
 
 def _merges(vocabulary: dict[str, int]) -> list[tuple[str, str]]:
@@ -136,11 +149,13 @@ def _merges(vocabulary: dict[str, int]) -> list[tuple[str, str]]:
 def _read_settings(folder: Path) -> dict[str, Any]:
     path = folder / "tokenizer_config.json"
     try:
-        settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        settings = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise BadCheckpoint(f"{folder}: tokenizer_config.json is missing") from error
     except ValueError as error:
         raise BadCheckpoint(f"{path}: not valid JSON ({error})") from error
+    if not isinstance(settings, dict):
+        raise BadCheckpoint(f"{path}: expected an object")
     return settings
 
 

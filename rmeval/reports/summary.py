@@ -82,6 +82,6 @@ def _notes(result: Result) -> Iterator[str]:
     )
     model, engine = result.provenance["model"], result.provenance["engine"]
     yield (
-        f"{model['family']} adapter, {model['dtype']}, {model['attention']} attention, "
+        f"{model['family']} adapter, {model['dtype']}, {engine['path']} engine, "
         f"{engine['device']}, {result.provenance['seconds']:.1f} s"
     )

@@ -1,0 +1,65 @@
+"""May a model be packed? Asked of the model itself at load, not of a list of names.
+
+Of 530 modelling files in transformers a third do not go through the attention interface, and
+some that do would be silently wrong in a pack (recurrent layers, attention sinks). So a probe of
+three short sequences with shared prefixes is computed both ways.
+"""
+
+import numpy as np
+import torch
+
+from rmeval.engine.attention import Pack
+from rmeval.engine.forward import RewardNetwork, pool_packed, pool_padded
+from rmeval.engine.plan import lay_out
+
+# Largest relative difference of pooled states that is rounding. A token seen that should not be,
+# or a wrong position, moves them by a third and more.
+ROUNDING = {
+    torch.float64: 1e-6,
+    torch.float32: 1e-3,
+    torch.float16: 0.05,
+    torch.bfloat16: 0.1,
+}
+PROBE_LENGTHS = ((9, 0), (9, 4), (9, 7), (5, 6))  # tokens shared with the first, tokens of its own
+
+
+@torch.inference_mode()
+def why_not_packed(network: RewardNetwork) -> str | None:
+    """Returns why a network must take the padded path, or None if it may be packed.
+
+    It may if our attention is called once per layer, is told of every window, is asked for
+    nothing it does not know, and gives the padded path's states up to rounding.
+    """
+    if network.head is None:
+        return "it pools for itself"
+    text_config = network.config.get_text_config()
+    sequences = _probe(network.vocab_size)
+    pack = Pack(lay_out(sequences))
+    try:
+        packed = pool_packed(network, pack)
+    except (TypeError, ValueError, RuntimeError, IndexError, AttributeError, KeyError) as error:
+        return f"a packed forward fails ({type(error).__name__}: {str(error).splitlines()[0]})"
+    layers = text_config.num_hidden_layers
+    if pack.calls != layers:
+        return f"attention was called {pack.calls} times in {layers} layers"
+    hidden = pack.windows_masked - pack.windows_given
+    if hidden:
+        return f"its window of {min(hidden)} tokens stands only in a mask"
+    if pack.unknown:
+        return f"its attention also needs {', '.join(sorted(pack.unknown))}"
+    padded = pool_padded(network, sequences)
+    difference = float(((packed - padded).norm(dim=-1) / padded.norm(dim=-1)).max())
+    if not difference <= ROUNDING[packed.dtype]:
+        return f"packed and padded states differ by {difference:.2g}"
+    return None
+
+
+def _probe(vocab_size: int) -> list[np.ndarray[tuple[int], np.dtype[np.int32]]]:
+    """Returns distinct sequences with shared prefixes, one a prefix of others, in order."""
+    draw = np.random.default_rng(0)
+    first = draw.integers(0, vocab_size, 16, dtype=np.int32)
+    sequences = [
+        np.concatenate([first[:shared], draw.integers(0, vocab_size, own, dtype=np.int32)])
+        for shared, own in PROBE_LENGTHS
+    ]
+    return sorted(sequences, key=lambda sequence: sequence.tolist())

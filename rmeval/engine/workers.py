@@ -1,0 +1,70 @@
+"""Several processes, on one machine or many, that share one run and one output folder.
+
+`accelerate launch` (or torchrun) starts them. Each computes its share of the groups and keeps it
+in a part of the store of its own; what they tell each other goes through gloo, on the CPU.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from rmeval.errors import BadOption
+
+PATIENCE = timedelta(days=14)  # a share may take days longer than another
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """This process's place among `count`; rank 0 puts the result together."""
+
+    rank: int = 0
+    count: int = 1
+
+    def agree(self, pending: Sequence[int], fingerprint: str) -> list[int]:
+        """Returns rank 0's list of what is left to do.
+
+        Raises BadOption when the processes do not see the same data: `fingerprint` differs.
+        """
+        if self.count == 1:
+            return list(pending)
+        from torch import distributed
+
+        heard: list[tuple[list[int], str]] = [([], "")] * self.count
+        distributed.all_gather_object(heard, (list(pending), fingerprint))
+        if len({seen for _, seen in heard}) > 1:
+            raise BadOption(
+                "the processes disagree about data, model or settings: give each the same files, "
+                "options and versions"
+            )
+        return heard[0][0]
+
+    def share(self, costs: Sequence[int]) -> list[int]:
+        """Returns the positions in `costs` that are this process's, balanced by their sum."""
+        load = [0] * self.count
+        mine = []
+        for position in sorted(range(len(costs)), key=lambda p: -costs[p]):
+            worker = load.index(min(load))
+            load[worker] += costs[position]
+            if worker == self.rank:
+                mine.append(position)
+        return sorted(mine)
+
+    def wait(self) -> None:
+        """Returns when every process has come here."""
+        if self.count > 1:
+            from torch import distributed
+
+            distributed.barrier()
+
+
+def join_workers() -> Workers:
+    """Returns this process's place, as the launcher's environment says; alone without one."""
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        return Workers()
+    from torch import distributed
+
+    if not distributed.is_initialized():
+        distributed.init_process_group("gloo", timeout=PATIENCE)
+    return Workers(distributed.get_rank(), count)

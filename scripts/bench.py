@@ -1,0 +1,289 @@
+"""Measures the engine beside the peer's way of scoring, alternating in one run.
+
+    scripts/bench                                    a small Llama on this machine, 384 sequences
+    scripts/bench --shape internlm2-7b --rows 0      all pairs; needs a GPU
+
+The peer (allenai/reward-bench) walks the data in its own order, in fixed batches, chosen and
+rejected apart, padded on the left to the longest of the batch, with a mask, the cache on, and the
+head over every position. Weights are random: speed does not depend on them. Texts are those of
+--data (RewardBench's layout) where it is there; else random tokens of the same lengths and the
+same common prefixes within a pair (scripts/bench_lengths.csv).
+"""
+
+import argparse
+import copy
+import csv
+import resource
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from transformers import AutoTokenizer, LlamaConfig, LlamaForSequenceClassification
+
+from rmeval.benchmarks.rewardbench import read_preferences
+from rmeval.benchmarks.rows import data_files
+from rmeval.engine.forward import forward_padded
+from rmeval.engine.gate import why_not_packed
+from rmeval.engine.plan import Tokens, unique_tokens
+from rmeval.engine.scoring import Engine, score_sequences
+from rmeval.models.network import Network
+from rmeval.models.tokenizer import encode_conversations
+from rmeval.reports.tables import format_rows
+
+HERE = Path(__file__).parent
+SHARED = HERE.parents[1] / "shared" / "data"
+
+# hidden, layers, heads, key-value heads, feed-forward, vocabulary
+SHAPES = {
+    "small": (512, 6, 8, 4, 1408, 128256),
+    "internlm2-1.8b": (2048, 24, 16, 8, 8192, 92544),
+    "internlm2-7b": (4096, 32, 32, 8, 14336, 92544),
+    "internlm2-20b": (6144, 48, 48, 8, 16384, 92544),
+    "llama-8b": (4096, 32, 32, 8, 14336, 128256),
+}
+
+
+class Way(NamedTuple):
+    """A way of scoring: its name, the tokens it puts through the model, and how."""
+
+    name: str
+    tokens: int
+    score: Callable[[], list[float]]
+
+
+def main() -> None:
+    """Builds the model, reads the rows, alternates the ways, prints the table."""
+    options = parse_options()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = getattr(torch, options.dtype)
+    model = random_model(options.shape, device, dtype)
+    sequences = read_sequences(options.data, options.rows, model.config.vocab_size)
+    ways = list_ways(model, sequences, options)
+    runs = [measure(ways, device) for _ in range(options.rounds)]
+    rate = matrix_rate(device, dtype)
+    reference = one_at_a_time(model, sequences[: options.checked])
+    real = sum(map(len, sequences))
+    print(
+        f"{options.shape}, {options.dtype}, {device}, {len(sequences)} sequences of {real:,} tokens"
+    )
+    print(f"medians of {options.rounds} alternated rounds\n")
+    peers = [median_seconds(runs, i) for i in range(len(options.peer))]
+    rows = []
+    for i, way in enumerate(ways):
+        seconds = median_seconds(runs, i)
+        flops = 2 * way.tokens * sum(p.numel() for p in model.model.layers.parameters())
+        rewards = runs[-1][i].rewards
+        difference = max(abs(a - b) for a, b in zip(rewards, reference, strict=False))
+        rows.append(
+            {
+                "way": way.name,
+                "tokens": f"{way.tokens:,}",
+                "seconds": f"{seconds:.2f}",
+                "real tokens/s": f"{real / seconds:,.0f}",
+                **{f"x batch {n}": p / seconds for n, p in zip(options.peer, peers, strict=True)},
+                "of matrix rate": f"{flops / seconds / rate:.0%}",
+                "peak GiB": f"{runs[-1][i].peak_bytes / 2**30:.2f}",
+                "max difference": f"{difference:.1e}",
+            }
+        )
+    print(format_rows(rows, "table"))
+    print(f"\nmatrix rate measured in this run: {rate / 1e12:.2f} TFLOP/s; 'of matrix rate' counts")
+    print("the tokens of each row; 'max difference' is to one at a time, over the first sequences")
+
+
+def median_seconds(runs: "list[list[Measured]]", way: int) -> float:
+    """Returns the median over the rounds of one way's seconds."""
+    return statistics.median(run[way].seconds for run in runs)
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--shape", choices=SHAPES, default="small")
+    parser.add_argument("--rows", type=int, default=192, help="pairs, evenly spread; 0: all")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--dtype", default="bfloat16" if torch.cuda.is_available() else "float32")
+    parser.add_argument(
+        "--batch-tokens", type=int, default=16384 if torch.cuda.is_available() else 8192
+    )
+    parser.add_argument(
+        "--peer", type=int, nargs="*", default=[8, 64], help="the peer's batch sizes"
+    )
+    parser.add_argument("--checked", type=int, default=64, help="sequences compared one at a time")
+    parser.add_argument("--data", type=Path, default=SHARED / "hub" / "reward-bench-standin")
+    return parser.parse_args()
+
+
+def random_model(shape: str, device: torch.device, dtype: torch.dtype) -> Any:
+    """Returns a Llama classifier with random weights, made on the device."""
+    hidden, layers, heads, kv_heads, ffn, vocabulary = SHAPES[shape]
+    config = LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=kv_heads,
+        intermediate_size=ffn,
+        max_position_embeddings=32768,
+        num_labels=1,
+        pad_token_id=0,
+        dtype=dtype,
+    )
+    torch.manual_seed(0)
+    torch.set_default_dtype(dtype)
+    with device:
+        model = LlamaForSequenceClassification(config)
+    torch.set_default_dtype(torch.float32)
+    return model.eval().requires_grad_(False)
+
+
+def read_sequences(data: Path, rows: int, vocabulary: int) -> list[Tokens]:
+    """Returns token ids, chosen and rejected in turn."""
+    tokenizer_folder = SHARED / "tokenizers" / "llama3"
+    if not data.exists() or not tokenizer_folder.exists():
+        return synthetic_sequences(rows, vocabulary)
+    preferences = spread(read_preferences(data_files(data, "filtered")), rows)
+    conversations = [c for preference in preferences for c in preference.conversations()]
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
+    started = time.perf_counter()
+    ids = encode_conversations(tokenizer, conversations, None)
+    print(f"tokenised {len(ids)} conversations in {time.perf_counter() - started:.2f} s")
+    return [np.asarray(row, np.int32) % vocabulary for row in ids]
+
+
+def synthetic_sequences(rows: int, vocabulary: int) -> list[Tokens]:
+    draw = np.random.default_rng(0)
+    with (HERE / "bench_lengths.csv").open() as stream:
+        lengths = spread(list(csv.DictReader(stream)), rows)
+    sequences = []
+    for pair in lengths:
+        shared = draw.integers(1, vocabulary, int(pair["shared"]), dtype=np.int32)
+        for side in ("chosen", "rejected"):
+            own = draw.integers(1, vocabulary, int(pair[side]) - len(shared), dtype=np.int32)
+            sequences.append(np.concatenate([shared, own]))
+    return sequences
+
+
+def spread(items: Sequence[Any], wanted: int) -> list[Any]:
+    count = len(items) if wanted == 0 else min(wanted, len(items))
+    return [items[i * len(items) // count] for i in range(count)]
+
+
+def list_ways(model: Any, sequences: list[Tokens], options: argparse.Namespace) -> list[Way]:
+    network = as_network(model)
+    reason = why_not_packed(network)
+    assert reason is None, reason
+    ways = [
+        Way(
+            f"peer, batch {size}",
+            padded_tokens(sequences, size),
+            lambda size=size: peer(model, sequences, size),
+        )
+        for size in options.peer
+    ]
+    for name, engine in (
+        ("rmeval, padded", Engine(options.batch_tokens)),
+        ("rmeval, packed", Engine(options.batch_tokens, packed=True)),
+    ):
+        groups = engine.plan(network, sequences)
+        tokens = sum(
+            unique_tokens([sequences[i] for i in group])
+            if engine.packed
+            else len(group) * max(len(sequences[i]) for i in group)
+            for group in groups
+        )
+        ways.append(
+            Way(name, tokens, lambda engine=engine: score_sequences(network, sequences, engine))
+        )
+    return ways
+
+
+def as_network(model: Any) -> Network:
+    return Network(model.model, copy.deepcopy(model.score).to(torch.float32))
+
+
+def padded_tokens(sequences: list[Tokens], size: int) -> int:
+    return sum(
+        len(batch) * max(map(len, batch))
+        for side in (sequences[0::2], sequences[1::2])
+        for batch in (side[i : i + size] for i in range(0, len(side), size))
+    )
+
+
+@torch.inference_mode()
+def peer(model: Any, sequences: list[Tokens], size: int) -> list[float]:
+    """The peer's way; returns the rewards in the order of the input."""
+    sides = []
+    for side in (sequences[0::2], sequences[1::2]):
+        rewards: list[float] = []
+        for start in range(0, len(side), size):
+            batch = side[start : start + size]
+            longest = max(map(len, batch))
+            ids = torch.zeros(len(batch), longest, dtype=torch.long)
+            mask = torch.zeros_like(ids)
+            for i, sequence in enumerate(batch):
+                ids[i, longest - len(sequence) :] = torch.from_numpy(sequence)
+                mask[i, longest - len(sequence) :] = 1
+            logits = model(
+                input_ids=ids.to(model.device), attention_mask=mask.to(model.device)
+            ).logits
+            rewards += logits[:, 0].float().tolist()
+        sides.append(rewards)
+    return [reward for pair in zip(*sides, strict=True) for reward in pair]
+
+
+class Measured(NamedTuple):
+    """One way, measured once. Memory is the device's peak, or on a CPU the process's."""
+
+    rewards: list[float]
+    seconds: float
+    peak_bytes: int
+
+
+def measure(ways: list[Way], device: torch.device) -> list[Measured]:
+    """Runs every way once, one after the other."""
+    measured = []
+    for way in ways:
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+            torch.cuda.synchronize()
+        started = time.perf_counter()
+        rewards = way.score()  # ends in a copy to the host, so the device is done
+        seconds = time.perf_counter() - started
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        if device.type == "cuda":
+            peak = torch.cuda.max_memory_allocated()
+        measured.append(Measured(rewards, seconds, peak))
+    return measured
+
+
+@torch.inference_mode()
+def one_at_a_time(model: Any, sequences: list[Tokens]) -> list[float]:
+    """Returns the rewards of sequences that share a forward pass with nothing."""
+    network = as_network(model)
+    return [forward_padded(network, [sequence])[0] for sequence in sequences]
+
+
+@torch.inference_mode()
+def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Returns the rate of large matrix products on random data, in FLOP/s."""
+    size = 8192 if device.type == "cuda" else 2048
+    a = torch.randn(size, size, device=device, dtype=dtype)
+    rates = []
+    for _ in range(8):
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        started = time.perf_counter()
+        b = a @ a
+        b[0, 0].item()  # waits for the device
+        rates.append(2 * size**3 / (time.perf_counter() - started))
+    return statistics.median(rates[2:])
+
+
+if __name__ == "__main__":
+    main()

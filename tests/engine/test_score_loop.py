@@ -1,0 +1,126 @@
+"""The one loop, over networks whose rewards are worked out by hand."""
+
+import random
+from types import SimpleNamespace
+
+import pytest
+import torch
+from fake_networks import Adding, Mean, network, reward
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rmeval.engine.scoring import Engine, score_sequences
+from rmeval.errors import BadOption, BadReward
+
+SEQUENCES = [[4, 1], [7], [1, 2, 3, 4], [0, 0, 0], [9, 9]]
+
+
+def score(net, sequences, batch_tokens=8, **options):
+    return score_sequences(net, sequences, Engine(batch_tokens), **options)
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 2, 4, 8, 10**9])
+def test_scores_come_back_in_order_whatever_the_batching(batch_tokens):
+    # sums, and a hundred for each step of the last token's position
+    assert score(network(), SEQUENCES, batch_tokens) == [105.0, 7.0, 310.0, 200.0, 118.0]
+
+
+@settings(max_examples=50)
+@given(
+    sequences=st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=9), max_size=12),
+    batch_tokens=st.integers(1, 40),
+)
+def test_any_sequences_get_their_own_rewards(sequences, batch_tokens):
+    expected = [reward(sequence) for sequence in sequences]
+    assert score(network(), sequences, batch_tokens) == expected
+
+
+def test_shuffled_sequences_have_shuffled_scores():
+    order = [3, 0, 4, 2, 1]
+    random.Random(0).shuffle(order)
+    expected = [reward(SEQUENCES[index]) for index in order]
+    assert score(network(), [SEQUENCES[index] for index in order]) == expected
+
+
+def test_equal_sequences_are_computed_once():
+    net = network()
+    assert score(net, [[1, 2], [3], [1, 2], [1, 2], [3]]) == [103.0, 3.0, 103.0, 103.0, 3.0]
+    assert sum(len(batch) for batch in net.backbone.calls) == 2
+
+
+def test_sequences_that_begin_alike_are_not_equal():
+    assert score(network(), [[1, 2], [1, 2, 0], [1]]) == [103.0, 203.0, 1.0]
+
+
+def test_no_sequences_need_no_forward():
+    net = network()
+    assert score(net, []) == []
+    assert net.backbone.calls == []
+
+
+def test_a_network_that_pools_for_itself_gets_a_mask_over_real_tokens_only():
+    net = network(Mean(), head=False)
+    assert score(net, [[2, 4], [0, 0, 9], [5]], 100) == [3.0, 3.0, 5.0]
+    assert net.backbone.calls == [[[1, 1, 1], [1, 1, 0], [1, 0, 0]]]
+
+
+def test_what_may_not_be_padded_is_batched_by_length():
+    net = network(Mean(), head=False, may_pad=False)
+    assert score(net, [[2, 4], [1], [6, 6], [3]], 100) == [3.0, 1.0, 6.0, 3.0]
+    assert net.backbone.calls == [[[1, 1], [1, 1]], [[1], [1]]]
+
+
+def test_progress_counts_distinct_tokens_up_to_all_of_them():
+    seen = []
+    score(
+        network(), [[1, 2, 3], [1, 2, 3], [4], [5, 6]], 3, on_progress=lambda *at: seen.append(at)
+    )
+    assert seen == [(3, 6), (5, 6), (6, 6)]
+
+
+class Broken(Adding):
+    """Gives `value` for every sequence that holds the id 13."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.value = value
+
+    def forward(self, input_ids, use_cache):
+        states = super().forward(input_ids, use_cache).last_hidden_state
+        states[(input_ids == 13).any(1)] = self.value
+        return SimpleNamespace(last_hidden_state=states)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("batch_tokens", [1, 100])
+def test_a_reward_that_is_no_number_stops_the_run_and_names_its_sequence(value, batch_tokens):
+    with pytest.raises(BadReward) as error:
+        score(network(Broken(value)), [[1, 2, 3], [4], [5, 13], [6]], batch_tokens)
+    assert error.value.index == 2
+    assert "sequence 2" in str(error.value)
+
+
+def test_of_equal_sequences_the_first_is_named():
+    with pytest.raises(BadReward) as error:
+        score(network(Broken(float("nan"))), [[1], [13], [13]])
+    assert error.value.index == 1
+
+
+def out_of_memory_above(tokens):
+    def check(input_ids):
+        if input_ids.numel() > tokens:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    return check
+
+
+def test_out_of_memory_halves_the_batch_and_changes_no_score(caplog):
+    net = network(Adding(out_of_memory_above(4)))
+    assert score(net, SEQUENCES, 10**9) == [reward(sequence) for sequence in SEQUENCES]
+    assert "halving" in caplog.text
+
+
+def test_a_sequence_that_alone_is_too_large_for_memory_is_an_option_to_change():
+    net = network(Adding(out_of_memory_above(3)))
+    with pytest.raises(BadOption, match=r"out of memory.*4 tokens.*--max-length"):
+        score(net, SEQUENCES, 10**9)

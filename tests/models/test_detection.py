@@ -1,0 +1,83 @@
+"""Which adapter a checkpoint gets: decided by its own config.json and the names of its weights."""
+
+import pytest
+import torch
+from checkpoints import copy_golden, edit_config, read_tensors, write_tensors
+from conftest import GOLDEN
+
+from rmeval.errors import BadCheckpoint
+from rmeval.models import FAMILIES, detect_family
+from rmeval.models.checkpoint import Checkpoint, open_checkpoint
+
+
+def family_of(folder):
+    return detect_family(open_checkpoint(str(folder))).name
+
+
+@pytest.mark.parametrize(
+    ("layout", "family"),
+    [
+        ("internlm2", "internlm2"),
+        ("inform", "inf-orm"),
+        ("grm-mlp", "grm"),
+        ("grm-linear", "grm"),
+        ("seqcls", "classifier"),
+    ],
+)
+def test_each_layout_is_recognised_wherever_its_folder_lies(tmp_path, layout, family):
+    assert family_of(GOLDEN / layout) == family
+    assert family_of(copy_golden(layout, tmp_path / "some-fine-tune")) == family
+
+
+def test_a_two_layer_head_is_recognised_by_its_weights_under_another_class_name(tmp_path):
+    folder = copy_golden("inform", tmp_path)
+    edit_config(folder, architectures=["LlamaForSequenceClassification"])
+    assert family_of(folder) == "inf-orm"
+
+
+@pytest.mark.parametrize("layout", ["grm-mlp", "grm-linear"])
+def test_a_value_head_is_recognised_without_its_config_fields(tmp_path, layout):
+    folder = copy_golden(layout, tmp_path)
+    edit_config(folder, remove=("vhead_layer_type", "vhead_num_neurons", "vhead_num_layers"))
+    assert family_of(folder) == "grm"
+
+
+def test_an_unknown_architecture_names_the_file_and_the_known_adapters(tmp_path):
+    folder = copy_golden("seqcls", tmp_path)
+    edit_config(folder, architectures=["FooForReward"])
+    with pytest.raises(BadCheckpoint) as error:
+        family_of(folder)
+    message = str(error.value)
+    assert "'FooForReward'" in message
+    assert str(folder / "config.json") in message
+    assert all(entry.name in message for entry in FAMILIES)
+    assert "trust-remote-code" not in message  # it has no code of its own
+
+
+def test_a_config_without_architectures_says_so(tmp_path):
+    folder = copy_golden("seqcls", tmp_path)
+    edit_config(folder, remove=("architectures",))
+    with pytest.raises(BadCheckpoint, match="no model adapter for architecture 'none'"):
+        family_of(folder)
+
+
+def test_a_plain_language_model_is_no_reward_model(tmp_path):
+    folder = copy_golden("seqcls", tmp_path)
+    edit_config(folder, architectures=["LlamaForCausalLM"])
+    with pytest.raises(BadCheckpoint, match="'LlamaForCausalLM'"):
+        family_of(folder)
+
+
+def test_two_adapters_that_claim_one_checkpoint_are_both_named(tmp_path):
+    folder = copy_golden("internlm2", tmp_path)
+    write_tensors(folder, {**read_tensors(folder), "v_head.summary.0.weight": torch.ones(2, 2)})
+    with pytest.raises(BadCheckpoint, match="internlm2, grm"):
+        family_of(folder)
+
+
+def test_one_adapter_claims_a_head_that_two_could_take(tmp_path):
+    """`score.0.weight` under a classifier's class name: INF-ORM's, and not the plain one's."""
+    config = {"architectures": ["LlamaForSequenceClassification"], "model_type": "llama"}
+    shapes = {"score.0.weight": (4, 4), "score.2.weight": (1, 4)}
+    family = detect_family(Checkpoint("x", tmp_path, None, config, shapes, ()))
+    assert family.name == "inf-orm"

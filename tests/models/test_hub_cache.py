@@ -1,0 +1,142 @@
+"""Models by their name on the Hub: from the cache, without a network, at a recorded commit."""
+
+import json
+import shutil
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+import torch
+from checkpoints import copy_golden, golden_cases, load_golden, read_tensors
+from conftest import GOLDEN
+
+import rmeval
+from rmeval.errors import BadCheckpoint, BadOption, Unreachable
+from rmeval.models.checkpoint import open_checkpoint
+
+NAME = "some-lab/tiny-reward"
+OLD, NEW = "a" * 40, "b" * 40
+IDS = golden_cases(GOLDEN / "internlm2")[0][:4]
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A Hub cache in its own layout, with one repository at two commits; `main` is the newer."""
+    root = tmp_path / "hub"
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(root))
+    monkeypatch.setattr("huggingface_hub._snapshot_download.constants.HF_HUB_CACHE", str(root))
+    repository = root / "models--some-lab--tiny-reward"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(NEW)
+    (repository / "refs" / "v1").write_text(OLD)
+    copy_golden("seqcls", repository / "snapshots" / OLD)
+    copy_golden("internlm2", repository / "snapshots" / NEW)
+    return repository
+
+
+def load(**options):
+    return rmeval.load_model(NAME, dtype="float32", device="cpu", **options)
+
+
+def test_a_cached_model_loads_by_name_and_records_its_commit(cache):
+    model = load()
+    assert model.score_tokens(IDS) == load_golden("internlm2").score_tokens(IDS)
+    assert model.family.checkpoint.revision == NEW
+    assert model.fingerprint == load_golden("internlm2").fingerprint
+
+
+@pytest.mark.parametrize("revision", [OLD, "v1"])
+def test_a_revision_is_a_commit_a_branch_or_a_tag(cache, revision):
+    model = load(revision=revision)
+    assert model.family.name == "classifier"  # what the older commit held
+    assert model.family.checkpoint.revision == OLD
+    assert model.revision_asked == revision
+
+
+def test_a_revision_that_is_not_cached_is_not_replaced_by_another(cache):
+    with pytest.raises(Unreachable, match="cannot be reached"):
+        load(revision="c" * 40)
+
+
+def test_without_a_network_the_wanted_file_and_the_way_out_are_named(cache):
+    with pytest.raises(Unreachable) as error:
+        rmeval.load_model("some-lab/absent-reward", device="cpu")
+    message = str(error.value)
+    assert "config.json of model some-lab/absent-reward" in message
+    assert "--model ./absent-reward" in message
+    assert "\n" not in message
+
+
+def test_a_name_like_a_known_one_is_offered_that(cache):
+    with pytest.raises(Unreachable, match="did you mean 'internlm/internlm2-7b-reward'"):
+        rmeval.load_model("internlm/internlm2-7b-rewards", device="cpu")
+
+
+def test_a_name_that_the_hub_could_not_have_is_no_name(cache):
+    with pytest.raises(BadOption, match="no Hub name"):
+        rmeval.load_model("some lab/tiny--reward", device="cpu")
+
+
+def test_a_config_without_cached_weights_is_not_called_unsafe(cache):
+    """The weights may well be safetensors; without a network nobody has looked."""
+    (cache / "snapshots" / NEW / "model.safetensors").unlink()
+    with pytest.raises(Unreachable, match=r"\*\.safetensors") as error:
+        load()
+    assert "weights only in pickle format" not in str(error.value).replace(f" of {NAME}:", "")
+
+
+def pickled(folder, *, index):
+    torch.save(read_tensors(folder), folder / "pytorch_model.bin")
+    weight_map = dict.fromkeys(read_tensors(folder), "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    if index:
+        (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": weight_map}))
+
+
+@pytest.mark.parametrize("index", [True, False], ids=["with an index", "in a single file"])
+def test_a_pickled_model_is_refused_until_it_is_trusted(cache, index):
+    pickled(cache / "snapshots" / NEW, index=index)
+    with pytest.raises((BadCheckpoint, Unreachable), match="--allow-pickle"):
+        load()
+    assert load(allow_pickle=True).score_tokens(IDS) == pytest.approx(
+        load_golden("internlm2").score_tokens(IDS), abs=1e-5
+    )
+
+
+def fake_hub(folder, cache):
+    """A snapshot_download that brings only what it is asked for, as the real one does."""
+
+    def snapshot_download(repository, repo_type, revision, allow_patterns):
+        target = Path(cache) / "snapshots" / NEW
+        target.mkdir(parents=True, exist_ok=True)
+        for file in folder.iterdir():
+            if any(fnmatch(file.name, pattern) for pattern in allow_patterns):
+                shutil.copy(file, target / file.name)
+        return str(target)
+
+    return snapshot_download
+
+
+def test_only_small_files_and_weights_are_downloaded(tmp_path, monkeypatch):
+    source = copy_golden("internlm2", tmp_path / "source")
+    for name in ("tokenizer.model", "README.md", "modeling.py", "training_args.bin"):
+        (source / name).write_text("x")
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fake_hub(source, tmp_path / "c"))
+    folder = open_checkpoint(NAME).folder
+    found = sorted(file.name for file in folder.iterdir())
+    assert found == ["config.json", "model.safetensors", "tokenizer.model"]
+
+
+def test_with_both_kinds_of_weights_the_safe_ones_are_downloaded(tmp_path, monkeypatch):
+    """Even where pickles are trusted, and each kind comes with an index."""
+    source = copy_golden("internlm2", tmp_path / "source")
+    tensors = read_tensors(source)
+    torch.save(tensors, source / "pytorch_model.bin")
+    for index, file in (
+        ("model.safetensors.index.json", "model.safetensors"),
+        ("pytorch_model.bin.index.json", "pytorch_model.bin"),
+    ):
+        (source / index).write_text(json.dumps({"weight_map": dict.fromkeys(tensors, file)}))
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fake_hub(source, tmp_path / "c"))
+    shards = open_checkpoint(NAME, allow_pickle=True).shards
+    assert [shard.name for shard in shards] == ["model.safetensors"]

@@ -1,0 +1,193 @@
+"""Results on disk: where they go, and that what stands there is whole."""
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rmeval import results
+from rmeval.errors import BadData, OutputFailure
+from rmeval.results import (
+    find_results,
+    prepare_folder,
+    read_scores,
+    run_folder,
+    write_atomically,
+    write_result,
+)
+from rmeval.types import Metrics, Result, Score, ScoredPreference
+
+SCORED = (
+    ScoredPreference("7", "hep-go", 1, (Score(0.1, 12, False), Score(-1e-300, 2048, True))),
+    ScoredPreference("ä 🙂", "math-prm", 1, (Score(2.0, 3, False), Score(2.0, 3, False))),
+)
+RESULT = Result(
+    benchmark="rewardbench",
+    model="org/name",
+    weighting="rewardbench-v1",
+    metrics=Metrics({"subset/hep-go": 1.0}, {"hep-go": 1}, ("Reasoning",), {"ties": 1}),
+    scored=SCORED,
+    partial="2 rows",
+    provenance={"python": "3"},
+)
+
+
+@pytest.mark.parametrize(
+    ("model", "revision", "folder"),
+    [
+        ("internlm/internlm2-7b-reward", None, "internlm__internlm2-7b-reward"),
+        ("internlm/internlm2-7b-reward", "v1.0", "internlm__internlm2-7b-reward@v1.0"),
+        ("org/name", "refs/pr/3", "org__name@refs_pr_3"),
+        ("demo", None, "demo"),
+        ("org/näme of: <it>", None, "org__näme_of_it_"),
+    ],
+)
+def test_a_hub_name_keeps_its_organisation(
+    model: str, revision: str | None, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_folder(Path("out"), "rewardbench", model, revision) == Path(
+        "out/rewardbench", folder
+    )
+
+
+@pytest.mark.parametrize("written", ["runs/checkpoint 500", "./runs/checkpoint 500/", "."])
+def test_a_local_folder_gives_its_last_two_components(
+    written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runs/checkpoint 500").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "runs/checkpoint 500" if written == "." else tmp_path)
+    assert run_folder(Path("o"), "b", written) == Path("o/b/runs__checkpoint_500")
+
+
+def test_a_folder_called_demo_does_not_rename_the_demo_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "demo").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert run_folder(Path("o"), "demo", "demo") == Path("o/demo/demo")
+
+
+def test_scores_come_back_bit_for_bit(tmp_path: Path) -> None:
+    write_result(tmp_path, RESULT)
+    assert read_scores(tmp_path / "scores.jsonl") == SCORED
+
+
+def test_a_line_of_scores_holds_what_it_promises(tmp_path: Path) -> None:
+    write_result(tmp_path, RESULT)
+    first = json.loads((tmp_path / "scores.jsonl").read_text("utf-8").splitlines()[0])
+    assert first == {
+        "id": "7",
+        "subset": "hep-go",
+        "num_chosen": 1,
+        "responses": [
+            {"value": 0.1, "tokens": 12, "truncated": False},
+            {"value": -1e-300, "tokens": 2048, "truncated": True},
+        ],
+    }
+
+
+def test_a_result_says_everything_and_the_hash_of_its_scores(tmp_path: Path) -> None:
+    write_result(tmp_path, RESULT)
+    [(path, document)] = find_results([tmp_path])
+    assert path == tmp_path / "result.json"
+    sha = hashlib.sha256((tmp_path / "scores.jsonl").read_bytes()).hexdigest()
+    assert document == {
+        "schema": 1,
+        "benchmark": "rewardbench",
+        "model": "org/name",
+        "weighting": "rewardbench-v1",
+        "partial": "2 rows",
+        "partial_sections": ["Reasoning"],
+        "metrics": {"subset/hep-go": 1.0},
+        "rows": {"hep-go": 1},
+        "counts": {"ties": 1},
+        "scores_sha256": sha,
+        "provenance": {"python": "3"},
+    }
+
+
+def test_nothing_but_scores_and_result_is_left_behind(tmp_path: Path) -> None:
+    write_result(tmp_path, RESULT)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["result.json", "scores.jsonl"]
+
+
+@pytest.mark.parametrize("dies_at", ["scores.jsonl", "result.json"])
+def test_a_result_never_stands_beside_scores_that_are_not_its_own(
+    dies_at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(path: Path, text: str) -> None:
+        if path.name == dies_at:
+            raise KeyboardInterrupt
+        write_atomically(path, text)
+
+    write_result(tmp_path, RESULT)
+    monkeypatch.setattr(results, "write_atomically", crash)
+    with pytest.raises(KeyboardInterrupt):
+        write_result(tmp_path, replace(RESULT, scored=SCORED[:1]))
+    assert not (tmp_path / "result.json").exists()
+    kept = 2 if dies_at == "scores.jsonl" else 1
+    assert len(read_scores(tmp_path / "scores.jsonl")) == kept
+
+
+def test_a_write_that_fails_leaves_the_old_file_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    write_atomically(tmp_path / "file", "old")
+    monkeypatch.setattr(results.os, "fsync", full)
+    with pytest.raises(OutputFailure, match="No space left on device"):
+        write_atomically(tmp_path / "file", "new")
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_text() == "old"
+
+
+def test_a_file_where_a_folder_should_be_is_found_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file/below"):
+        with pytest.raises(OutputFailure, match="choose another --output"):
+            prepare_folder(folder)
+
+
+def test_preparing_a_folder_leaves_nothing_in_it(tmp_path: Path) -> None:
+    assert list(prepare_folder(tmp_path / "a/b").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "line", ["", "[]", "{}", '{"id": "1"', '{"id": "1", "subset": "s", "responses": [1]}']
+)
+def test_a_damaged_line_of_scores_is_named(line: str, tmp_path: Path) -> None:
+    write_result(tmp_path, RESULT)
+    path = tmp_path / "scores.jsonl"
+    path.write_text(path.read_text("utf-8") + line + "\n", "utf-8")
+    with pytest.raises(BadData, match=r"scores\.jsonl line 3: not a line of scores"):
+        read_scores(path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "{}", '{"schema": 1}', "\x00"])
+def test_a_damaged_result_is_named(text: str, tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text(text)
+    with pytest.raises(BadData, match=r"result\.json: not a result of rmeval"):
+        list(find_results([tmp_path]))
+
+
+def test_the_result_of_a_newer_rmeval_is_not_guessed_at(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text('{"schema": 2}')
+    with pytest.raises(BadData, match="schema 2, this rmeval reads 1; update rmeval"):
+        list(find_results([tmp_path]))
+
+
+def test_results_are_found_in_the_order_of_their_paths(tmp_path: Path) -> None:
+    for name in ("b/y", "a", "b/x"):
+        write_result(prepare_folder(tmp_path / name), RESULT)
+    found = [path.parent.relative_to(tmp_path).as_posix() for path, _ in find_results([tmp_path])]
+    assert found == ["a", "b/x", "b/y"]
+
+
+def test_a_result_found_twice_is_one_result(tmp_path: Path) -> None:
+    write_result(prepare_folder(tmp_path / "a"), RESULT)
+    assert len(list(find_results([tmp_path, tmp_path / "a"]))) == 1

@@ -1,0 +1,162 @@
+"""The walls of the house, read from the source itself."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from rmeval.registry import Entry, Registry
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "rmeval"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+SOURCES = [*MODULES, *sorted((ROOT / "scripts").glob("*.py"))]
+
+# Top first. What stands on one line may not import each other, only itself and what is below.
+ORDER = [
+    ["__main__"],
+    ["cli"],
+    ["commands"],
+    ["reports"],
+    ["evaluation"],
+    ["results"],
+    ["models"],
+    ["engine", "benchmarks"],
+    ["metrics"],
+    ["hub", "known", "registry", "conversations"],
+    ["types", "errors"],
+]
+LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
+HEAVY = {"torch", "transformers"}
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def part_of(path: Path) -> str:
+    """The part of the house that a file belongs to: `models` for rmeval/models/load.py."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def running_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """Every node that runs: all but what stands under `if TYPE_CHECKING`."""
+    for child in ast.iter_child_nodes(node):
+        if not is_type_checking(child):
+            yield child
+            yield from running_nodes(child)
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The dotted names that a file imports when it runs, whether at its top or in a function."""
+    for node in running_nodes(tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name_of(path)}: a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def parts_imported(path: Path) -> set[str]:
+    names = [name.split(".") for name in imported(path)]
+    return {name[1] for name in names if name[0] == "rmeval" and not name[1].startswith("__v")}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_only_go_down(path: Path) -> None:
+    here = part_of(path)
+    if here == "__init__":
+        return
+    assert here in LEVEL, f"{here}: give it a place in ORDER"
+    up = [part for part in parts_imported(path) if part != here and LEVEL[part] <= LEVEL[here]]
+    assert not up, f"{name_of(path)} imports {up}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_torch_and_transformers_are_imported_only_by_models_and_engine(path: Path) -> None:
+    heavy = {name.split(".")[0] for name in imported(path)} & HEAVY
+    assert not heavy or part_of(path) in ("models", "engine")
+
+
+@pytest.mark.parametrize("verb", [["--help"], ["list"], ["leaderboard", "."], ["run", "--help"]])
+def test_verbs_that_score_nothing_load_nothing_heavy(verb: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from rmeval.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'transformers', 'pandas', 'pyarrow', 'datasets'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *verb], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def handlers(path: Path) -> Iterator[ast.ExceptHandler]:
+    nodes = ast.walk(tree_of(path))
+    yield from (node for node in nodes if isinstance(node, ast.ExceptHandler))
+
+
+def test_nobody_catches_everything() -> None:
+    for path in SOURCES:
+        for handler in handlers(path):
+            caught = ast.unparse(handler.type) if handler.type else "everything"
+            names = set(caught.strip("()").split(", "))
+            assert not names & {"everything", "Exception", "BaseException"}, name_of(path)
+
+
+def calls(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each call's name, and its keyword arguments as source."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Call):
+            keywords = {k.arg: ast.unparse(k.value) for k in node.keywords if k.arg}
+            yield ast.unparse(node.func), keywords
+
+
+def test_no_pickle_is_read_that_could_run_code() -> None:
+    for path in SOURCES:
+        for call, keywords in calls(path):
+            assert call not in ("pickle.load", "pickle.loads", "joblib.load"), name_of(path)
+            if call == "torch.load":
+                assert keywords.get("weights_only") == "True", name_of(path)
+
+
+def test_remote_code_is_trusted_in_one_file() -> None:
+    trusting = {
+        name_of(path)
+        for path in SOURCES
+        for _, keywords in calls(path)
+        if keywords.get("trust_remote_code") == "True"
+    }
+    assert trusting <= {"rmeval/models/remote.py"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_files_and_functions_can_be_read_at_once(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            said = len((ast.get_docstring(node) or "").splitlines())
+            assert lines - said <= 40, f"{node.name} has {lines - said} lines of code"
+
+
+def test_a_registry_refuses_two_of_one_name() -> None:
+    entry = Entry("twin", "rmeval.errors:RmevalError", "")
+    with pytest.raises(ValueError, match="two fakes are called 'twin'"):
+        Registry("fake", [entry, entry])
