@@ -12,6 +12,7 @@ VERBS = {
     "run": "evaluate a model on a benchmark",
     "score": "score conversations from a file",
     "leaderboard": "rank the results in folders",
+    "store": "show and prune what interrupted runs kept",
     "list": "show adapters, benchmarks and known checkpoints",
 }
 OF_NO_VERB = ("-h", "--help", "--version")

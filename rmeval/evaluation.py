@@ -3,19 +3,21 @@
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rmeval.benchmarks import Benchmark
-from rmeval.errors import BadConversation, BadReward
+from rmeval.errors import BadConversation, BadOption, BadReward
 from rmeval.results import prepare_folder, run_folder, spare_whole_result, write_result
 from rmeval.types import Preference, Progress, Result, ScoredPreference
 
 if TYPE_CHECKING:
+    from rmeval.engine.scoring import Store
     from rmeval.engine.store import ScoreStore
+    from rmeval.engine.workers import Workers
     from rmeval.models.reward_model import RewardModel
 
 PACKAGES = ("rmeval", "torch", "transformers", "tokenizers", "accelerate", "safetensors")
@@ -28,6 +30,8 @@ def evaluate(
     weighting: str | None = None,
     limit: int | None = None,
     output: str | Path | None = None,
+    fresh: bool = False,
+    workers: "Workers | None" = None,
     on_progress: Progress | None = None,
 ) -> Result:
     """Scores every response of a benchmark and aggregates.
@@ -37,6 +41,8 @@ def evaluate(
         limit: score only this many rows, evenly spread; the result is marked partial.
         output: where to keep scores and result, see `rmeval.results`; an interrupted run that
             is started again with the same output goes on where it stopped. None keeps nothing.
+        fresh: drop what an interrupted run with this output kept.
+        workers: this process's place among those that share the run (`join_workers`).
         on_progress: called with tokens done and tokens in all.
 
     Raises:
@@ -47,16 +53,18 @@ def evaluate(
     benchmark = benchmark if limit is None else benchmark.limited(limit)
     started, clock = datetime.now(UTC), time.perf_counter()
     provenance = scoring_provenance(model)
-    folder = store = None
+    folder: Path | None = None
+    store: AbstractContextManager[ScoreStore | None] = nullcontext()
     if output is not None:
         folder = run_folder(Path(output), benchmark.name, model.name, model.revision_asked)
         folder = prepare_folder(spare_whole_result(folder, benchmark.partial))
-        store = open_store(folder, provenance)
-    with closing(store) if store is not None else nullcontext():
-        scored = score_preferences(model, benchmark.preferences, store, on_progress)
-    provenance["data"] = benchmark.provenance()
-    provenance["started"] = started.isoformat(timespec="seconds")
-    provenance["seconds"] = round(time.perf_counter() - clock, 3)
+        store = closing(open_store(folder, provenance, workers=workers, fresh=fresh))
+    elif workers is not None and workers.count > 1:
+        raise BadOption("several processes share a run through its output folder: pass one")
+    with store as kept:
+        scored = score_preferences(
+            model, benchmark.preferences, store=kept, workers=workers, on_progress=on_progress
+        )
     result = Result(
         benchmark=benchmark.name,
         model=model.name,
@@ -64,18 +72,25 @@ def evaluate(
         metrics=benchmark.aggregate(scored, weighting),
         scored=scored,
         partial=benchmark.partial,
-        provenance=provenance,
+        provenance={**provenance, "data": benchmark.provenance(), **_timing(started, clock)},
         folder=folder,
     )
-    if folder is not None:
+    if folder is not None and (workers is None or workers.rank == 0):
         write_result(folder, result)
     return result
+
+
+def _timing(started: datetime, clock: float) -> dict[str, Any]:
+    seconds = round(time.perf_counter() - clock, 3)
+    return {"started": started.isoformat(timespec="seconds"), "seconds": seconds}
 
 
 def score_preferences(
     model: "RewardModel",
     preferences: Sequence[Preference],
-    store: "ScoreStore | None" = None,
+    *,
+    store: "Store | None" = None,
+    workers: "Workers | None" = None,
     on_progress: Progress | None = None,
 ) -> tuple[ScoredPreference, ...]:
     """Returns every preference with the scores of its responses, both in their own order.
@@ -84,7 +99,9 @@ def score_preferences(
     """
     conversations = [c for preference in preferences for c in preference.conversations()]
     try:
-        scores = model.score_conversations(conversations, store=store, on_progress=on_progress)
+        scores = model.score_conversations(
+            conversations, store=store, workers=workers, on_progress=on_progress
+        )
     except (BadReward, BadConversation) as error:
         raise error.at(_name_response(preferences, error.index)) from error
     remaining = iter(scores)
@@ -119,9 +136,24 @@ def scoring_provenance(model: "RewardModel") -> dict[str, Any]:
     }
 
 
-def open_store(folder: Path, provenance: Mapping[str, Any]) -> "ScoreStore":
-    """Opens the store of a run; its key is `scoring_provenance`, whatever the model is called."""
-    from rmeval.engine.store import ScoreStore
+def open_store(
+    folder: Path,
+    provenance: Mapping[str, Any],
+    *,
+    workers: "Workers | None" = None,
+    fresh: bool = False,
+) -> "ScoreStore":
+    """Opens the store of a run; its key is `scoring_provenance`, whatever the model is called.
 
+    Each of several workers writes a part of its own. Raises OutputFailure.
+    """
+    from rmeval.engine.store import ScoreStore, drop_store
+    from rmeval.engine.workers import Workers
+
+    workers = workers or Workers()
     model = {key: value for key, value in provenance["model"].items() if key != "name"}
-    return ScoreStore(folder / "store", {**provenance, "model": model})
+    settings = {**provenance, "model": model}
+    if fresh and workers.rank == 0:
+        drop_store(folder / "store", settings)
+    workers.wait()
+    return ScoreStore(folder / "store", settings, part=workers.rank)

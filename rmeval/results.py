@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from rmeval.errors import BadData, OutputFailure
@@ -49,9 +50,9 @@ def prepare_folder(folder: Path) -> Path:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".write-test"
-        probe.write_bytes(b"0" * 4096)
-        probe.unlink()
+        with NamedTemporaryFile(dir=folder, prefix=".write-test-") as probe:
+            probe.write(b"0" * 4096)
+            probe.flush()
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputFailure(

@@ -28,7 +28,8 @@ from rmeval.benchmarks.rewardbench import read_preferences
 from rmeval.benchmarks.rows import data_files
 from rmeval.engine.forward import forward_padded
 from rmeval.engine.gate import why_not_packed
-from rmeval.engine.plan import Tokens, unique_tokens
+from rmeval.engine.memory import flops_per_token, matrix_rate
+from rmeval.engine.plan import Tokens
 from rmeval.engine.scoring import Engine, score_sequences
 from rmeval.models.network import Network
 from rmeval.models.tokenizer import encode_conversations
@@ -75,7 +76,7 @@ def main() -> None:
     rows = []
     for i, way in enumerate(ways):
         seconds = median_seconds(runs, i)
-        flops = 2 * way.tokens * sum(p.numel() for p in model.model.layers.parameters())
+        flops = way.tokens * flops_per_token(as_network(model))
         rewards = runs[-1][i].rewards
         difference = max(abs(a - b) for a, b in zip(rewards, reference, strict=False))
         rows.append(
@@ -190,13 +191,8 @@ def list_ways(model: Any, sequences: list[Tokens], options: argparse.Namespace) 
         ("rmeval, padded", Engine(options.batch_tokens)),
         ("rmeval, packed", Engine(options.batch_tokens, packed=True)),
     ):
-        groups = engine.plan(network, sequences)
-        tokens = sum(
-            unique_tokens([sequences[i] for i in group])
-            if engine.packed
-            else len(group) * max(len(sequences[i]) for i in group)
-            for group in groups
-        )
+        groups = engine.plan(sequences)
+        tokens = sum(engine.cost([sequences[i] for i in group]) for group in groups)
         ways.append(
             Way(name, tokens, lambda engine=engine: score_sequences(network, sequences, engine))
         )
@@ -267,22 +263,6 @@ def one_at_a_time(model: Any, sequences: list[Tokens]) -> list[float]:
     """Returns the rewards of sequences that share a forward pass with nothing."""
     network = as_network(model)
     return [forward_padded(network, [sequence])[0] for sequence in sequences]
-
-
-@torch.inference_mode()
-def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """Returns the rate of large matrix products on random data, in FLOP/s."""
-    size = 8192 if device.type == "cuda" else 2048
-    a = torch.randn(size, size, device=device, dtype=dtype)
-    rates = []
-    for _ in range(8):
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        started = time.perf_counter()
-        b = a @ a
-        b[0, 0].item()  # waits for the device
-        rates.append(2 * size**3 / (time.perf_counter() - started))
-    return statistics.median(rates[2:])
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ class LengthModel:
     def __init__(self) -> None:
         self.calls: list[list[tuple[Message, ...]]] = []
 
-    def score_conversations(self, conversations, *, store=None, on_progress=None) -> list[Score]:
+    def score_conversations(self, conversations, **options) -> list[Score]:
         self.calls.append(list(conversations))
         return [Score(float(len(c[-1].content)), len(c), False) for c in conversations]
 

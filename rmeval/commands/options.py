@@ -32,6 +32,11 @@ def positive(value: str) -> int:
     return int(value)
 
 
+def positive_or_auto(value: str) -> int | None:
+    """An argument type: a whole number of at least 1, or None for "auto"."""
+    return None if value == "auto" else positive(value)
+
+
 def add_model_options(parser: argparse.ArgumentParser, *, default: str | None) -> None:
     """Adds what `load_model` takes. Without a default, --model is required."""
     model = parser.add_argument_group("model")
@@ -59,7 +64,10 @@ def add_model_options(parser: argparse.ArgumentParser, *, default: str | None) -
         help="packed: shared prefixes once; padded: the reference; auto: packed where allowed",
     )
     model.add_argument(
-        "--batch-tokens", type=positive, metavar="N", help="tokens in a forward pass"
+        "--batch-tokens",
+        type=positive_or_auto,
+        metavar="N",
+        help="tokens in a forward pass; auto, the default, takes what memory serves",
     )
     model.add_argument(
         "--max-length", type=positive, metavar="N", help="cut conversations to N tokens"
@@ -72,8 +80,8 @@ def add_model_options(parser: argparse.ArgumentParser, *, default: str | None) -
     model.add_argument("--allow-pickle", action="store_true", help="read .bin weights")
 
 
-def load_model_from(options: argparse.Namespace) -> "RewardModel":
-    """Loads the model that `add_model_options` describes."""
+def load_model_from(options: argparse.Namespace, *, weights: bool = True) -> "RewardModel":
+    """Loads the model that `add_model_options` describes, with its weights or without."""
     from rmeval.models.load import load_model
 
     return load_model(
@@ -86,6 +94,7 @@ def load_model_from(options: argparse.Namespace) -> "RewardModel":
         engine=options.engine,
         batch_tokens=options.batch_tokens,
         max_length=options.max_length,
+        weights=weights,
     )
 
 

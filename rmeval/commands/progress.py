@@ -12,10 +12,12 @@ LOG_SECONDS = 15.0
 
 
 @contextmanager
-def show_progress(stream: TextIO | None = None) -> Iterator[Progress]:
-    """Gives a function to call with tokens done and tokens in all."""
+def show_progress(stream: TextIO | None = None, *, quiet: bool = False) -> Iterator[Progress]:
+    """Gives a function to call with tokens done and tokens in all; `quiet` shows nothing."""
     stream = stream or sys.stderr
-    if stream.isatty():
+    if quiet:
+        yield lambda done, total: None
+    elif stream.isatty():
         with _bar(stream) as report:
             yield report
     else:

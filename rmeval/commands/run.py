@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from rmeval.benchmarks import BENCHMARKS, Benchmark, load_benchmark
+from rmeval.commands.dry_run import describe_run
 from rmeval.commands.options import (
     add_model_options,
     load_model_from,
@@ -30,16 +31,26 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     benchmark = load_benchmark(name, options.data, revision=options.data_revision)
     benchmark.check_weighting(options.weighting)
     prepare_folder(run_folder(options.output, benchmark.name, options.model, options.revision))
+    if options.dry_run:
+        print(describe_run(load_model_from(options, weights=False), benchmark, options.limit))
+        return 0
+    from rmeval.engine.workers import join_workers
+
     model = load_model_from(options)
-    with show_progress() as on_progress:
+    workers = join_workers()
+    with show_progress(quiet=workers.rank > 0) as on_progress:
         result = evaluate(
             model,
             benchmark,
             weighting=options.weighting,
             limit=options.limit,
             output=options.output,
+            fresh=options.fresh,
+            workers=workers,
             on_progress=on_progress,
         )
+    if workers.rank > 0:
+        return 0
     print(summarise(result))
     _print_published(result, benchmark)
     print(f"kept in {result.folder}")
@@ -68,6 +79,12 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help=" or ".join(WEIGHTINGS),
     )
     parser.add_argument("--output", type=Path, default=Path("results"), metavar="DIR")
+    parser.add_argument("--fresh", action="store_true", help="drop what earlier runs kept")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="tokens, forward passes, memory and time of the run, without loading weights",
+    )
     parser.add_argument("--config", type=Path, metavar="FILE.toml", help="options from a recipe")
 
 

@@ -6,13 +6,14 @@ import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from rmeval.engine.forward import RewardNetwork, forward_packed, forward_padded
-from rmeval.engine.plan import Members, Tokens, plan_batches, plan_packs
-from rmeval.engine.store import ScoreStore
+from rmeval.engine.plan import Members, Tokens, plan_batches, plan_packs, unique_tokens
+from rmeval.engine.workers import Workers
 from rmeval.errors import BadOption, BadReward
 from rmeval.types import Progress
 
@@ -31,16 +32,39 @@ class Engine:
     packed: bool = False
     reason: str | None = None
 
-    def plan(self, network: RewardNetwork, sequences: Sequence[Tokens]) -> list[Members]:
+    def plan(self, sequences: Sequence[Tokens], *, may_pad: bool = True) -> list[Members]:
         """Returns which of the distinct `sequences` share a forward pass."""
         if self.packed:
             return plan_packs(sequences, self.batch_tokens)
-        lengths = list(map(len, sequences))
-        return plan_batches(lengths, self.batch_tokens, may_pad=network.may_pad)
+        return plan_batches(list(map(len, sequences)), self.batch_tokens, may_pad=may_pad)
 
-    def forward(self, network: RewardNetwork, sequences: Sequence[Tokens]) -> list[float]:
-        """Returns the rewards of one planned group."""
-        return (forward_packed if self.packed else forward_padded)(network, sequences)
+    def cost(self, group: Sequence[Tokens]) -> int:
+        """Returns the tokens that a group puts through the network."""
+        return unique_tokens(group) if self.packed else len(group) * max(map(len, group))
+
+
+class Store(Protocol):
+    """Where the rewards of a group are kept, under a digest of its sequences."""
+
+    def get(self, digest: bytes) -> list[float] | None:
+        """Returns a group's rewards, or None if they are not there."""
+
+    def put(self, digest: bytes, rewards: list[float]) -> None:
+        """Keeps a group's rewards."""
+
+    def look_around(self) -> None:
+        """Finds what other processes have kept since."""
+
+
+class MemoryStore(dict[bytes, list[float]]):
+    """Keeps rewards as long as it lives, for scoring without an output folder."""
+
+    def put(self, digest: bytes, rewards: list[float]) -> None:
+        """Keeps a group's rewards."""
+        self[digest] = rewards
+
+    def look_around(self) -> None:
+        """Nobody else writes here."""
 
 
 def score_sequences(
@@ -48,67 +72,102 @@ def score_sequences(
     sequences: Sequence[Tokens | Sequence[int]],
     engine: Engine,
     *,
-    store: ScoreStore | None = None,
+    store: Store | None = None,
+    workers: Workers | None = None,
     on_progress: Progress | None = None,
 ) -> list[float]:
     """Returns one reward per sequence, in the order of the input, whatever the batching.
 
-    Equal sequences are computed once. With a store, what it holds is not computed, and every
-    group's rewards are durable before the next begins; the plan is made over the whole run, so
-    a run that was interrupted ends with the same bytes as one that was not.
+    Equal sequences are computed once. The plan is made over the whole run; what the store holds
+    of it is not computed, and every other group is durable before the next begins. So a run that
+    was interrupted, or shared by several `workers`, ends with the same bytes as one that was not.
 
     Raises BadReward for a NaN or infinite reward, and BadOption when one sequence alone does not
     fit into memory.
     """
+    store = MemoryStore() if store is None else store
     tokens = [np.asarray(sequence, dtype=np.int32) for sequence in sequences]
-    keys = [sequence.tobytes() for sequence in tokens]
-    first_index: dict[bytes, int] = {}
-    for index, key in enumerate(keys):
-        first_index.setdefault(key, index)
-    distinct = list(first_index.values())
-    total, done = sum(len(tokens[index]) for index in distinct), 0
+    first = {sequence.tobytes(): index for index, sequence in reversed(list(enumerate(tokens)))}
+    distinct = sorted(first.values())
+    plan = engine.plan([tokens[index] for index in distinct], may_pad=network.may_pad)
+    groups = [[distinct[position] for position in members] for members in plan]
+    digests = [_digest([tokens[index] for index in group]) for group in groups]
+    todo = _Todo(tokens, groups, digests, store)
+    todo.compute(network, engine, workers or Workers(), on_progress)
     rewards: dict[bytes, float] = {}
-    for group in engine.plan(network, [tokens[index] for index in distinct]):
-        members = [distinct[position] for position in group]
-        values = _score_group(network, [tokens[i] for i in members], engine, store)
-        for index, value in zip(members, values, strict=True):
-            if not math.isfinite(value):
-                raise BadReward(index, value)
-            rewards[keys[index]] = value
-        done += sum(len(tokens[index]) for index in members)
-        if on_progress is not None:
-            on_progress(done, total)
-    return [rewards[key] for key in keys]
+    for group, digest in zip(groups, digests, strict=True):
+        kept = store.get(digest)
+        assert kept is not None, "a worker kept less than its share"
+        rewards |= {tokens[index].tobytes(): v for index, v in zip(group, kept, strict=True)}
+    return [rewards[sequence.tobytes()] for sequence in tokens]
 
 
-def _score_group(
-    network: RewardNetwork, group: Sequence[Tokens], engine: Engine, store: ScoreStore | None
-) -> list[float]:
-    """Returns a group's rewards, from the store or computed; in halves when memory runs out."""
-    digest = _digest(group)
-    stored = store.get(digest) if store is not None else None
-    if stored is not None:
-        return stored
-    try:
-        values = engine.forward(network, group)
-    except torch.OutOfMemoryError as error:
-        if len(group) == 1:
-            raise BadOption(
-                f"out of memory on one sequence of {len(group[0])} tokens: pass a smaller "
-                "--max-length or --dtype, or use a larger device"
-            ) from error
-        values = []
-    if not values:
-        logger.warning("out of memory on %d sequences at once: halving them", len(group))
-        half = len(group) // 2
-        return [
-            value
-            for part in (group[:half], group[half:])
-            for value in _score_group(network, part, engine, store)
-        ]
-    if store is not None and all(map(math.isfinite, values)):
-        store.put(digest, values)
-    return values
+@dataclass(frozen=True, slots=True)
+class _Todo:
+    """A planned run: its groups of sequences, by index, and the store that knows what is done."""
+
+    tokens: Sequence[Tokens]
+    groups: Sequence[Sequence[int]]
+    digests: Sequence[bytes]
+    store: Store
+
+    def compute(
+        self,
+        network: RewardNetwork,
+        engine: Engine,
+        workers: Workers,
+        on_progress: Progress | None,
+    ) -> None:
+        """Computes this process's share of what the store lacks; returns when all are done."""
+        costs = [engine.cost([self.tokens[index] for index in group]) for group in self.groups]
+        numbered = enumerate(self.digests)
+        waiting = [number for number, digest in numbered if self.store.get(digest) is None]
+        waiting = workers.agree(waiting, hashlib.sha256(b"".join(self.digests)).hexdigest())
+        mine = [waiting[place] for place in workers.share([costs[number] for number in waiting])]
+        forward = _Forward(network, engine)
+        left, total = sum(costs[number] for number in waiting), sum(costs)
+        for number in mine:
+            values = forward([self.tokens[index] for index in self.groups[number]])
+            for index, value in zip(self.groups[number], values, strict=True):
+                if not math.isfinite(value):
+                    raise BadReward(index, value)
+            self.store.put(self.digests[number], values)
+            left -= costs[number] * workers.count  # the others are about as far
+            if on_progress is not None:
+                on_progress(total - max(left, 0), total)
+        workers.wait()
+        self.store.look_around()
+
+
+class _Forward:
+    """Forward passes that are halved when memory runs out; later groups are halved at once."""
+
+    def __init__(self, network: RewardNetwork, engine: Engine) -> None:
+        self._network = network
+        self._compute = forward_packed if engine.packed else forward_padded
+        self._parts = 1
+
+    def __call__(self, group: Sequence[Tokens]) -> list[float]:
+        while True:
+            size = -(-len(group) // self._parts)
+            pieces = [group[start : start + size] for start in range(0, len(group), size)]
+            try:
+                return [value for piece in pieces for value in self._compute(self._network, piece)]
+            except torch.OutOfMemoryError as error:
+                if size == 1:
+                    longest = max(map(len, group))
+                    raise BadOption(
+                        f"out of memory on one sequence of up to {longest} tokens: use a smaller "
+                        "--max-length or --dtype, or a larger device"
+                    ) from error
+            self._parts *= 2
+            torch.cuda.empty_cache()
+            logger.warning(
+                "out of memory on %d sequences at once: going on in parts of a %dth of a batch; "
+                "a smaller --batch-tokens avoids this",
+                size,
+                self._parts,
+            )
 
 
 def _digest(group: Sequence[Tokens]) -> bytes:

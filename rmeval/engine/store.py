@@ -1,75 +1,177 @@
-"""Scores that survive a kill: one row per batch, committed before the next batch begins.
+"""Scores that survive a kill: one row per group, committed before the next group begins.
 
 sqlite3, because it is on every machine, its transactions survive kill -9 and power loss, and a
-batch is found without reading the rest. A file belongs to one setting (weights, dtype, engine,
-versions): its name holds their fingerprint, so scores made otherwise are never mixed in.
+group is found without reading the rest. A file belongs to one setting (weights, dtype, engine,
+versions): its name holds their fingerprint, so scores made otherwise are never mixed in. Each
+process of a run writes a part of its own and reads the others'.
 """
 
 import hashlib
 import json
+import logging
 import sqlite3
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from zlib import crc32
 
 from rmeval.errors import OutputFailure
 
-SCHEMA = "CREATE TABLE IF NOT EXISTS batches (digest BLOB PRIMARY KEY, rewards BLOB NOT NULL)"
+SCHEMA = 1  # kept in each file's user_version
+TABLES = (
+    "CREATE TABLE IF NOT EXISTS batches"
+    " (digest BLOB PRIMARY KEY, rewards BLOB NOT NULL, checksum INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS settings (json TEXT NOT NULL)",
+)
+logger = logging.getLogger("rmeval")
 
 
 class ScoreStore:
-    """Rewards by batch digest, for one setting, in one file under `folder`."""
+    """Rewards by group digest, for one setting, in files under `folder`."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
-        """Opens or creates the store. A damaged file is set aside, and its scores made anew."""
-        name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
-        self.path = folder / f"{name}.sqlite"
+    def __init__(self, folder: Path, settings: Mapping[str, Any], *, part: int = 0) -> None:
+        """Opens or creates this process's part.
+
+        A damaged file is set aside, and what of it is sound is taken over. Raises OutputFailure.
+        """
+        self._settings, self._name = _describe(settings)
+        self.folder = folder
+        self.path = folder / f"{self._name}{f'.part-{part}' if part else ''}.sqlite"
+        self.damaged = False
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputFailure(f"cannot make the folder {folder} ({error.strerror})") from error
-        self.damaged = False
-        try:
-            self._database = self._open()
-        except sqlite3.OperationalError as error:
-            raise OutputFailure(f"{self.path}: {error}; is another run using it?") from error
-        except sqlite3.DatabaseError:
-            self.path.replace(self.path.with_suffix(".damaged"))
-            self.damaged = True
-            self._database = self._open()
-
-    def _open(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self.path, isolation_level=None)
-        try:
-            database.execute("PRAGMA synchronous = FULL")
-            database.execute(SCHEMA)
-            if database.execute("PRAGMA quick_check").fetchone() != ("ok",):
-                raise sqlite3.DatabaseError("damaged")
-        except sqlite3.DatabaseError:
-            database.close()
-            raise
-        return database
+        self._database = self._open_or_mend()
+        self._others: dict[Path, sqlite3.Connection] = {}
+        self.look_around()
 
     def get(self, digest: bytes) -> list[float] | None:
-        """Returns a batch's rewards, or None if they are not there."""
-        query = "SELECT rewards FROM batches WHERE digest = ?"
-        row = self._database.execute(query, (digest,)).fetchone()
-        return array("d", row[0]).tolist() if row else None
+        """Returns a group's rewards from any part, or None if they are not there or damaged."""
+        query = "SELECT rewards, checksum FROM batches WHERE digest = ?"
+        for database in (self._database, *self._others.values()):
+            row = database.execute(query, (digest,)).fetchone()
+            if row and row[1] == crc32(digest + row[0]):
+                return array("d", row[0]).tolist()
+        return None
 
     def put(self, digest: bytes, rewards: list[float]) -> None:
-        """Makes a batch's rewards durable."""
+        """Makes a group's rewards durable. Raises OutputFailure."""
         blob = array("d", rewards).tobytes()
         try:
-            self._database.execute("INSERT OR REPLACE INTO batches VALUES (?, ?)", (digest, blob))
+            _insert(self._database, digest, blob)
         except sqlite3.OperationalError as error:  # a full disk, a folder gone read-only
             raise OutputFailure(
                 f"{self.path}: {error}; what was scored before is kept: make room, run again"
             ) from error
 
+    def look_around(self) -> None:
+        """Finds the parts that other processes have written since."""
+        for path in sorted(self.folder.glob(f"{self._name}*.sqlite")):
+            if path != self.path and path not in self._others:
+                try:
+                    self._others[path] = self._open(path)
+                except sqlite3.DatabaseError as error:
+                    logger.warning("%s is passed over: %s", path, error)
+
     def __len__(self) -> int:
         return int(self._database.execute("SELECT count(*) FROM batches").fetchone()[0])
 
     def close(self) -> None:
-        """Closes the file; nothing is pending."""
-        self._database.close()
+        """Closes the files; nothing is pending."""
+        for database in (self._database, *self._others.values()):
+            database.close()
+
+    def _open_or_mend(self) -> sqlite3.Connection:
+        try:
+            return self._open(self.path)
+        except sqlite3.OperationalError as error:
+            raise OutputFailure(f"{self.path}: {error}; is another run using it?") from error
+        except sqlite3.DatabaseError:
+            aside = self.path.with_suffix(".damaged")
+            self.path.replace(aside)
+            self.damaged = True
+            database = self._open(self.path)
+            sound = list(_sound_rows(aside))
+            for row in sound:
+                _insert(database, *row)
+            logger.warning(
+                "%s was damaged: %d groups taken over, the rest is computed anew; it is kept as %s",
+                self.path,
+                len(sound),
+                aside.name,
+            )
+            return database
+
+    def _open(self, path: Path) -> sqlite3.Connection:
+        database = sqlite3.connect(path, isolation_level=None, timeout=60)
+        try:
+            database.execute("PRAGMA synchronous = FULL")
+            version = database.execute("PRAGMA user_version").fetchone()[0]
+            if version > SCHEMA:
+                raise OutputFailure(
+                    f"{path}: written by a newer rmeval; update, or start over with --fresh"
+                )
+            if database.execute("PRAGMA quick_check").fetchone() != ("ok",):
+                raise sqlite3.DatabaseError("damaged")
+            if version < SCHEMA:
+                for statement in TABLES:
+                    database.execute(statement)
+                database.execute("INSERT INTO settings VALUES (?)", (self._settings,))
+                database.execute(f"PRAGMA user_version = {SCHEMA}")
+        except (sqlite3.DatabaseError, OutputFailure):
+            database.close()
+            raise
+        return database
+
+
+def drop_store(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Deletes every part of the store of one setting."""
+    for path in folder.glob(f"{_describe(settings)[1]}*.sqlite"):
+        path.unlink()
+
+
+class StoreFile(NamedTuple):
+    """What is in one file of a store: how much, and under which settings it was made."""
+
+    path: Path
+    groups: int
+    rewards: int
+    settings: dict[str, Any]
+
+
+def store_files(folder: Path) -> Iterator[StoreFile]:
+    """Yields every readable store file below a folder, sorted by path."""
+    query = "SELECT count(*), coalesce(sum(length(rewards)), 0) / 8 FROM batches"
+    for path in sorted(folder.rglob("store/*.sqlite")):
+        try:
+            with closing(sqlite3.connect(path)) as database:
+                groups, rewards = database.execute(query).fetchone()
+                settings = database.execute("SELECT json FROM settings").fetchone()
+            yield StoreFile(path, groups, rewards, json.loads(settings[0]))
+        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+            logger.warning("%s is passed over: %s", path, error)
+
+
+def _describe(settings: Mapping[str, Any]) -> tuple[str, str]:
+    """Returns the settings as JSON, and the name that follows from it."""
+    described = json.dumps(settings, sort_keys=True)
+    return described, hashlib.sha256(described.encode()).hexdigest()[:16]
+
+
+def _insert(database: sqlite3.Connection, digest: bytes, blob: bytes) -> None:
+    row = (digest, blob, crc32(digest + blob))
+    database.execute("INSERT OR REPLACE INTO batches VALUES (?, ?, ?)", row)
+
+
+def _sound_rows(path: Path) -> Iterator[tuple[bytes, bytes]]:
+    """Yields the rows of a damaged file up to where it cannot be read, if their checksums hold."""
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            for digest, blob, checksum in database.execute("SELECT * FROM batches"):
+                if checksum == crc32(digest + blob):
+                    yield digest, blob
+    except sqlite3.DatabaseError:
+        return

@@ -1,17 +1,19 @@
 """From a name or a folder to a reward model that can score."""
 
+import os
+
 from rmeval.engine.gate import why_not_packed
+from rmeval.engine.memory import serving_batch_tokens
 from rmeval.engine.scoring import Engine
 from rmeval.errors import BadOption, UnknownName
 from rmeval.models import detect_family
 from rmeval.models.checkpoint import open_checkpoint
-from rmeval.models.loading import choose_device, choose_dtype, load_network
+from rmeval.models.loading import choose_device, choose_dtype, empty_network, load_network
 from rmeval.models.network import Network
 from rmeval.models.remote import RemoteCode
 from rmeval.models.reward_model import RewardModel
 from rmeval.types import ENGINES
 
-BATCH_TOKENS = {"cpu": 4096, "cuda": 16384}
 UNBOUNDED = 1 << 30  # for networks without a maximum of positions, in tokens
 
 
@@ -26,6 +28,7 @@ def load_model(
     engine: str = "auto",
     batch_tokens: int | None = None,
     max_length: int | None = None,
+    weights: bool = True,
 ) -> RewardModel:
     """Loads a reward model; its family is found in the checkpoint's own files.
 
@@ -40,8 +43,10 @@ def load_model(
         allow_pickle: read `.bin` weights.
         engine: "packed" computes every shared prefix once; "padded" is the reference; "auto"
             packs where the model is found to allow it.
-        batch_tokens: tokens in a forward pass: unique ones if packed, else padding included.
+        batch_tokens: tokens in a forward pass: unique ones if packed, else padding included;
+            None takes as many as serve, see `rmeval.engine.memory`.
         max_length: tokens of a conversation; longer ones are cut after the template's head.
+        weights: False reads none: the model can encode and plan, not score.
 
     Raises:
         RmevalError: one of its kinds, each with what to do.
@@ -54,21 +59,26 @@ def load_model(
         remote_code=trust_remote_code,
     )
     precision = choose_dtype(dtype, checkpoint.config, where)
-    budget = batch_tokens if batch_tokens is not None else BATCH_TOKENS[where.type]
-    if budget < 1:
-        raise BadOption(f"--batch-tokens {budget}: at least one token is needed")
+    if batch_tokens is not None and batch_tokens < 1:
+        raise BadOption(f"--batch-tokens {batch_tokens}: at least one token is needed")
     family = detect_family(checkpoint, trust_remote_code=trust_remote_code)
-    if isinstance(family, RemoteCode):
+    if not weights:
+        network = empty_network(family, precision)
+    elif isinstance(family, RemoteCode):
         network = family.load(where, precision)
     else:
-        network = load_network(family, where, precision, spread=device == "auto")
+        network = load_network(
+            family, where, precision, spread=device == "auto" and "LOCAL_RANK" not in os.environ
+        )
     return RewardModel(
         name=name_or_folder,
         family=family,
         network=network,
         dtype=precision,
         device=where,
-        engine=_choose_engine(network, budget, engine),
+        engine=_choose_engine(
+            network, batch_tokens or serving_batch_tokens(network, where, precision), engine
+        ),
         max_length=_max_length(max_length, network),
         revision_asked=revision,
     )
@@ -80,7 +90,8 @@ def _choose_engine(network: Network, batch_tokens: int, engine: str) -> Engine:
         raise UnknownName("engine", engine, ENGINES)
     if engine == "padded":
         return Engine(batch_tokens, packed=False, reason="asked for")
-    reason = why_not_packed(network)
+    empty = next(network.parameters()).is_meta  # the probe needs weights
+    reason = None if empty and network.head is not None else why_not_packed(network)
     if reason is not None and engine == "packed":
         raise BadOption(f"this model cannot be packed: {reason}; use --engine padded")
     return Engine(batch_tokens, packed=reason is None, reason=reason)

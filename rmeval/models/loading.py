@@ -1,5 +1,6 @@
 """Weights into a network: streamed tensor by tensor, each checked, on one device or several."""
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -19,8 +20,9 @@ NAMED_AT_MOST = 4
 def choose_device(device: str) -> torch.device:
     """Returns the device that scores, for "auto", "cpu", "cuda" or "cuda:N". Raises BadOption."""
     available = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device == "auto":
-        return torch.device("cuda:0" if available else "cpu")
+    if device == "auto":  # a launcher of several processes gives each its own
+        rank = int(os.environ.get("LOCAL_RANK", "0"))
+        return torch.device("cuda", rank % available) if available else torch.device("cpu")
     if device == "cpu":
         return torch.device("cpu")
     try:
@@ -61,15 +63,15 @@ def load_network(
 
     Raises BadCheckpoint naming every weight that is missing, left over, or of another shape.
     """
-    network = _empty_network(family, dtype)
+    network = empty_network(family, dtype)
     device_map = _device_map(network, device, dtype, spread)
     _fill(network, family, device_map, dtype)
     network.eval().requires_grad_(False)
     return _dispatch(network, device_map)
 
 
-def _empty_network(family: Family, dtype: torch.dtype) -> Network:
-    """Returns the network with weights on the meta device, and real buffers (rotary angles)."""
+def empty_network(family: Family, dtype: torch.dtype) -> Network:
+    """Returns the network without memory for its weights; its buffers (rotary angles) are real."""
     from accelerate import init_empty_weights
 
     config = family.config()

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 
 from rmeval.conversations import ConversationLike, to_conversations, to_ids
 from rmeval.engine.attention import has_fused_kernel
 from rmeval.engine.fit import Fitted, fit_to_length
-from rmeval.engine.scoring import Engine, score_sequences
-from rmeval.engine.store import ScoreStore
+from rmeval.engine.scoring import Engine, Store, score_sequences
+from rmeval.engine.workers import Workers
 from rmeval.errors import BadData
 from rmeval.models.family import Family
 from rmeval.models.network import Network
@@ -83,7 +84,8 @@ class RewardModel:
         self,
         conversations: Sequence[Conversation],
         *,
-        store: ScoreStore | None = None,
+        store: Store | None = None,
+        workers: Workers | None = None,
         on_progress: Progress | None = None,
     ) -> list[Score]:
         """Returns reward, length in tokens and truncation of each conversation.
@@ -98,12 +100,21 @@ class RewardModel:
             [item.ids for item in fitted],
             self.engine,
             store=store,
+            workers=workers,
             on_progress=on_progress,
         )
         return [
             Score(value, len(item.ids), item.truncated)
             for value, item in zip(values, fitted, strict=True)
         ]
+
+    def plan(self, conversations: Sequence[Conversation]) -> tuple[int, list[int]]:
+        """Returns the tokens of all conversations, and those of each forward pass to come."""
+        ids = [item.ids for item in self._encode(conversations)]
+        distinct = [np.asarray(row, np.int32) for row in dict.fromkeys(ids)]
+        groups = self.engine.plan(distinct, may_pad=self.network.may_pad)
+        costs = [self.engine.cost([distinct[index] for index in group]) for group in groups]
+        return sum(map(len, ids)), costs
 
     @cached_property
     def tokenizer(self) -> Any:

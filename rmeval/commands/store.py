@@ -1,0 +1,43 @@
+"""Show what runs have kept for going on after an interruption, and delete what is not needed."""
+
+import argparse
+from pathlib import Path
+
+from rmeval.errors import BadOption
+from rmeval.reports.tables import format_rows
+from rmeval.results import RESULT
+
+
+def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
+    """Runs the verb. A store is needed only until its run has a result."""
+    from rmeval.engine.store import store_files
+
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("results"), metavar="DIR")
+    parser.add_argument(
+        "--prune", action="store_true", help="delete the stores of runs that have a result"
+    )
+    options = parser.parse_args(arguments)
+    if not options.folder.is_dir():
+        raise BadOption(f"{options.folder}: no such folder")
+    rows = []
+    for file in store_files(options.folder):
+        finished = (file.path.parents[1] / RESULT).exists()
+        size = file.path.stat().st_size
+        if options.prune and finished:
+            file.path.unlink()
+        rows.append(
+            {
+                "store": str(file.path.relative_to(options.folder)),
+                "rewards": file.rewards,
+                "KiB": size // 1024,
+                "dtype": file.settings["model"]["dtype"],
+                "path": file.settings["engine"]["path"],
+                "batch tokens": file.settings["engine"]["batch_tokens"],
+                "torch": file.settings["versions"]["torch"],
+                "run": ("finished, deleted" if options.prune else "finished")
+                if finished
+                else "unfinished",
+            }
+        )
+    print(format_rows(rows, "table") if rows else f"no stores in {options.folder}")
+    return 0

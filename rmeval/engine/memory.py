@@ -1,0 +1,74 @@
+"""Arithmetic of memory and time: what a forward pass needs, and how much of it serves."""
+
+import os
+import time
+
+import torch
+
+from rmeval.engine.forward import RewardNetwork
+from rmeval.engine.plan import KEYS_PER_TOKEN
+
+MOST_TOKENS = {"cpu": 8192, "cuda": 16384}  # more of them share nothing more and fill no more cores
+FEWEST_TOKENS = 256
+SHARE_OF_HOST = 0.25
+SHARE_OF_DEVICE = 0.8
+CONTEXT_BYTES = 1 << 30  # what CUDA itself takes
+
+
+def serving_batch_tokens(network: RewardNetwork, device: torch.device, dtype: torch.dtype) -> int:
+    """Returns how many tokens a forward pass should hold: a power of two that fits.
+
+    It follows from the memory that the device has in all, not from what happens to be free, so
+    that the same run is planned alike when it is started again.
+    """
+    if device.type == "cuda":
+        total = torch.cuda.get_device_properties(device).total_memory
+        room = SHARE_OF_DEVICE * (total - weight_bytes(network, device) - CONTEXT_BYTES)
+    else:
+        room = SHARE_OF_HOST * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    fitting = int(room / bytes_per_token(network, dtype))
+    power_of_two = 1 << max(fitting, 1).bit_length() - 1
+    return max(FEWEST_TOKENS, min(MOST_TOKENS[device.type], power_of_two))
+
+
+def bytes_per_token(network: RewardNetwork, dtype: torch.dtype) -> int:
+    """Returns the bytes of activations that a token needs at the widest point of a layer.
+
+    Counted: the residual stream and its copies (8 H), the three of the feed-forward (3 F), and
+    keys and values gathered along the paths (2 H at most, `KEYS_PER_TOKEN` times).
+    """
+    config = network.config.get_text_config()
+    hidden = config.hidden_size
+    heads = getattr(config, "num_attention_heads", None) or 1
+    kv_heads = getattr(config, "num_key_value_heads", None) or heads
+    feed_forward = getattr(config, "intermediate_size", None) or 4 * hidden
+    gathered = 2 * KEYS_PER_TOKEN * hidden * kv_heads // heads
+    return int(dtype.itemsize * (8 * hidden + 3 * feed_forward + gathered))
+
+
+def weight_bytes(network: RewardNetwork, device: torch.device | None = None) -> int:
+    """Returns the bytes of the backbone's weights, on one device or in all."""
+    return sum(
+        parameter.numel() * parameter.element_size()
+        for parameter in network.backbone.parameters()
+        if device is None or parameter.device == device
+    )
+
+
+def flops_per_token(network: RewardNetwork) -> int:
+    """Returns 2 x the weights that a token is multiplied with: all matrices but the embedding."""
+    matrices = (p for n, p in network.backbone.named_parameters() if p.ndim == 2 and "emb" not in n)
+    return 2 * sum(parameter.numel() for parameter in matrices)
+
+
+@torch.inference_mode()
+def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Returns the measured rate of large matrix products on random data, in FLOP/s."""
+    size = 8192 if device.type == "cuda" else 2048
+    a = torch.randn(size, size, device=device, dtype=dtype)
+    best = float("inf")
+    for _ in range(4):
+        started = time.perf_counter()
+        (a @ a)[0, 0].item()  # waits for the device
+        best = min(best, time.perf_counter() - started)
+    return 2 * size**3 / best
