@@ -1,7 +1,6 @@
 """A model on a benchmark: every response scored once, then the numbers made from the scores."""
 
 import platform
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rmeval.benchmarks import Benchmark
 from rmeval.errors import BadConversation, BadOption, BadReward
 from rmeval.results import prepare_folder, run_folder, spare_whole_result, write_result
-from rmeval.types import Preference, Progress, Result, ScoredPreference
+from rmeval.types import OnProgress, Preference, Result, ScoredPreference
 
 if TYPE_CHECKING:
     from rmeval.engine.scoring import Store
@@ -32,7 +31,7 @@ def evaluate(
     output: str | Path | None = None,
     fresh: bool = False,
     workers: "Workers | None" = None,
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Result:
     """Scores every response of a benchmark and aggregates.
 
@@ -43,7 +42,7 @@ def evaluate(
             is started again with the same output goes on where it stopped. None keeps nothing.
         fresh: drop what an interrupted run with this output kept.
         workers: this process's place among those that share the run (`join_workers`).
-        on_progress: called with tokens done and tokens in all.
+        on_progress: called after every forward pass.
 
     Raises:
         BadReward: a NaN or infinite reward; the message names the preference.
@@ -51,8 +50,7 @@ def evaluate(
     """
     weighting = benchmark.check_weighting(weighting)
     benchmark = benchmark if limit is None else benchmark.limited(limit)
-    started, clock = datetime.now(UTC), time.perf_counter()
-    provenance = scoring_provenance(model)
+    started, provenance = datetime.now(UTC), scoring_provenance(model)
     folder: Path | None = None
     store: AbstractContextManager[ScoreStore | None] = nullcontext()
     if output is not None:
@@ -72,7 +70,7 @@ def evaluate(
         metrics=benchmark.aggregate(scored, weighting),
         scored=scored,
         partial=benchmark.partial,
-        provenance={**provenance, "data": benchmark.provenance(), **_timing(started, clock)},
+        provenance={**provenance, "data": benchmark.provenance(), **_timing(started)},
         folder=folder,
     )
     if folder is not None and (workers is None or workers.rank == 0):
@@ -80,9 +78,9 @@ def evaluate(
     return result
 
 
-def _timing(started: datetime, clock: float) -> dict[str, Any]:
-    seconds = round(time.perf_counter() - clock, 3)
-    return {"started": started.isoformat(timespec="seconds"), "seconds": seconds}
+def _timing(started: datetime) -> dict[str, Any]:
+    seconds = (datetime.now(UTC) - started).total_seconds()
+    return {"started": started.isoformat(timespec="seconds"), "seconds": round(seconds, 3)}
 
 
 def score_preferences(
@@ -91,7 +89,7 @@ def score_preferences(
     *,
     store: "Store | None" = None,
     workers: "Workers | None" = None,
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> tuple[ScoredPreference, ...]:
     """Returns every preference with the scores of its responses, both in their own order.
 

@@ -21,8 +21,21 @@ class Message(NamedTuple):
 
 Conversation = tuple[Message, ...]
 
-Progress = Callable[[int, int], None]
-"""Called now and then with the tokens done so far, and those of the whole run."""
+
+class Progress(NamedTuple):
+    """Where a run stands, in tokens: put through the model, to be put through it, and in all.
+
+    Shared prefixes and equal conversations make the second smaller than the third.
+    """
+
+    computed: int
+    to_compute: int
+    in_all: int
+    device_bytes: int = 0  # the most that a GPU's memory has held
+
+
+OnProgress = Callable[[Progress], None]
+"""Called after every forward pass."""
 
 
 @dataclass(frozen=True, slots=True)

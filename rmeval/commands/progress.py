@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from rmeval.types import Progress
+from rmeval.types import OnProgress, Progress
 
 LOG_SECONDS = 15.0
 
 
 @contextmanager
-def show_progress(stream: TextIO | None = None, *, quiet: bool = False) -> Iterator[Progress]:
-    """Gives a function to call with tokens done and tokens in all; `quiet` shows nothing."""
+def show_progress(stream: TextIO | None = None, *, quiet: bool = False) -> Iterator[OnProgress]:
+    """Gives a function to call with where the run stands; `quiet` shows nothing."""
     stream = stream or sys.stderr
     if quiet:
-        yield lambda done, total: None
+        yield lambda now: None
     elif stream.isatty():
         with _bar(stream) as report:
             yield report
@@ -25,7 +25,7 @@ def show_progress(stream: TextIO | None = None, *, quiet: bool = False) -> Itera
 
 
 @contextmanager
-def _bar(stream: TextIO) -> Iterator[Progress]:
+def _bar(stream: TextIO) -> Iterator[OnProgress]:
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
@@ -34,31 +34,33 @@ def _bar(stream: TextIO) -> Iterator[Progress]:
         TextColumn("scoring"),
         BarColumn(),
         TextColumn("{task.percentage:3.0f}%"),
-        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[facts]}"),
         TimeRemainingColumn(),
     )
     with Bar(*columns, console=Console(file=stream), transient=True) as bar:
-        task = bar.add_task("scoring", total=None, rate="")
+        task = bar.add_task("scoring", total=None, facts="")
         started = time.perf_counter()
 
-        def report(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, rate=_rate(done, started))
+        def report(now: Progress) -> None:
+            facts = _facts(now, time.perf_counter() - started)
+            bar.update(task, completed=now.computed, total=now.to_compute, facts=facts)
 
         yield report
 
 
-def _log(stream: TextIO) -> Progress:
+def _log(stream: TextIO) -> OnProgress:
     started = last = time.perf_counter()
 
-    def report(done: int, total: int) -> None:
+    def report(now: Progress) -> None:
         nonlocal last
-        now = time.perf_counter()
-        if now - last < LOG_SECONDS and done < total:
+        at = time.perf_counter()
+        if at - last < LOG_SECONDS and now.computed < now.to_compute:
             return
-        last = now
-        left = (now - started) * (total - done) / done
+        last = at
+        left = (at - started) * (now.to_compute - now.computed) / max(now.computed, 1)
         print(
-            f"scored {done:,} of {total:,} tokens, {_rate(done, started)}, {left:.0f} s left",
+            f"scored {now.computed:,} of {now.to_compute:,} tokens, "
+            f"{_facts(now, at - started)}, {left:.0f} s left",
             file=stream,
             flush=True,
         )
@@ -66,6 +68,9 @@ def _log(stream: TextIO) -> Progress:
     return report
 
 
-def _rate(done: int, started: float) -> str:
-    seconds = max(time.perf_counter() - started, 1e-9)
-    return f"{done / seconds:,.0f} tokens/s"
+def _facts(now: Progress, seconds: float) -> str:
+    """Returns tokens/s, the share of tokens that must be computed at all, and GPU memory."""
+    rate = now.computed / max(seconds, 1e-9)
+    unique = now.to_compute / max(now.in_all, 1)
+    memory = f", {now.device_bytes / 2**30:.1f} GiB" if now.device_bytes else ""
+    return f"{rate:,.0f} tokens/s, {unique:.0%} of {now.in_all:,} computed{memory}"

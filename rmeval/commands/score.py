@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -14,10 +15,10 @@ from rmeval.benchmarks.rows import json_lines
 from rmeval.commands.options import add_model_options, load_model_from
 from rmeval.commands.progress import show_progress
 from rmeval.conversations import to_conversation
-from rmeval.errors import BadConversation, BadData, BadReward, OutputFailure
+from rmeval.errors import BadConversation, BadData, BadOption, BadReward, OutputFailure
 from rmeval.evaluation import open_store, scoring_provenance
 from rmeval.results import prepare_folder
-from rmeval.types import Conversation, Progress, Score
+from rmeval.types import Conversation, OnProgress, Progress, Score
 
 if TYPE_CHECKING:
     from rmeval.engine.store import ScoreStore
@@ -40,6 +41,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     parser.add_argument("--input", type=Path, required=True, metavar="conversations.jsonl")
     parser.add_argument("--output", type=Path, required=True, metavar="scores.jsonl")
     options = parser.parse_args(arguments)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise BadOption("score runs in one process; give each its own part of the input")
     if options.output.is_dir():
         raise OutputFailure(f"{options.output} is a folder; --output names a file")
     lines_in_all = sum(1 for _ in _read(options.input))  # every line is checked before the model
@@ -85,7 +88,7 @@ def _windows(lines: Iterator[Line]) -> Iterator[list[Line]]:
 
 
 def _score(
-    model: "RewardModel", window: list[Line], store: "ScoreStore", on_progress: Progress
+    model: "RewardModel", window: list[Line], store: "ScoreStore", on_progress: OnProgress
 ) -> list[Score]:
     try:
         conversations = [line.conversation for line in window]
@@ -97,18 +100,21 @@ def _score(
 class _Windows:
     """Progress over all windows: what is left is estimated from the window at hand."""
 
-    def __init__(self, report: Progress, lines: int) -> None:
+    def __init__(self, report: OnProgress, lines: int) -> None:
         self._report = report
         self._lines_left = lines
-        self._tokens_before = 0
+        self._computed = self._in_all = 0
 
-    def over(self, lines: int) -> Progress:
+    def over(self, lines: int) -> OnProgress:
         """Returns the progress function for the next window, of so many lines."""
-        before, share = self._tokens_before, self._lines_left / lines
+        computed, in_all, share = self._computed, self._in_all, self._lines_left / lines
 
-        def report(done: int, total: int) -> None:
-            self._tokens_before = before + done
-            self._report(before + done, before + round(total * share))
+        def report(now: Progress) -> None:
+            self._computed = computed + now.computed
+            self._in_all = in_all + now.in_all
+            to_compute = computed + round(now.to_compute * share)
+            everything = in_all + round(now.in_all * share)
+            self._report(Progress(self._computed, to_compute, everything, now.device_bytes))
 
         self._lines_left -= lines
         return report

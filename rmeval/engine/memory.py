@@ -12,6 +12,7 @@ MOST_TOKENS = {"cpu": 8192, "cuda": 16384}  # more of them share nothing more an
 FEWEST_TOKENS = 256
 SHARE_OF_HOST = 0.25
 SHARE_OF_DEVICE = 0.8
+UNKNOWN_HIDDEN_SIZE = 4096  # for remote code whose configuration does not say
 CONTEXT_BYTES = 1 << 30  # what CUDA itself takes
 
 
@@ -38,7 +39,7 @@ def bytes_per_token(network: RewardNetwork, dtype: torch.dtype) -> int:
     keys and values gathered along the paths (2 H at most, `KEYS_PER_TOKEN` times).
     """
     config = network.config.get_text_config()
-    hidden = config.hidden_size
+    hidden = getattr(config, "hidden_size", None) or UNKNOWN_HIDDEN_SIZE
     heads = getattr(config, "num_attention_heads", None) or 1
     kv_heads = getattr(config, "num_key_value_heads", None) or heads
     feed_forward = getattr(config, "intermediate_size", None) or 4 * hidden

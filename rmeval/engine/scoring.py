@@ -15,7 +15,7 @@ from rmeval.engine.forward import RewardNetwork, forward_packed, forward_padded
 from rmeval.engine.plan import Members, Tokens, plan_batches, plan_packs, unique_tokens
 from rmeval.engine.workers import Workers
 from rmeval.errors import BadOption, BadReward
-from rmeval.types import Progress
+from rmeval.types import OnProgress, Progress
 
 logger = logging.getLogger("rmeval")
 
@@ -26,17 +26,29 @@ class Engine:
 
     `packed` computes every shared prefix once; `batch_tokens` then counts unique tokens, and in
     the padded path all tokens, padding included. `reason` says why a model is not packed.
+    Sequences longer than `boundary` tokens never share a pass with shorter ones: LongRoPE turns
+    the angles of a whole pass by its longest sequence.
     """
 
     batch_tokens: int
     packed: bool = False
     reason: str | None = None
+    boundary: int | None = None
 
     def plan(self, sequences: Sequence[Tokens], *, may_pad: bool = True) -> list[Members]:
         """Returns which of the distinct `sequences` share a forward pass."""
-        if self.packed:
-            return plan_packs(sequences, self.batch_tokens)
-        return plan_batches(list(map(len, sequences)), self.batch_tokens, may_pad=may_pad)
+        sides: tuple[list[int], list[int]] = ([], [])
+        for index, sequence in enumerate(sequences):
+            sides[self.boundary is None or len(sequence) <= self.boundary].append(index)
+        plan = []
+        for side in sides:
+            tokens = [sequences[index] for index in side]
+            if self.packed:
+                groups = plan_packs(tokens, self.batch_tokens)
+            else:
+                groups = plan_batches(list(map(len, tokens)), self.batch_tokens, may_pad=may_pad)
+            plan += [tuple(side[position] for position in group) for group in groups]
+        return plan
 
     def cost(self, group: Sequence[Tokens]) -> int:
         """Returns the tokens that a group puts through the network."""
@@ -74,7 +86,7 @@ def score_sequences(
     *,
     store: Store | None = None,
     workers: Workers | None = None,
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> list[float]:
     """Returns one reward per sequence, in the order of the input, whatever the batching.
 
@@ -88,7 +100,7 @@ def score_sequences(
     store = MemoryStore() if store is None else store
     tokens = [np.asarray(sequence, dtype=np.int32) for sequence in sequences]
     first = {sequence.tobytes(): index for index, sequence in reversed(list(enumerate(tokens)))}
-    distinct = sorted(first.values())
+    distinct = sorted(first.values())  # each in the place where it stands first
     plan = engine.plan([tokens[index] for index in distinct], may_pad=network.may_pad)
     groups = [[distinct[position] for position in members] for members in plan]
     digests = [_digest([tokens[index] for index in group]) for group in groups]
@@ -116,7 +128,7 @@ class _Todo:
         network: RewardNetwork,
         engine: Engine,
         workers: Workers,
-        on_progress: Progress | None,
+        on_progress: OnProgress | None,
     ) -> None:
         """Computes this process's share of what the store lacks; returns when all are done."""
         costs = [engine.cost([self.tokens[index] for index in group]) for group in self.groups]
@@ -125,6 +137,7 @@ class _Todo:
         waiting = workers.agree(waiting, hashlib.sha256(b"".join(self.digests)).hexdigest())
         mine = [waiting[place] for place in workers.share([costs[number] for number in waiting])]
         forward = _Forward(network, engine)
+        in_all = sum(map(len, self.tokens))
         left, total = sum(costs[number] for number in waiting), sum(costs)
         for number in mine:
             values = forward([self.tokens[index] for index in self.groups[number]])
@@ -134,7 +147,8 @@ class _Todo:
             self.store.put(self.digests[number], values)
             left -= costs[number] * workers.count  # the others are about as far
             if on_progress is not None:
-                on_progress(total - max(left, 0), total)
+                held = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+                on_progress(Progress(total - max(left, 0), total, in_all, held))
         workers.wait()
         self.store.look_around()
 

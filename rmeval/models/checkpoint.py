@@ -75,7 +75,7 @@ class Checkpoint:
 
 
 def open_checkpoint(
-    name: str, *, revision: str | None = None, allow_pickle: bool = False, remote_code: bool = False
+    name: str, revision: str | None = None, allow_pickle: bool = False, remote_code: bool = False
 ) -> Checkpoint:
     """Finds a checkpoint by folder, Hub name, or "demo", and reads everything but its weights.
 

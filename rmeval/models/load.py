@@ -2,12 +2,15 @@
 
 import os
 
+import torch
+
 from rmeval.engine.gate import why_not_packed
 from rmeval.engine.memory import serving_batch_tokens
 from rmeval.engine.scoring import Engine
 from rmeval.errors import BadOption, UnknownName
 from rmeval.models import detect_family
 from rmeval.models.checkpoint import open_checkpoint
+from rmeval.models.family import Family
 from rmeval.models.loading import choose_device, choose_dtype, empty_network, load_network
 from rmeval.models.network import Network
 from rmeval.models.remote import RemoteCode
@@ -52,49 +55,56 @@ def load_model(
         RmevalError: one of its kinds, each with what to do.
     """
     where = choose_device(device)
-    checkpoint = open_checkpoint(
-        name_or_folder,
-        revision=revision,
-        allow_pickle=allow_pickle,
-        remote_code=trust_remote_code,
-    )
-    precision = choose_dtype(dtype, checkpoint.config, where)
     if batch_tokens is not None and batch_tokens < 1:
         raise BadOption(f"--batch-tokens {batch_tokens}: at least one token is needed")
+    checkpoint = open_checkpoint(name_or_folder, revision, allow_pickle, trust_remote_code)
+    precision = choose_dtype(dtype, checkpoint.config, where)
     family = detect_family(checkpoint, trust_remote_code=trust_remote_code)
-    if not weights:
-        network = empty_network(family, precision)
-    elif isinstance(family, RemoteCode):
-        network = family.load(where, precision)
-    else:
-        network = load_network(
-            family, where, precision, spread=device == "auto" and "LOCAL_RANK" not in os.environ
-        )
+    spread = device == "auto" and "LOCAL_RANK" not in os.environ
+    network = _network(family, where, precision, weights=weights, spread=spread)
+    budget = batch_tokens or serving_batch_tokens(network, where, precision)
     return RewardModel(
         name=name_or_folder,
         family=family,
         network=network,
         dtype=precision,
         device=where,
-        engine=_choose_engine(
-            network, batch_tokens or serving_batch_tokens(network, where, precision), engine
-        ),
+        engine=_choose_engine(network, budget, engine),
         max_length=_max_length(max_length, network),
         revision_asked=revision,
     )
+
+
+def _network(
+    family: Family, device: torch.device, dtype: torch.dtype, *, weights: bool, spread: bool
+) -> Network:
+    if not weights:
+        return empty_network(family, dtype)
+    if isinstance(family, RemoteCode):
+        return family.load(device, dtype)
+    return load_network(family, device, dtype, spread=spread)
 
 
 def _choose_engine(network: Network, batch_tokens: int, engine: str) -> Engine:
     """Returns the engine asked for. Raises BadOption where packing is asked and not allowed."""
     if engine not in ENGINES:
         raise UnknownName("engine", engine, ENGINES)
+    boundary = _rope_boundary(network)
     if engine == "padded":
-        return Engine(batch_tokens, packed=False, reason="asked for")
+        return Engine(batch_tokens, reason="asked for", boundary=boundary)
     empty = next(network.parameters()).is_meta  # the probe needs weights
     reason = None if empty and network.head is not None else why_not_packed(network)
     if reason is not None and engine == "packed":
         raise BadOption(f"this model cannot be packed: {reason}; use --engine padded")
-    return Engine(batch_tokens, packed=reason is None, reason=reason)
+    return Engine(batch_tokens, packed=reason is None, reason=reason, boundary=boundary)
+
+
+def _rope_boundary(network: Network) -> int | None:
+    """Returns the length beyond which LongRoPE uses its other angles, for those that have it."""
+    rope = getattr(network.config.get_text_config(), "rope_parameters", None) or {}
+    if rope.get("rope_type") != "longrope":
+        return None
+    return int(rope["original_max_position_embeddings"])
 
 
 def _max_length(asked: int | None, network: Network) -> int:

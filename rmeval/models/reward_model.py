@@ -18,7 +18,7 @@ from rmeval.errors import BadData
 from rmeval.models.family import Family
 from rmeval.models.network import Network
 from rmeval.models.tokenizer import encode_conversations, require_chat_template
-from rmeval.types import Conversation, Message, Progress, Score
+from rmeval.types import Conversation, Message, OnProgress, Score
 
 PROBES = ("x", "7")  # two contents without a common first or last token
 
@@ -86,7 +86,7 @@ class RewardModel:
         *,
         store: Store | None = None,
         workers: Workers | None = None,
-        on_progress: Progress | None = None,
+        on_progress: OnProgress | None = None,
     ) -> list[Score]:
         """Returns reward, length in tokens and truncation of each conversation.
 
