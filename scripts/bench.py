@@ -3,11 +3,10 @@
     scripts/bench                                    a small Llama on this machine, 384 sequences
     scripts/bench --shape internlm2-7b --rows 0      all pairs; needs a GPU
 
-The peer (allenai/reward-bench) walks the data in its own order, in fixed batches, chosen and
-rejected apart, padded on the left to the longest of the batch, with a mask, the cache on, and the
-head over every position. Weights are random: speed does not depend on them. Texts are those of
---data (RewardBench's layout) where it is there; else random tokens of the same lengths and the
-same common prefixes within a pair (scripts/bench_lengths.csv).
+The peer (allenai/reward-bench) walks the data in order, in fixed batches, chosen and rejected
+apart, padded on the left, with a mask, the cache on, and the head over every position. Weights are
+random: speed does not depend on them. Texts are --data's where it is there; else random tokens of
+the same lengths and common prefixes within a pair (scripts/bench_lengths.csv).
 """
 
 import argparse
@@ -62,7 +61,7 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype = getattr(torch, options.dtype)
     model = random_model(options.shape, device, dtype)
-    sequences = read_sequences(options.data, options.rows, model.config.vocab_size)
+    sequences, tokenising = read_sequences(options.data, options.rows, model.config.vocab_size)
     ways = list_ways(model, sequences, options)
     runs = [measure(ways, device) for _ in range(options.rounds)]
     rate = matrix_rate(device, dtype)
@@ -72,28 +71,45 @@ def main() -> None:
         f"{options.shape}, {options.dtype}, {device}, {len(sequences)} sequences of {real:,} tokens"
     )
     print(f"medians of {options.rounds} alternated rounds\n")
-    peers = [median_seconds(runs, i) for i in range(len(options.peer))]
-    rows = []
-    for i, way in enumerate(ways):
-        seconds = median_seconds(runs, i)
-        flops = way.tokens * flops_per_token(as_network(model))
-        rewards = runs[-1][i].rewards
-        difference = max(abs(a - b) for a, b in zip(rewards, reference, strict=False))
-        rows.append(
-            {
-                "way": way.name,
-                "tokens": f"{way.tokens:,}",
-                "seconds": f"{seconds:.2f}",
-                "real tokens/s": f"{real / seconds:,.0f}",
-                **{f"x batch {n}": p / seconds for n, p in zip(options.peer, peers, strict=True)},
-                "of matrix rate": f"{flops / seconds / rate:.0%}",
-                "peak GiB": f"{runs[-1][i].peak_bytes / 2**30:.2f}",
-                "max difference": f"{difference:.1e}",
-            }
-        )
+    flops_per_second = rate / flops_per_token(as_network(model))
+    rows = [
+        row(way, runs, i, real, options.peer, flops_per_second, reference)
+        for i, way in enumerate(ways)
+    ]
     print(format_rows(rows, "table"))
     print(f"\nmatrix rate measured in this run: {rate / 1e12:.2f} TFLOP/s; 'of matrix rate' counts")
     print("the tokens of each row; 'max difference' is to one at a time, over the first sequences")
+    whole = tokenising + median_seconds(runs, len(ways) - 1)
+    outside = whole - seconds_in_forward(model, ways[-1], device)
+    print(
+        f"rmeval, packed, from texts to scores: {whole:.2f} s, of which {tokenising:.2f} s tokenise"
+    )
+    print(f"and {outside:.2f} s ({outside / whole:.1%}) in all are not the model's forward")
+
+
+def row(
+    way: "Way",
+    runs: "list[list[Measured]]",
+    place: int,
+    real: int,
+    peers: list[int],
+    tokens_per_second: float,
+    reference: list[float],
+) -> dict[str, Any]:
+    """Returns a way's row of the table; the peer's ways are the first ones."""
+    seconds = median_seconds(runs, place)
+    measured = runs[-1][place]
+    differences = (abs(a - b) for a, b in zip(measured.rewards, reference, strict=False))
+    return {
+        "way": way.name,
+        "tokens": f"{way.tokens:,}",
+        "seconds": f"{seconds:.2f}",
+        "real tokens/s": f"{real / seconds:,.0f}",
+        **{f"x batch {n}": median_seconds(runs, i) / seconds for i, n in enumerate(peers)},
+        "of matrix rate": f"{way.tokens / seconds / tokens_per_second:.0%}",
+        "peak GiB": f"{measured.peak_bytes / 2**30:.2f}",
+        "max difference": f"{max(differences):.1e}",
+    }
 
 
 def median_seconds(runs: "list[list[Measured]]", way: int) -> float:
@@ -143,18 +159,34 @@ def random_model(shape: str, device: torch.device, dtype: torch.dtype) -> Any:
     return model.eval().requires_grad_(False)
 
 
-def read_sequences(data: Path, rows: int, vocabulary: int) -> list[Tokens]:
-    """Returns token ids, chosen and rejected in turn."""
+def seconds_in_forward(model: Any, way: "Way", device: torch.device) -> float:
+    """Returns the seconds that one more run of a way spends inside the backbone."""
+    marks: list[float] = []
+
+    def mark(*_: Any) -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        marks.append(time.perf_counter())
+
+    hooks = [model.model.register_forward_pre_hook(mark), model.model.register_forward_hook(mark)]
+    way.score()
+    for hook in hooks:
+        hook.remove()
+    return sum(end - start for start, end in zip(marks[::2], marks[1::2], strict=True))
+
+
+def read_sequences(data: Path, rows: int, vocabulary: int) -> tuple[list[Tokens], float]:
+    """Returns token ids, chosen and rejected in turn, and the seconds spent on tokenising."""
     tokenizer_folder = SHARED / "tokenizers" / "llama3"
     if not data.exists() or not tokenizer_folder.exists():
-        return synthetic_sequences(rows, vocabulary)
+        return synthetic_sequences(rows, vocabulary), 0.0
     preferences = spread(read_preferences(data_files(data, "filtered")), rows)
     conversations = [c for preference in preferences for c in preference.conversations()]
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
     started = time.perf_counter()
     ids = encode_conversations(tokenizer, conversations, None)
-    print(f"tokenised {len(ids)} conversations in {time.perf_counter() - started:.2f} s")
-    return [np.asarray(row, np.int32) % vocabulary for row in ids]
+    sequences = [np.asarray(row, np.int32) % vocabulary for row in ids]
+    return sequences, time.perf_counter() - started
 
 
 def synthetic_sequences(rows: int, vocabulary: int) -> list[Tokens]:
@@ -177,8 +209,7 @@ def spread(items: Sequence[Any], wanted: int) -> list[Any]:
 
 def list_ways(model: Any, sequences: list[Tokens], options: argparse.Namespace) -> list[Way]:
     network = as_network(model)
-    reason = why_not_packed(network)
-    assert reason is None, reason
+    assert why_not_packed(network) is None
     ways = [
         Way(
             f"peer, batch {size}",

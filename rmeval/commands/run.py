@@ -30,10 +30,10 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     name = options.benchmark or ("demo" if demo else "rewardbench")
     benchmark = load_benchmark(name, options.data, revision=options.data_revision)
     benchmark.check_weighting(options.weighting)
-    prepare_folder(run_folder(options.output, benchmark.name, options.model, options.revision))
     if options.dry_run:
         print(describe_run(load_model_from(options, weights=False), benchmark, options.limit))
         return 0
+    prepare_folder(run_folder(options.output, benchmark.name, options.model, options.revision))
     from rmeval.engine.workers import join_workers
 
     model = load_model_from(options)
