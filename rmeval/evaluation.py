@@ -1,5 +1,6 @@
 """A model on a benchmark: every response scored once, then the numbers made from the scores."""
 
+import json
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rmeval.engine.workers import Workers
     from rmeval.models.reward_model import RewardModel
 
+SCORING_KEYS = ("model", "engine", "versions", "python")
 PACKAGES = ("rmeval", "torch", "transformers", "tokenizers", "accelerate", "safetensors")
 
 
@@ -148,10 +150,15 @@ def open_store(
     from rmeval.engine.store import ScoreStore, drop_store
     from rmeval.engine.workers import Workers
 
-    workers = workers or Workers()
-    model = {key: value for key, value in provenance["model"].items() if key != "name"}
-    settings = {**provenance, "model": model}
+    workers, settings = workers or Workers(), store_settings(provenance)
+    workers.agree((), json.dumps(settings, sort_keys=True))
     if fresh and workers.rank == 0:
         drop_store(folder / "store", settings)
     workers.wait()
     return ScoreStore(folder / "store", settings, part=workers.rank)
+
+
+def store_settings(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what of a provenance is the key of a store, whatever the model is called."""
+    model = {key: value for key, value in provenance["model"].items() if key != "name"}
+    return {**{key: provenance[key] for key in SCORING_KEYS}, "model": model}

@@ -1,6 +1,6 @@
 """Measures the engine beside the peer's way of scoring, alternating in one run.
 
-    scripts/bench                                    a small Llama on this machine, 384 sequences
+    scripts/bench                                    a small Llama on this machine, 192 sequences
     scripts/bench --shape internlm2-7b --rows 0      all pairs; needs a GPU
 
 The peer (allenai/reward-bench) walks the data in order, in fixed batches, chosen and rejected
@@ -39,7 +39,7 @@ SHARED = HERE.parents[1] / "shared" / "data"
 
 # hidden, layers, heads, key-value heads, feed-forward, vocabulary
 SHAPES = {
-    "small": (512, 6, 8, 4, 1408, 128256),
+    "small": (384, 4, 6, 3, 1024, 128256),
     "internlm2-1.8b": (2048, 24, 16, 8, 8192, 92544),
     "internlm2-7b": (4096, 32, 32, 8, 14336, 92544),
     "internlm2-20b": (6144, 48, 48, 8, 16384, 92544),
@@ -122,7 +122,7 @@ def parse_options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--shape", choices=SHAPES, default="small")
-    parser.add_argument("--rows", type=int, default=192, help="pairs, evenly spread; 0: all")
+    parser.add_argument("--rows", type=int, default=96, help="pairs, evenly spread; 0: all")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--dtype", default="bfloat16" if torch.cuda.is_available() else "float32")
     parser.add_argument(

@@ -23,7 +23,9 @@ def describe_run(model: "RewardModel", benchmark: Benchmark, limit: int | None) 
     batch = engine.batch_tokens * bytes_per_token(network, model.dtype)
     rate = matrix_rate(model.device, model.dtype)
     flops = sum(computed) * flops_per_token(network)
-    kind = "unique tokens, shared prefixes once" if engine.packed else "tokens with padding"
+    kind = "tokens with padding"
+    if engine.packed:
+        kind = "unique tokens, shared prefixes once, if the model is found to allow it"
     lines = [
         f"{model.name} on {benchmark.name}, nothing loaded",
         f"  conversations   {len(conversations):,}, of {real:,} tokens",

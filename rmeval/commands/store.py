@@ -2,10 +2,15 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rmeval.errors import BadOption
+from rmeval.evaluation import store_settings
 from rmeval.reports.tables import format_rows
-from rmeval.results import RESULT
+from rmeval.results import RESULT, read_result_document
+
+if TYPE_CHECKING:
+    from rmeval.engine.store import StoreFile
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
@@ -21,7 +26,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         raise BadOption(f"{options.folder}: no such folder")
     rows = []
     for file in store_files(options.folder):
-        finished = (file.path.parents[1] / RESULT).exists()
+        finished = _is_finished(file)
         size = file.path.stat().st_size
         if options.prune and finished:
             file.path.unlink()
@@ -41,3 +46,11 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         )
     print(format_rows(rows, "table") if rows else f"no stores in {options.folder}")
     return 0
+
+
+def _is_finished(file: "StoreFile") -> bool:
+    """Whether the result beside a store was made with its settings, and after its last score."""
+    result = file.path.parents[1] / RESULT
+    if not result.exists() or result.stat().st_mtime < file.path.stat().st_mtime:
+        return False
+    return store_settings(read_result_document(result)["provenance"]) == file.settings

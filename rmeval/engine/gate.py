@@ -11,6 +11,7 @@ import torch
 from rmeval.engine.attention import Pack
 from rmeval.engine.forward import RewardNetwork, pool_packed, pool_padded
 from rmeval.engine.plan import lay_out
+from rmeval.errors import first_line
 
 # Largest relative difference of pooled states that is rounding. A token seen that should not be,
 # or a wrong position, moves them by a third and more.
@@ -20,6 +21,14 @@ ROUNDING = {
     torch.float16: 0.05,
     torch.bfloat16: 0.1,
 }
+ERRORS_OF_MODELS = (
+    TypeError,
+    ValueError,
+    RuntimeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+)
 PROBE_LENGTHS = ((9, 0), (9, 4), (9, 7), (5, 6))  # tokens shared with the first, tokens of its own
 
 
@@ -37,21 +46,38 @@ def why_not_packed(network: RewardNetwork) -> str | None:
     pack = Pack(lay_out(sequences))
     try:
         packed = pool_packed(network, pack)
-    except (TypeError, ValueError, RuntimeError, IndexError, AttributeError, KeyError) as error:
-        return f"a packed forward fails ({type(error).__name__}: {str(error).splitlines()[0]})"
+    except ERRORS_OF_MODELS as error:
+        return f"a packed forward fails ({type(error).__name__}: {first_line(error)})"
     layers = text_config.num_hidden_layers
     if pack.calls != layers:
         return f"attention was called {pack.calls} times in {layers} layers"
-    hidden = pack.windows_masked - pack.windows_given
-    if hidden:
-        return f"its window of {min(hidden)} tokens stands only in a mask"
+    if pack.windows_masked - pack.windows_given:
+        window = min(pack.windows_masked - pack.windows_given)
+        return f"its window of {window} tokens stands only in a mask"
+    if pack.windows_given - pack.windows_masked:
+        window = min(pack.windows_given - pack.windows_masked)
+        return f"its window of {window} tokens stands in no mask"
     if pack.unknown:
         return f"its attention also needs {', '.join(sorted(pack.unknown))}"
-    padded = pool_padded(network, sequences)
-    difference = float(((packed - padded).norm(dim=-1) / padded.norm(dim=-1)).max())
+    difference = _difference(packed, pool_padded(network, sequences))
     if not difference <= ROUNDING[packed.dtype]:
         return f"packed and padded states differ by {difference:.2g}"
     return None
+
+
+@torch.inference_mode()
+def sees_padding(network: RewardNetwork) -> bool:
+    """Whether padding to the right moves a state, as it does where attention looks both ways."""
+    if network.head is None:
+        return False  # it is given a mask
+    sequences = _probe(network.vocab_size)
+    alone = torch.cat([pool_padded(network, [sequence]) for sequence in sequences])
+    return not _difference(pool_padded(network, sequences), alone) <= ROUNDING[alone.dtype]
+
+
+def _difference(states: torch.Tensor, reference: torch.Tensor) -> float:
+    """Returns the largest relative difference of (N, H) states; NaN where there is one."""
+    return float(((states - reference).norm(dim=-1) / reference.norm(dim=-1)).max())
 
 
 def _probe(vocab_size: int) -> list[np.ndarray[tuple[int], np.dtype[np.int32]]]:

@@ -4,6 +4,7 @@ import os
 import time
 
 import torch
+from torch import nn
 
 from rmeval.engine.forward import RewardNetwork
 from rmeval.engine.plan import KEYS_PER_TOKEN
@@ -36,30 +37,44 @@ def bytes_per_token(network: RewardNetwork, dtype: torch.dtype) -> int:
     """Returns the bytes of activations that a token needs at the widest point of a layer.
 
     Counted: the residual stream and its copies (8 H), the three of the feed-forward (3 F), and
-    keys and values gathered along the paths (2 H at most, `KEYS_PER_TOKEN` times).
+    keys and values gathered along the paths, `KEYS_PER_TOKEN` times at most.
     """
     config = network.config.get_text_config()
     hidden = getattr(config, "hidden_size", None) or UNKNOWN_HIDDEN_SIZE
     heads = getattr(config, "num_attention_heads", None) or 1
     kv_heads = getattr(config, "num_key_value_heads", None) or heads
+    head_dim = getattr(config, "head_dim", None) or hidden // heads
     feed_forward = getattr(config, "intermediate_size", None) or 4 * hidden
-    gathered = 2 * KEYS_PER_TOKEN * hidden * kv_heads // heads
+    gathered = 2 * KEYS_PER_TOKEN * kv_heads * head_dim
     return int(dtype.itemsize * (8 * hidden + 3 * feed_forward + gathered))
 
 
 def weight_bytes(network: RewardNetwork, device: torch.device | None = None) -> int:
-    """Returns the bytes of the backbone's weights, on one device or in all."""
+    """Returns the bytes of the backbone's weights, in all, or on (or meant for) one device."""
     return sum(
         parameter.numel() * parameter.element_size()
         for parameter in network.backbone.parameters()
-        if device is None or parameter.device == device
+        if device is None or parameter.is_meta or parameter.device == device
     )
 
 
 def flops_per_token(network: RewardNetwork) -> int:
-    """Returns 2 x the weights that a token is multiplied with: all matrices but the embedding."""
-    matrices = (p for n, p in network.backbone.named_parameters() if p.ndim == 2 and "emb" not in n)
-    return 2 * sum(parameter.numel() for parameter in matrices)
+    """Returns 2 x the weights that a token is multiplied with: matrices, not lookup tables.
+
+    Of fused experts, (experts, rows, columns), a token meets `num_experts_per_tok`.
+    """
+    config = network.config.get_text_config()
+    met = getattr(config, "num_experts_per_tok", None) or 1
+    flops = 0.0
+    for module in network.backbone.modules():
+        if isinstance(module, nn.Embedding):
+            continue
+        for parameter in module.parameters(recurse=False):
+            if parameter.ndim == 2:
+                flops += 2 * parameter.numel()
+            elif parameter.ndim == 3:
+                flops += 2 * parameter.numel() * met / parameter.shape[0]
+    return round(flops)
 
 
 @torch.inference_mode()

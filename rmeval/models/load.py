@@ -4,7 +4,7 @@ import os
 
 import torch
 
-from rmeval.engine.gate import why_not_packed
+from rmeval.engine.gate import sees_padding, why_not_packed
 from rmeval.engine.memory import serving_batch_tokens
 from rmeval.engine.scoring import Engine
 from rmeval.errors import BadOption, UnknownName
@@ -89,10 +89,11 @@ def _choose_engine(network: Network, batch_tokens: int, engine: str) -> Engine:
     """Returns the engine asked for. Raises BadOption where packing is asked and not allowed."""
     if engine not in ENGINES:
         raise UnknownName("engine", engine, ENGINES)
+    empty = next(network.parameters()).is_meta  # and cannot be asked
+    network.may_pad = network.may_pad and (empty or not sees_padding(network))
     boundary = _rope_boundary(network)
     if engine == "padded":
         return Engine(batch_tokens, reason="asked for", boundary=boundary)
-    empty = next(network.parameters()).is_meta  # the probe needs weights
     reason = None if empty and network.head is not None else why_not_packed(network)
     if reason is not None and engine == "packed":
         raise BadOption(f"this model cannot be packed: {reason}; use --engine padded")

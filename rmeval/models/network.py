@@ -13,8 +13,8 @@ class Network(nn.Module):
     Without one the backbone pools for itself, (N, L) ids and mask -> logits (N, 1), as encoders
     and remote code do.
 
-    `may_pad` is False where nobody can vouch for what the backbone does with padding (remote
-    code): then only sequences of one length share a batch.
+    `may_pad` is False where padding may move a reward (remote code, for which nobody can vouch;
+    attention that looks both ways): then only sequences of one length share a batch.
     """
 
     def __init__(

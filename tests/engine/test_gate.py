@@ -260,6 +260,6 @@ def test_no_score_depends_on_the_batch_or_the_model_is_refused(tmp_path, name, e
         model = load(folder, engine=engine)
     except rmeval.RmevalError:
         return
-    sequences = family_tree()
+    sequences = [*family_tree(), [5] * 15 + [7], [5] * 16 + [7]]  # 16 tokens, and one more
     expected = [model.score_tokens([sequence])[0] for sequence in sequences]
     assert model.score_tokens(sequences) == pytest.approx(expected, abs=5e-5, rel=0)

@@ -34,7 +34,14 @@ ALTERNATING = {
     "sliding_window": WINDOW,
 }
 GEMMA = {**GROUPED, **ALTERNATING, "head_dim": 8, "query_pre_attn_scalar": 8}
-GPT2 = {"vocab_size": VOCABULARY, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256, **{"bos_token_id": 1, "eos_token_id": 2}}
+GPT2 = {
+    "vocab_size": VOCABULARY,
+    "n_embd": 32,
+    "n_layer": 2,
+    "n_head": 4,
+    "n_positions": 256,
+    **{"bos_token_id": 1, "eos_token_id": 2},
+}
 PACKED = {
     "llama": lambda: hf.LlamaModel(hf.LlamaConfig(**GROUPED)),
     "mistral": lambda: hf.MistralModel(hf.MistralConfig(**GROUPED, sliding_window=WINDOW)),
