@@ -121,7 +121,7 @@ def _fetch_weights(name: str, commit: str, folder: Path, allow_pickle: bool) -> 
         raise BadCheckpoint(f"{name}: weights {PICKLE_ADVICE}")
     otherwise = "if it has only .bin weights (pickle), convert them, or pass --allow-pickle"
     try:
-        fetch_snapshot(name, "model", commit, ["*.safetensors"], otherwise)
+        fetch_snapshot(name, "model", commit, ["model*.safetensors"], otherwise)
     except Unreachable:
         if not allow_pickle:
             raise

@@ -13,7 +13,9 @@ from rmeval.models.family import Family
 from rmeval.models.network import Network
 from rmeval.types import DTYPES
 
-ROOM_FOR_ACTIVATIONS = 0.92  # of a device's free memory may be weights
+# What a device must have free beside the weights, or the model is spread over several: a
+# twentieth of them, and never more than 4 GiB, so that 70B in bfloat16 stays on one 141 GB card.
+MARGIN_SHARE, MARGIN_AT_MOST = 0.05, 4 << 30
 NAMED_AT_MOST = 4
 
 
@@ -140,7 +142,8 @@ def _device_map(
     from accelerate.utils import get_balanced_memory
 
     needed = sum(p.numel() for p in network.parameters()) * dtype.itemsize
-    if needed <= ROOM_FOR_ACTIVATIONS * torch.cuda.mem_get_info(device)[0]:
+    margin = min(MARGIN_SHARE * needed, MARGIN_AT_MOST)
+    if needed + margin <= torch.cuda.mem_get_info(device)[0]:
         return {"": device}
     whole = list(getattr(network.backbone, "_no_split_modules", None) or [])
     memory = get_balanced_memory(network, dtype=dtype, no_split_module_classes=whole)
