@@ -25,12 +25,14 @@ Conversation = tuple[Message, ...]
 class Progress(NamedTuple):
     """Where a run stands, in tokens: put through the model, to be put through it, and in all.
 
-    Shared prefixes and equal conversations make the second smaller than the third.
+    Shared prefixes and equal conversations make the second smaller than the third. `kept` of the
+    first were put through it by an earlier run.
     """
 
     computed: int
     to_compute: int
     in_all: int
+    kept: int = 0
     device_bytes: int = 0  # the most that a GPU's memory has held
 
 

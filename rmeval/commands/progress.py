@@ -57,7 +57,7 @@ def _log(stream: TextIO) -> OnProgress:
         if at - last < LOG_SECONDS and now.computed < now.to_compute:
             return
         last = at
-        left = (at - started) * (now.to_compute - now.computed) / max(now.computed, 1)
+        left = (now.to_compute - now.computed) / _rate(now, at - started)
         print(
             f"scored {now.computed:,} of {now.to_compute:,} tokens, "
             f"{_facts(now, at - started)}, {left:.0f} s left",
@@ -68,9 +68,14 @@ def _log(stream: TextIO) -> OnProgress:
     return report
 
 
+def _rate(now: Progress, seconds: float) -> float:
+    """Returns the tokens/s of this run; what an earlier one kept took it no time."""
+    return max(now.computed - now.kept, 1) / max(seconds, 1e-9)
+
+
 def _facts(now: Progress, seconds: float) -> str:
     """Returns tokens/s, the share of tokens that must be computed at all, and GPU memory."""
-    rate = now.computed / max(seconds, 1e-9)
+    rate = _rate(now, seconds)
     unique = now.to_compute / max(now.in_all, 1)
     memory = f", {now.device_bytes / 2**30:.1f} GiB" if now.device_bytes else ""
     return f"{rate:,.0f} tokens/s, {unique:.0%} of {now.in_all:,} computed{memory}"

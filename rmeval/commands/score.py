@@ -103,18 +103,22 @@ class _Windows:
     def __init__(self, report: OnProgress, lines: int) -> None:
         self._report = report
         self._lines_left = lines
-        self._computed = self._in_all = 0
+        self._computed = self._in_all = self._kept = 0
 
     def over(self, lines: int) -> OnProgress:
         """Returns the progress function for the next window, of so many lines."""
-        computed, in_all, share = self._computed, self._in_all, self._lines_left / lines
+        computed, in_all, kept = self._computed, self._in_all, self._kept
+        share = self._lines_left / lines
 
         def report(now: Progress) -> None:
             self._computed = computed + now.computed
             self._in_all = in_all + now.in_all
+            self._kept = kept + now.kept
             to_compute = computed + round(now.to_compute * share)
             everything = in_all + round(now.in_all * share)
-            self._report(Progress(self._computed, to_compute, everything, now.device_bytes))
+            self._report(
+                Progress(self._computed, to_compute, everything, self._kept, now.device_bytes)
+            )
 
         self._lines_left -= lines
         return report

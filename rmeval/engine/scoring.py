@@ -139,6 +139,7 @@ class _Todo:
         forward = _Forward(network, engine)
         in_all = sum(map(len, self.tokens))
         left, total = sum(costs[number] for number in waiting), sum(costs)
+        kept = total - left
         for number in mine:
             values = forward([self.tokens[index] for index in self.groups[number]])
             for index, value in zip(self.groups[number], values, strict=True):
@@ -148,7 +149,7 @@ class _Todo:
             left -= costs[number] * workers.count  # the others are about as far
             if on_progress is not None:
                 held = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
-                on_progress(Progress(total - max(left, 0), total, in_all, held))
+                on_progress(Progress(total - max(left, 0), total, in_all, kept, held))
         workers.wait()
         self.store.look_around()
 

@@ -73,7 +73,7 @@ def test_what_may_not_be_padded_is_batched_by_length():
 def test_progress_counts_distinct_tokens_up_to_all_of_them():
     seen = []
     score(network(), [[1, 2, 3], [1, 2, 3], [4], [5, 6]], 3, on_progress=seen.append)
-    assert seen == [(3, 6, 9, 0), (5, 6, 9, 0), (6, 6, 9, 0)]
+    assert seen == [(3, 6, 9, 0, 0), (5, 6, 9, 0, 0), (6, 6, 9, 0, 0)]
 
 
 class Broken(Adding):
