@@ -82,7 +82,7 @@ def open_checkpoint(
     Raises UnknownName, Unreachable, BadOption or BadCheckpoint, each with what to do.
     """
     folder, commit = _find(name, revision, remote_code)
-    config = _read_config(folder / "config.json")
+    config = read_object(folder / "config.json")
     if commit is not None:
         _fetch_weights(name, commit, folder, allow_pickle)
     shards = _shards(folder, allow_pickle)
@@ -128,16 +128,17 @@ def _fetch_weights(name: str, commit: str, folder: Path, allow_pickle: bool) -> 
         fetch_snapshot(name, "model", commit, ["pytorch_model*.bin"], "it has no weights")
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
+    """Returns the object in one of a checkpoint's JSON files. Raises BadCheckpoint."""
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise BadCheckpoint(f"{path.parent}: no config.json, so this is no model folder") from error
+        raise BadCheckpoint(f"{path.parent}: no {path.name} in this folder") from error
     except ValueError as error:
         raise BadCheckpoint(f"{path}: not valid JSON ({error})") from error
-    if not isinstance(config, dict):
+    if not isinstance(content, dict):
         raise BadCheckpoint(f"{path}: expected an object")
-    return config
+    return content
 
 
 def _shards(folder: Path, allow_pickle: bool) -> list[Path]:
@@ -157,7 +158,7 @@ def _listed(folder: Path, index: str) -> list[Path]:
     """Returns the files that an index names, or nothing where there is no index."""
     if not (folder / index).exists():
         return []
-    weight_map = _read_config(folder / index).get("weight_map")
+    weight_map = read_object(folder / index).get("weight_map")
     if not isinstance(weight_map, dict):
         raise BadCheckpoint(f"{folder / index}: no weight_map")
     files = [folder / Path(str(name)).name for name in sorted(set(weight_map.values()))]

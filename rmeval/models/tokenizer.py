@@ -4,13 +4,12 @@ A conversation is rendered by the chat template and tokenised once, without spec
 template writes its own BOS, and a second one would change the score.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rmeval.errors import BadCheckpoint, BadConversation, first_line
-from rmeval.models.checkpoint import Checkpoint
+from rmeval.models.checkpoint import Checkpoint, read_object
 from rmeval.types import Conversation
 
 TOKENIZER_FILES = (
@@ -48,7 +47,7 @@ def load_sentencepiece_bpe(folder: Path) -> Any:
     from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
     from transformers import PreTrainedTokenizerFast
 
-    settings = _read_settings(folder)
+    settings = read_object(folder / "tokenizer_config.json")
     specials = {
         int(index): str(token["content"])
         for index, token in settings.get("added_tokens_decoder", {}).items()
@@ -144,19 +143,6 @@ def _merges(vocabulary: dict[str, int]) -> list[tuple[str, str]]:
         known = [pair for pair in halves if pair[0] in vocabulary and pair[1] in vocabulary]
         merges += sorted(known, key=lambda pair: (vocabulary[pair[0]], vocabulary[pair[1]]))
     return merges
-
-
-def _read_settings(folder: Path) -> dict[str, Any]:
-    path = folder / "tokenizer_config.json"
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BadCheckpoint(f"{folder}: tokenizer_config.json is missing") from error
-    except ValueError as error:
-        raise BadCheckpoint(f"{path}: not valid JSON ({error})") from error
-    if not isinstance(settings, dict):
-        raise BadCheckpoint(f"{path}: expected an object")
-    return settings
 
 
 def _require_files(folder: Path) -> None:

@@ -81,7 +81,8 @@ def _notes(result: Result) -> Iterator[str]:
         f"identical responses in {data['identical_responses']} pairs"
     )
     model, engine = result.provenance["model"], result.provenance["engine"]
+    reason = f" ({engine['reason']})" if engine["reason"] else ""
     yield (
-        f"{model['family']} adapter, {model['dtype']}, {engine['path']} engine, "
+        f"{model['family']} adapter, {model['dtype']}, {engine['path']} engine{reason}, "
         f"{engine['device']}, {result.provenance['seconds']:.1f} s"
     )

@@ -12,7 +12,7 @@ from rmeval.types import Metrics, Result
 
 PROVENANCE = {
     "model": {"family": "fake", "dtype": "bfloat16", "attention": "sdpa"},
-    "engine": {"path": "plain", "device": "cpu"},
+    "engine": {"path": "plain", "reason": "of its kind", "device": "cpu"},
     "data": {"empty_responses": 3, "identical_responses": 5, "revision": None},
     "seconds": 1.25,
 }
