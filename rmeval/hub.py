@@ -16,6 +16,26 @@ def local_folder(name: str) -> Path | None:
         return None
 
 
+def shapes_on_hub(repository: str, revision: str) -> dict[str, tuple[int, ...]]:
+    """Returns the shape of every weight of a model on the Hub, from the heads of its files.
+
+    Raises Unreachable where it has no safetensors or cannot be reached.
+    """
+    from huggingface_hub import get_safetensors_metadata
+    from huggingface_hub.errors import HTTPError, NotASafetensorsRepoError, SafetensorsParsingError
+
+    try:
+        metadata = get_safetensors_metadata(repository, revision=revision)
+    except (NotASafetensorsRepoError, SafetensorsParsingError) as error:
+        raise Unreachable(f"model {repository} has no readable safetensors on the Hub") from error
+    except (HTTPError, ConnectionError) as error:
+        raise Unreachable(
+            f"wanted the shapes of model {repository}'s weights, but the Hub cannot be reached"
+        ) from error
+    files = metadata.files_metadata.values()
+    return {key: tuple(info.shape) for file in files for key, info in file.tensors.items()}
+
+
 def fetch_snapshot(
     repository: str, kind: str, revision: str | None, patterns: Sequence[str], otherwise: str
 ) -> Path:

@@ -21,7 +21,7 @@ from rmeval.errors import (
     first_line,
     nearest_name,
 )
-from rmeval.hub import fetch_snapshot, local_folder
+from rmeval.hub import fetch_snapshot, local_folder, shapes_on_hub
 from rmeval.known import DEMO, known_checkpoints
 
 DEMO_FOLDER = Path(__file__).parents[1] / "data" / "demo" / "model"
@@ -75,14 +75,21 @@ class Checkpoint:
 
 
 def open_checkpoint(
-    name: str, revision: str | None = None, allow_pickle: bool = False, remote_code: bool = False
+    name: str,
+    revision: str | None = None,
+    allow_pickle: bool = False,
+    remote_code: bool = False,
+    weights: bool = True,
 ) -> Checkpoint:
     """Finds a checkpoint by folder, Hub name, or "demo", and reads everything but its weights.
 
+    Without `weights` none is downloaded: of a model on the Hub only their shapes are asked for.
     Raises UnknownName, Unreachable, BadOption or BadCheckpoint, each with what to do.
     """
     folder, commit = _find(name, revision, remote_code)
     config = read_object(folder / "config.json")
+    if commit is not None and not weights and not any(folder.glob("model*.safetensors")):
+        return Checkpoint(name, folder, commit, config, shapes_on_hub(name, commit), ())
     if commit is not None:
         _fetch_weights(name, commit, folder, allow_pickle)
     shards = _shards(folder, allow_pickle)

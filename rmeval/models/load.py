@@ -57,7 +57,7 @@ def load_model(
     where = choose_device(device)
     if batch_tokens is not None and batch_tokens < 1:
         raise BadOption(f"--batch-tokens {batch_tokens}: at least one token is needed")
-    checkpoint = open_checkpoint(name_or_folder, revision, allow_pickle, trust_remote_code)
+    checkpoint = open_checkpoint(name_or_folder, revision, allow_pickle, trust_remote_code, weights)
     precision = choose_dtype(dtype, checkpoint.config, where)
     family = detect_family(checkpoint, trust_remote_code=trust_remote_code)
     spread = device == "auto" and "LOCAL_RANK" not in os.environ

@@ -4,6 +4,7 @@ import json
 import shutil
 from fnmatch import fnmatch
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -140,3 +141,28 @@ def test_with_both_kinds_of_weights_the_safe_ones_are_downloaded(tmp_path, monke
     monkeypatch.setattr("huggingface_hub.snapshot_download", fake_hub(source, tmp_path / "c"))
     shards = open_checkpoint(NAME, allow_pickle=True).shards
     assert [shard.name for shard in shards] == ["model.safetensors"]
+
+
+def test_without_weights_only_their_shapes_are_asked_for(cache, monkeypatch):
+    """A dry run of a large model must not download it."""
+    tensors = read_tensors(cache / "snapshots" / NEW)
+    (cache / "snapshots" / NEW / "model.safetensors").unlink()
+    shapes = {key: SimpleNamespace(shape=list(tensor.shape)) for key, tensor in tensors.items()}
+    files = {"model.safetensors": SimpleNamespace(tensors=shapes)}
+    asked = []
+
+    def metadata(name, revision):
+        asked.append((name, revision))
+        return SimpleNamespace(files_metadata=files)
+
+    monkeypatch.setattr("huggingface_hub.get_safetensors_metadata", metadata)
+    model = load(weights=False)
+    assert asked == [(NAME, NEW)]
+    assert model.family.name == "internlm2"
+    assert model.family.checkpoint.shapes == {k: tuple(t.shape) for k, t in tensors.items()}
+
+
+def test_without_weights_and_without_a_network_that_is_said(cache):
+    (cache / "snapshots" / NEW / "model.safetensors").unlink()
+    with pytest.raises(Unreachable, match="shapes of model"):
+        load(weights=False)
