@@ -1,6 +1,7 @@
 """From a name or a folder to a reward model that can score."""
 
 import os
+from pathlib import Path
 
 import torch
 
@@ -21,7 +22,7 @@ UNBOUNDED = 1 << 30  # for networks without a maximum of positions, in tokens
 
 
 def load_model(
-    name_or_folder: str,
+    name_or_folder: str | Path,
     *,
     revision: str | None = None,
     dtype: str = "auto",
@@ -57,14 +58,15 @@ def load_model(
     where = choose_device(device)
     if batch_tokens is not None and batch_tokens < 1:
         raise BadOption(f"--batch-tokens {batch_tokens}: at least one token is needed")
-    checkpoint = open_checkpoint(name_or_folder, revision, allow_pickle, trust_remote_code, weights)
+    name = str(name_or_folder)
+    checkpoint = open_checkpoint(name, revision, allow_pickle, trust_remote_code, weights)
     precision = choose_dtype(dtype, checkpoint.config, where)
     family = detect_family(checkpoint, trust_remote_code=trust_remote_code)
     spread = device == "auto" and "LOCAL_RANK" not in os.environ
     network = _network(family, where, precision, weights=weights, spread=spread)
     budget = batch_tokens or serving_batch_tokens(network, where, precision)
     return RewardModel(
-        name=name_or_folder,
+        name=name,
         family=family,
         network=network,
         dtype=precision,

@@ -2,7 +2,7 @@
 
 import pytest
 from checkpoints import load_golden
-from conftest import DEMO_MODEL
+from conftest import DEMO_MODEL, GOLDEN
 
 import rmeval
 from rmeval.errors import BadData, BadOption, BadReward, RmevalError
@@ -180,3 +180,8 @@ def test_a_shorter_length_bounds_the_token_sequences_too():
     assert len(model.score_tokens([[1, 2, 3, 4]])) == 1
     with pytest.raises(RmevalError, match="5 tokens"):
         model.score_tokens([[1, 2, 3, 4, 5]])
+
+
+def test_a_folder_may_be_given_as_a_path():
+    model = rmeval.load_model(GOLDEN / "seqcls", device="cpu")
+    assert model.name == str(GOLDEN / "seqcls")
