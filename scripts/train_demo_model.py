@@ -21,7 +21,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaModel, PreTrainedTokenizerBase
 
-from demo_model.checkpoint import export, llama_config, load_exported, train_tokenizer
+import rmeval
+from demo_model.checkpoint import export, llama_config, train_tokenizer
 from demo_model.data import REAL, generated_pairs, read_real, test_pairs, tokenizer_texts
 from demo_model.pair import Pair, held_out
 from demo_model.report import Row, Run, model_card, table
@@ -259,7 +260,8 @@ def main() -> None:
     updates = train(model, epochs(real, tokenizer, recipe), recipe, seconds)
     export(model.backbone, model.head, work)
     exported = TinyRewardModel(llama_config(work))
-    load_exported(exported.backbone, exported.head, work)
+    network = rmeval.load_model(work, dtype="float32", device="cpu").network
+    exported.backbone, exported.head = network.backbone, network.head
     test = test_pairs(real, 150)
     rows = evaluate(exported, [encode(tokenizer, p, 2048) for p in test], test)
     text = card(rows, recipe, real, work, (updates, time.monotonic() - begin))

@@ -31,13 +31,9 @@ def describe_run(model: "RewardModel", benchmark: Benchmark, limit: int | None) 
         f"  conversations   {len(conversations):,}, of {real:,} tokens",
         f"  to compute      {sum(computed):,} {kind}",
         f"  forward passes  {len(computed):,} of up to {engine.batch_tokens:,} tokens",
-        f"  weights         {weight_bytes(network) / 2**30:.2f} GiB in {_name(model.dtype)}",
+        f"  weights         {weight_bytes(network) / 2**30:.2f} GiB in {model.dtype_name}",
         f"  activations     up to {batch / 2**30:.2f} GiB in a forward pass",
         f"  arithmetic      {flops / 1e12:,.1f} TFLOP, at least {flops / rate:,.1f} s at the",
         f"                  {rate / 1e12:,.2f} TFLOP/s that {model.device} reaches now",
     ]
     return "\n".join(lines)
-
-
-def _name(dtype: object) -> str:
-    return str(dtype).removeprefix("torch.")

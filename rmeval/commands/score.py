@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -41,7 +40,9 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     parser.add_argument("--input", type=Path, required=True, metavar="conversations.jsonl")
     parser.add_argument("--output", type=Path, required=True, metavar="scores.jsonl")
     options = parser.parse_args(arguments)
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    from rmeval.engine.workers import count_processes
+
+    if count_processes() > 1:
         raise BadOption("score runs in one process; give each its own part of the input")
     if options.output.is_dir():
         raise OutputFailure(f"{options.output} is a folder; --output names a file")

@@ -4,7 +4,7 @@ Both give the state of each sequence's last token to the head in float32. The pa
 reference; the packed one computes every shared prefix once, and must equal it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -29,9 +29,6 @@ class RewardNetwork(Protocol):
     @property
     def vocab_size(self) -> int:
         """How many token ids there are."""
-
-
-Forward = Callable[[RewardNetwork, Sequence[Tokens]], list[float]]
 
 
 @torch.inference_mode()

@@ -58,13 +58,17 @@ class Workers:
             distributed.barrier()
 
 
+def count_processes() -> int:
+    """Returns how many processes the launcher has started, as its environment says."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def join_workers() -> Workers:
     """Returns this process's place, as the launcher's environment says; alone without one."""
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1:
+    if count_processes() == 1:
         return Workers()
     from torch import distributed
 
     if not distributed.is_initialized():
         distributed.init_process_group("gloo", timeout=PATIENCE)
-    return Workers(distributed.get_rank(), count)
+    return Workers(distributed.get_rank(), distributed.get_world_size())

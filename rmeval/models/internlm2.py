@@ -18,17 +18,20 @@ from rmeval.models.family import Family, Placed
 from rmeval.models.heads import linear_head
 from rmeval.models.tokenizer import load_sentencepiece_bpe
 
-LLAMA_NAMES = {
-    "model.tok_embeddings": "backbone.embed_tokens",
-    "model.layers": "backbone.layers",
-    "model.norm": "backbone.norm",
-    "v_head": "head",
+LAYER_NAMES = {  # wqkv is apart
     "attention.wo": "self_attn.o_proj",
     "feed_forward.w1": "mlp.gate_proj",
     "feed_forward.w3": "mlp.up_proj",
     "feed_forward.w2": "mlp.down_proj",
     "attention_norm": "input_layernorm",
     "ffn_norm": "post_attention_layernorm",
+}
+LLAMA_NAMES = {
+    "model.tok_embeddings": "backbone.embed_tokens",
+    "model.layers": "backbone.layers",
+    "model.norm": "backbone.norm",
+    "v_head": "head",
+    **LAYER_NAMES,
 }
 OURS = re.compile(r"(?<![a-z_])(" + "|".join(map(re.escape, LLAMA_NAMES)) + r")(?=\.)")
 

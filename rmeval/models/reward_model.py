@@ -123,6 +123,11 @@ class RewardModel:
         require_chat_template(tokenizer, self.family.checkpoint.folder)
         return tokenizer
 
+    @property
+    def dtype_name(self) -> str:
+        """The backbone's dtype as `--dtype` takes it."""
+        return str(self.dtype).removeprefix("torch.")
+
     @cached_property
     def fingerprint(self) -> str:
         """A hash of config.json and all weights; reads every weight file once."""
@@ -140,7 +145,7 @@ class RewardModel:
             "fingerprint": self.fingerprint,
             "family": self.family.name,
             "architecture": checkpoint.architecture,
-            "dtype": str(self.dtype).removeprefix("torch."),
+            "dtype": self.dtype_name,
             "template_sha256": hashlib.sha256(template.encode()).hexdigest(),
             "bos": {"policy": "as the template writes it", "count": list(probe).count(bos)},
             "max_length": self.max_length,

@@ -33,8 +33,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
         return AutoTokenizer.from_pretrained(checkpoint.folder, trust_remote_code=False)
     except (ValueError, OSError, ImportError, KeyError) as error:
         raise BadCheckpoint(
-            f"{checkpoint.folder}: transformers cannot load its tokenizer "
-            f"({str(error).splitlines()[0]})"
+            f"{checkpoint.folder}: transformers cannot load its tokenizer ({first_line(error)})"
         ) from error
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import sentencepiece
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaModel, PreTrainedTokenizerBase
 
+from rmeval.models.internlm2 import LAYER_NAMES
 from rmeval.models.tokenizer import load_sentencepiece_bpe
 
 PIECES = 4096  # sentencepiece's own vocabulary; the special tokens follow it
@@ -21,14 +22,6 @@ CHAT_TEMPLATE = (
     "message['content'] + '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}"
     "{{ '<|im_start|>assistant\n' }}{% endif %}{{ '<|reward|>' }}"
 )
-LAYER_NAMES = {  # InternLM2's name: Llama's name; wqkv is apart
-    "attention.wo": "self_attn.o_proj",
-    "feed_forward.w1": "mlp.gate_proj",
-    "feed_forward.w3": "mlp.up_proj",
-    "feed_forward.w2": "mlp.down_proj",
-    "attention_norm": "input_layernorm",
-    "ffn_norm": "post_attention_layernorm",
-}
 
 
 def train_tokenizer(texts: Sequence[str], folder: Path) -> PreTrainedTokenizerBase:
@@ -190,20 +183,3 @@ def packed(q: Tensor, k: Tensor, v: Tensor, config: LlamaConfig) -> Tensor:
     k = k.reshape(groups, 1, config.head_dim, hidden)  # (kv, 1, d, H)
     v = v.reshape(groups, 1, config.head_dim, hidden)
     return torch.cat([q, k, v], dim=1).reshape(-1, hidden)  # (kv * (G + 2) * d, H)
-
-
-def load_exported(backbone: LlamaModel, head: nn.Linear, folder: Path) -> None:
-    """Fills a fresh model from the exported file, as float32; every key must find its place."""
-    stored = {k: w.float() for k, w in load_file(folder / "model.safetensors").items()}
-    config, state = backbone.config, {}
-    groups, d, hidden = config.num_key_value_heads, config.head_dim, config.hidden_size
-    state["embed_tokens.weight"] = stored["model.tok_embeddings.weight"]
-    state["norm.weight"] = stored["model.norm.weight"]
-    for i in range(config.num_hidden_layers):
-        wqkv = stored[f"model.layers.{i}.attention.wqkv.weight"].reshape(groups, -1, d, hidden)
-        for name, part in (("q", wqkv[:, :-2]), ("k", wqkv[:, -2]), ("v", wqkv[:, -1])):
-            state[f"layers.{i}.self_attn.{name}_proj.weight"] = part.reshape(-1, hidden)
-        for ours, llama in LAYER_NAMES.items():
-            state[f"layers.{i}.{llama}.weight"] = stored[f"model.layers.{i}.{ours}.weight"]
-    backbone.load_state_dict(state, strict=True)
-    head.load_state_dict({"weight": stored["v_head.weight"]}, strict=True)
