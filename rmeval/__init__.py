@@ -11,6 +11,7 @@ from rmeval.benchmarks import Benchmark, load_benchmark
 from rmeval.errors import RmevalError
 from rmeval.evaluation import evaluate
 from rmeval.metrics.rewardbench import section_scores
+from rmeval.preferences import pairs
 from rmeval.types import Message, Metrics, Preference, Result, Score, ScoredPreference
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ __all__ = [
     "evaluate",
     "load_benchmark",
     "load_model",
+    "pairs",
     "section_scores",
 ]
 

@@ -10,8 +10,23 @@ from rmeval.errors import BadOption, RmevalError, nearest_name, one_line
 
 VERBS = {
     "run": "evaluate a model on a benchmark",
+    "doctor": "check a model before a long run",
+    "show": "print one row of a benchmark as a model will see it",
     "score": "score conversations from a file",
-    "leaderboard": "rank the results in folders",
+    "rank": "rank the responses to each prompt",
+    "best-of-n": "draw candidates, keep the best, and show what N is worth",
+    "pairs": "make preference data of ranked responses",
+    "filter": "keep the preference pairs that a model agrees with",
+    "aggregate": "make every number again from stored scores, and explain it",
+    "compare": "say whether one result is really better than another",
+    "check": "fail when a result is worse than a baseline: the gate for CI",
+    "baseline": "write what `check` compares with, small enough to commit",
+    "ensemble": "put stored scores of several models together, as a model of its own",
+    "merge": "average two checkpoints of one architecture",
+    "leaderboard": "rank results and published rows",
+    "report": "write a report that opens in any browser",
+    "plot": "write the report's figures as files",
+    "export": "give a result the form of a model card, the Hub, or a paper",
     "store": "show and prune what interrupted runs kept",
     "list": "show adapters, benchmarks and known checkpoints",
 }
@@ -35,8 +50,9 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status.
 
-    0: done. 2: something that the user can mend, said in one line on stderr. 130: interrupted;
-    what was scored is kept. Anything else is a bug, and keeps its traceback.
+    0: done. 1: what was examined is not fit, is worse than its baseline, or is not whole. 2:
+    something that the user can mend, said in one line on stderr. 130: interrupted; what was
+    scored is kept. Anything else is a bug, and keeps its traceback.
     """
     try:
         try:
@@ -59,7 +75,7 @@ def _dispatch(arguments: list[str]) -> int:
 
     if arguments and arguments[0] in VERBS:
         verb = arguments[0]
-        command = import_module(f"rmeval.commands.{verb}")
+        command = import_module(f"rmeval.commands.{verb.replace('-', '_')}")
         parser = Parser(prog=f"rmeval {verb}", description=command.__doc__, allow_abbrev=False)
         status: int = command.run(parser, arguments[1:])
         return status
@@ -75,7 +91,7 @@ def _dispatch(arguments: list[str]) -> int:
         raise BadOption(f"unknown option {arguments[0]!r}; {hint}")
     if arguments and not arguments[0].startswith("-"):
         nearest = nearest_name(arguments[0], VERBS)
-        hint = f"did you mean {nearest!r}?" if nearest else f"known: {', '.join(VERBS)}"
+        hint = f"did you mean {nearest!r}?" if nearest else "see rmeval --help"
         raise BadOption(f"unknown verb {arguments[0]!r}; {hint}")
     parser.parse_args(arguments)
     parser.print_help()

@@ -1,11 +1,13 @@
 """Conversations as users write them, checked once at the door."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from operator import index
 
 from rmeval.errors import BadData
 from rmeval.types import Conversation, Message
 
+HALF_PAIR = re.compile("[\ud800-\udfff]")
 ConversationLike = Sequence[Message | Mapping[str, str]]
 
 
@@ -44,7 +46,7 @@ def to_conversation(conversation: object, place: str) -> Conversation:
         role, content = fields.get("role"), fields.get("content")
         if not isinstance(role, str) or not isinstance(content, str):
             raise BadData(f'{place}: a message needs text in "role" and in "content"')
-        if any("\ud800" <= character <= "\udfff" for character in content):
+        if HALF_PAIR.search(content):
             raise BadData(f"{place}: holds half of a surrogate pair, which is no text")
         messages.append(Message(role, content))
     if not messages:

@@ -7,6 +7,8 @@ and exits with status 2. Anything that is not an `RmevalError` is a bug and keep
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+SHOWN = 24  # names in an error that lists what is known
+
 
 class RmevalError(Exception):
     """Something that the user can mend."""
@@ -18,7 +20,10 @@ class UnknownName(RmevalError):
     def __init__(self, kind: str, name: str, known: Iterable[str], advice: str = "") -> None:
         known = list(known)
         nearest = nearest_name(name, known)
-        hint = f"did you mean {nearest!r}?" if nearest else f"known: {', '.join(known)}"
+        more = f", ... {len(known)} in all" if len(known) > SHOWN else ""
+        hint = (
+            f"did you mean {nearest!r}?" if nearest else f"known: {', '.join(known[:SHOWN])}{more}"
+        )
         super().__init__(f"unknown {kind} {name!r}; {hint}{advice}")
 
 
@@ -28,6 +33,10 @@ class BadOption(RmevalError):
 
 class BadCheckpoint(RmevalError):
     """A model folder that is incomplete, unsafe, or of no known layout."""
+
+
+class BadPlugin(RmevalError):
+    """Another package's entry that cannot be used: a taken name, no import, no such class."""
 
 
 class BadData(RmevalError):
@@ -63,6 +72,10 @@ class BadReward(RmevalError):
 
 class OutputFailure(RmevalError):
     """A place where results should be kept that cannot be written."""
+
+
+class ServerFailure(RmevalError):
+    """A server that did not answer, or whose answer is none, after every retry."""
 
 
 class Unreachable(RmevalError):

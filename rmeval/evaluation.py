@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rmeval.benchmarks import Benchmark
 from rmeval.errors import BadConversation, BadOption, BadReward
+from rmeval.metrics.statistics import describe_scores
 from rmeval.results import prepare_folder, run_folder, spare_whole_result, write_result
 from rmeval.types import OnProgress, Preference, Result, ScoredPreference
 
@@ -32,6 +33,7 @@ def evaluate(
     limit: int | None = None,
     output: str | Path | None = None,
     fresh: bool = False,
+    checks: str = "not made",
     workers: "Workers | None" = None,
     on_progress: OnProgress | None = None,
 ) -> Result:
@@ -43,6 +45,7 @@ def evaluate(
         output: where to keep scores and result, see `rmeval.results`; an interrupted run that
             is started again with the same output goes on where it stopped. None keeps nothing.
         fresh: drop what an interrupted run with this output kept.
+        checks: how the model's checks went, for the result's provenance.
         workers: this process's place among those that share the run (`join_workers`).
         on_progress: called after every forward pass.
 
@@ -50,29 +53,28 @@ def evaluate(
         BadReward: a NaN or infinite reward; the message names the preference.
         RmevalError: its other kinds, for what else a user can mend.
     """
-    weighting = benchmark.check_weighting(weighting)
+    weighting = benchmark.scheme.check_weighting(weighting)
     benchmark = benchmark if limit is None else benchmark.limited(limit)
     started, provenance = datetime.now(UTC), scoring_provenance(model)
-    folder: Path | None = None
-    store: AbstractContextManager[ScoreStore | None] = nullcontext()
-    if output is not None:
-        folder = run_folder(Path(output), benchmark.name, model.name, model.revision_asked)
-        folder = prepare_folder(spare_whole_result(folder, benchmark.partial))
-        store = closing(open_store(folder, provenance, workers=workers, fresh=fresh))
-    elif workers is not None and workers.count > 1:
+    folder = None if output is None else _prepare(Path(output), model, benchmark)
+    if folder is None and workers is not None and workers.count > 1:
         raise BadOption("several processes share a run through its output folder: pass one")
+    store: AbstractContextManager[ScoreStore | None] = nullcontext()
+    if folder is not None:
+        store = closing(open_store(folder, provenance, workers=workers, fresh=fresh))
     with store as kept:
         scored = score_preferences(
             model, benchmark.preferences, store=kept, workers=workers, on_progress=on_progress
         )
     result = Result(
         benchmark=benchmark.name,
+        definition=benchmark.definition,
         model=model.name,
         weighting=weighting,
-        metrics=benchmark.aggregate(scored, weighting),
+        metrics=describe_scores(benchmark.scheme, scored, weighting),
         scored=scored,
         partial=benchmark.partial,
-        provenance={**provenance, "data": benchmark.provenance(), **_timing(started)},
+        provenance={**provenance, **_about(benchmark, checks, started)},
         folder=folder,
     )
     if folder is not None and (workers is None or workers.rank == 0):
@@ -80,9 +82,20 @@ def evaluate(
     return result
 
 
-def _timing(started: datetime) -> dict[str, Any]:
+def _prepare(output: Path, model: "RewardModel", benchmark: Benchmark) -> Path:
+    folder = run_folder(output, benchmark.name, model.name, model.revision_asked)
+    return prepare_folder(spare_whole_result(folder, benchmark.partial))
+
+
+def _about(benchmark: Benchmark, checks: str, started: datetime) -> dict[str, Any]:
+    """Returns what a result's provenance says besides how its rewards were computed."""
     seconds = (datetime.now(UTC) - started).total_seconds()
-    return {"started": started.isoformat(timespec="seconds"), "seconds": round(seconds, 3)}
+    return {
+        "checks": checks,
+        "data": benchmark.provenance(),
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round(seconds, 3),
+    }
 
 
 def score_preferences(
@@ -111,6 +124,9 @@ def score_preferences(
             preference.subset,
             preference.num_chosen,
             tuple(next(remaining) for _ in preference.responses),
+            preference.digest,
+            preference.magnitude,
+            preference.weight,
         )
         for preference in preferences
     )

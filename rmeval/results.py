@@ -8,7 +8,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -16,10 +17,25 @@ from typing import Any
 from rmeval.errors import BadData, OutputFailure
 from rmeval.hub import local_folder
 from rmeval.known import DEMO
-from rmeval.types import Result, Score, ScoredPreference
+from rmeval.metrics.accuracy import subset_rows
+from rmeval.types import Interval, Metrics, Result, Score, ScoredPreference
 
-SCHEMA = 1
-KEYS = ("benchmark", "model", "weighting", "partial", "metrics", "provenance")
+SCHEMA = 2
+KINDS: dict[str, tuple[type, ...]] = {
+    "benchmark": (str,),
+    "definition": (str,),
+    "model": (str,),
+    "weighting": (str,),
+    "partial": (str, type(None)),
+    "partial_sections": (list,),
+    "metrics": (dict,),
+    "intervals": (dict,),
+    "statistics": (dict,),
+    "rows": (dict,),
+    "counts": (dict,),
+    "scores_sha256": (str,),
+    "provenance": (dict,),
+}
 RESULT, SCORES = "result.json", "scores.jsonl"
 
 
@@ -63,23 +79,43 @@ def prepare_folder(folder: Path) -> Path:
 
 def write_result(folder: Path, result: Result) -> None:
     """Writes the scores, then the result, each atomically. Raises OutputFailure."""
-    scores = "".join(_score_line(item) for item in result.scored)
+    scores = scores_text(result.scored)
     document = {
         "schema": SCHEMA,
         "benchmark": result.benchmark,
+        "definition": result.definition,
         "model": result.model,
         "weighting": result.weighting,
         "partial": result.partial,
-        "partial_sections": list(result.metrics.partial_sections),
-        "metrics": result.metrics.values,
-        "rows": result.metrics.rows,
-        "counts": result.metrics.counts,
+        **metric_document(result.metrics),
         "scores_sha256": hashlib.sha256(scores.encode()).hexdigest(),
         "provenance": result.provenance,
     }
     (folder / RESULT).unlink(missing_ok=True)  # it must never stand beside scores of another run
     write_atomically(folder / SCORES, scores)
     write_atomically(folder / RESULT, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def scores_text(scored: Iterable[ScoredPreference]) -> str:
+    """Returns the content of scores.jsonl."""
+    return "".join(_score_line(item) for item in scored)
+
+
+def scores_digest(scored: Iterable[ScoredPreference]) -> str:
+    """Returns the hash of scores.jsonl as `rmeval` writes it, result.json's `scores_sha256`."""
+    return hashlib.sha256(scores_text(scored).encode()).hexdigest()
+
+
+def metric_document(metrics: Metrics) -> dict[str, Any]:
+    """Returns metrics as result.json has them: fractions, intervals and statistics."""
+    return {
+        "partial_sections": list(metrics.partial_sections),
+        "metrics": metrics.values,
+        "intervals": {name: interval._asdict() for name, interval in metrics.intervals.items()},
+        "statistics": metrics.statistics,
+        "rows": metrics.rows,
+        "counts": metrics.counts,
+    }
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -97,23 +133,96 @@ def write_atomically(path: Path, text: str) -> None:
         raise OutputFailure(f"cannot write {path} ({reason})") from error
 
 
+def read_result(folder: Path) -> Result:
+    """Reads a result and its scores back, and proves that they belong together.
+
+    Raises BadData, naming the line, for scores that are damaged, repeated, missing or left over.
+    """
+    path = folder / RESULT if folder.is_dir() else folder
+    if not path.is_file():
+        raise BadData(f"{folder}: no {RESULT} here; pass the folder that `rmeval run` named")
+    document = read_result_document(path)
+    scored = read_scores(path.parent / SCORES)
+    _require_complete(path.parent / SCORES, scored, document)
+    try:
+        intervals = {name: Interval(**fields) for name, fields in document["intervals"].items()}
+    except TypeError as error:
+        raise BadData(f"{path}: not a result of rmeval: an interval is damaged") from error
+    return Result(
+        benchmark=document["benchmark"],
+        definition=document["definition"],
+        model=document["model"],
+        weighting=document["weighting"],
+        metrics=Metrics(
+            values=document["metrics"],
+            rows=document["rows"],
+            partial_sections=tuple(document["partial_sections"]),
+            counts=document["counts"],
+            intervals=intervals,
+            statistics=document["statistics"],
+        ),
+        scored=scored,
+        partial=document["partial"],
+        provenance=document["provenance"],
+        folder=path.parent,
+    )
+
+
 def read_scores(path: Path) -> tuple[ScoredPreference, ...]:
-    """Reads a scores.jsonl. Raises BadData for a line that is not one of ours."""
+    """Reads a scores.jsonl. Raises BadData for a line that is not one of ours, or a second time."""
+    if not path.is_file():
+        raise BadData(f"{path}: no such file; run the model again")
+    lines: dict[str, int] = {}
     scored = []
-    with path.open(encoding="utf-8") as stream:
+    with path.open(encoding="utf-8", errors="replace") as stream:
         for number, line in enumerate(stream, 1):
-            try:
-                item = json.loads(line)
-                scores = tuple(
-                    Score(entry["value"], entry["tokens"], entry["truncated"])
-                    for entry in item["responses"]
+            item = _read_score_line(line, f"{path} line {number}")
+            if item.id in lines:
+                raise BadData(
+                    f"{path} line {number}: id {item.id} is also on line {lines[item.id]}"
                 )
-                scored.append(
-                    ScoredPreference(item["id"], item["subset"], item["num_chosen"], scores)
-                )
-            except (ValueError, KeyError, TypeError) as error:
-                raise BadData(f"{path} line {number}: not a line of scores") from error
+            lines[item.id] = number
+            scored.append(item)
     return tuple(scored)
+
+
+def _read_score_line(line: str, place: str) -> ScoredPreference:
+    try:
+        item = json.loads(line)
+        scores = tuple(
+            Score(float(entry["value"]), int(entry["tokens"]), bool(entry["truncated"]))
+            for entry in item["responses"]
+        )
+        preference = ScoredPreference(
+            str(item["id"]),
+            str(item["subset"]),
+            int(item["num_chosen"]),
+            scores,
+            item["text_sha256"],
+            item.get("magnitude"),
+            item.get("weight", 1.0),
+        )
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise BadData(f"{place}: not a line of scores") from error
+    if not all(isfinite(score.value) for score in scores):
+        raise BadData(f"{place}: a score of {preference.id} is not finite; run the model again")
+    if not 0 < preference.num_chosen < len(scores):
+        raise BadData(f"{place}: {preference.id} needs a chosen and a rejected response")
+    return preference
+
+
+def _require_complete(
+    path: Path, scored: Sequence[ScoredPreference], document: Mapping[str, Any]
+) -> None:
+    found, expected = subset_rows(scored), document["rows"]
+    for subset in {**expected, **found}:
+        if found.get(subset, 0) != expected.get(subset, 0):
+            raise BadData(
+                f"{path}: {found.get(subset, 0)} rows of {subset}, but {RESULT} was made from "
+                f"{expected.get(subset, 0)}; run the model again"
+            )
+    if hashlib.sha256(path.read_bytes()).hexdigest() != document["scores_sha256"]:
+        raise BadData(f"{path}: not the scores that {RESULT} was made from; run the model again")
 
 
 def find_results(folders: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -136,13 +245,15 @@ def read_result_document(path: Path) -> dict[str, Any]:
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         schema = document["schema"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadData(f"{path}: not a result of rmeval") from error
     if schema != SCHEMA:
-        raise BadData(f"{path}: schema {schema}, this rmeval reads {SCHEMA}; update rmeval")
-    missing = [key for key in KEYS if key not in document]
-    if missing:
-        raise BadData(f"{path}: not a result of rmeval, which has {', '.join(missing)}")
+        older = isinstance(schema, int) and schema < SCHEMA
+        advice = "run the model again" if older else "update rmeval"
+        raise BadData(f"{path}: schema {schema}, this rmeval reads {SCHEMA}; {advice}")
+    for key, kinds in KINDS.items():
+        if key not in document or not isinstance(document[key], kinds):
+            raise BadData(f"{path}: not a result of rmeval: {key} is missing or of another kind")
     return document
 
 
@@ -152,5 +263,8 @@ def _score_line(item: ScoredPreference) -> str:
         "subset": item.subset,
         "num_chosen": item.num_chosen,
         "responses": [score._asdict() for score in item.scores],
+        "text_sha256": item.digest,
+        **({} if item.magnitude is None else {"magnitude": item.magnitude}),
+        **({} if item.weight == 1 else {"weight": item.weight}),
     }
     return json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"

@@ -3,6 +3,8 @@
 Plain frozen values: no torch, no files, no behaviour beyond what follows from the fields.
 """
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,13 +44,25 @@ OnProgress = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """A prompt with responses, of which the first `num_chosen` are preferred to all others."""
+    """A prompt with responses, of which the first `num_chosen` are preferred to all others.
+
+    `magnitude` says how strongly (the unit is the data's own), `weight` how much the row counts.
+    """
 
     id: str
     subset: str
     prompt: Conversation
     responses: tuple[str, ...]
     num_chosen: int = 1
+    magnitude: float | None = None
+    weight: float = 1.0
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint of the texts, 32 hex digits: equal only for the same question."""
+        content = [self.prompt, self.responses, self.num_chosen]
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def conversations(self) -> list[Conversation]:
         """Returns the prompt with each response as the assistant's turn, in order."""
@@ -65,12 +79,38 @@ class Score(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ScoredPreference:
-    """A preference reduced to its scores, in the order of its responses."""
+    """A preference reduced to its scores, in the order of its responses.
+
+    `digest` is that of its texts, so that scores of two models can be known to be of the same
+    question without the texts; it is empty where nobody knows them.
+    """
 
     id: str
     subset: str
     num_chosen: int
     scores: tuple[Score, ...]
+    digest: str = ""
+    magnitude: float | None = None
+    weight: float = 1.0
+
+
+class Sampling(NamedTuple):
+    """How candidates are drawn; the defaults are those of InternLM2-Reward's card."""
+
+    n: int = 10
+    temperature: float = 0.8
+    top_k: int = 50
+    top_p: float = 0.95
+    max_new_tokens: int = 512
+    seed: int = 0
+
+
+class Interval(NamedTuple):
+    """A 95 % confidence interval, in the unit of its metric, and how it was made."""
+
+    low: float
+    high: float
+    method: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +120,29 @@ class Metrics:
     `values` holds `overall`, `section/<name>` and `subset/<name>`. What cannot be computed is
     absent, never 0: a section without rows has no entry, and `overall` needs every section whole.
     `partial_sections` names the sections of which only some subsets, or some rows, were run.
+    `intervals` has the names of `values`; `statistics` holds what is no accuracy: calibration,
+    and what length alone would score.
     """
 
     values: dict[str, float]
     rows: dict[str, int]
     partial_sections: tuple[str, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
+    intervals: dict[str, Interval] = field(default_factory=dict)
+    statistics: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """An evaluation: its numbers, the scores they come from, and everything that made them.
 
-    `partial` says why this is not the whole benchmark, or is None. `folder` is where it is kept.
+    `definition` is the registered benchmark whose arithmetic was used: `benchmark` itself, or
+    "pairs" for data of the user's own. `partial` says why this is not the whole benchmark, or is
+    None. `folder` is where it is kept.
     """
 
     benchmark: str
+    definition: str
     model: str
     weighting: str
     metrics: Metrics

@@ -10,7 +10,7 @@ from checkpoints import copy_golden, edit_config, read_tensors, write_tensors
 from torch import nn
 
 import rmeval
-from rmeval.cli import VERBS
+from rmeval.cli import VERBS, main
 from rmeval.models import FAMILIES
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.family import Family, Placed
@@ -36,9 +36,11 @@ def code_blocks(document: str) -> list[str]:
 def test_the_family_in_architecture_md_loads_its_checkpoints(tmp_path, monkeypatch):
     """A plain classifier whose head is called as the document's example calls it."""
     example, line = code_blocks("ARCHITECTURE.md")
+    assert example in (ROOT / "rmeval" / "models" / "ultrarm.py").read_text()
     names = dict(IMPORTS)
     exec(example, names)
     entry = eval(line, names)
+    assert entry in list(FAMILIES)
     module = type(sys)("rmeval.models.ultrarm")
     module.UltraRM = names["UltraRM"]
     monkeypatch.setitem(sys.modules, "rmeval.models.ultrarm", module)
@@ -53,9 +55,12 @@ def test_the_family_in_architecture_md_loads_its_checkpoints(tmp_path, monkeypat
     assert model.score_tokens([[1, 509]]) == pytest.approx([-2.6368138790130615], abs=5e-5)
 
 
-@pytest.mark.parametrize("document", ["README.md", "configs/README.md"])
+@pytest.mark.parametrize(
+    "document",
+    ["README.md", "configs/README.md", "docs/adding-a-model.md", "docs/gate.md", "docs/use.md"],
+)
 def test_every_verb_that_a_document_types_is_a_verb(document):
-    typed = re.findall(r"^    rmeval (\w+)", (ROOT / document).read_text(), re.M)
+    typed = re.findall(r"^    rmeval ([\w-]+)", (ROOT / document).read_text(), re.M)
     assert set(typed) <= VERBS.keys()
 
 
@@ -65,3 +70,11 @@ def test_every_recipe_is_a_command_line(capsys):
     for recipe in sorted((ROOT / "configs").rglob("*.toml")):
         assert main(["run", "--config", str(recipe), "--weighting", "none"]) == 2
         assert "unknown weighting 'none'" in capsys.readouterr().err
+
+
+def test_the_example_in_the_readme_is_what_a_run_prints(capsys, tmp_path):
+    shown = (ROOT / "README.md").read_text().split("```\ndemo on demo")[1].split("```")[0]
+    assert main(["run", "--device", "cpu", "--output", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out.removeprefix("demo on demo")
+    # The last two lines have the seconds and the folder.
+    assert printed.splitlines()[:-2] == shown.splitlines()[:-2]

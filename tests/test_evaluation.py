@@ -10,8 +10,8 @@ import pytest
 
 import rmeval
 from rmeval.benchmarks import Benchmark
+from rmeval.benchmarks.demo import DEMO as DEMO_DEFINITION
 from rmeval.errors import BadOption, BadReward, OutputFailure, UnknownName
-from rmeval.metrics.rewardbench import rewardbench_metrics
 from rmeval.results import read_scores
 from rmeval.types import Message, Preference, Score
 
@@ -148,7 +148,7 @@ def test_the_scores_alone_give_every_number_again(tmp_path: Path) -> None:
         folder = tmp_path / "demo/org__length"
         document = json.loads((folder / "result.json").read_text())
         scored = read_scores(folder / "scores.jsonl")
-        again = rewardbench_metrics(scored, weighting, dict.fromkeys(document["rows"], 6))
+        again = DEMO_DEFINITION.scheme.metrics(scored, weighting)
         assert again.values == document["metrics"]
         assert again.counts == document["counts"]
         assert document["weighting"] == weighting

@@ -12,22 +12,33 @@ from rmeval.errors import BadData, OutputFailure
 from rmeval.results import (
     find_results,
     prepare_folder,
+    read_result,
     read_scores,
     run_folder,
     write_atomically,
     write_result,
 )
-from rmeval.types import Metrics, Result, Score, ScoredPreference
+from rmeval.types import Interval, Metrics, Result, Score, ScoredPreference
 
 SCORED = (
-    ScoredPreference("7", "hep-go", 1, (Score(0.1, 12, False), Score(-1e-300, 2048, True))),
-    ScoredPreference("ä 🙂", "math-prm", 1, (Score(2.0, 3, False), Score(2.0, 3, False))),
+    ScoredPreference("7", "hep-go", 1, (Score(0.1, 12, False), Score(-1e-300, 2048, True)), "ab"),
+    ScoredPreference(
+        "ä 🙂", "math-prm", 1, (Score(2.0, 3, False), Score(2.0, 3, False)), "cd", 2.5, 0.5
+    ),
 )
 RESULT = Result(
     benchmark="rewardbench",
+    definition="rewardbench",
     model="org/name",
     weighting="rewardbench-v1",
-    metrics=Metrics({"subset/hep-go": 1.0}, {"hep-go": 1}, ("Reasoning",), {"ties": 1}),
+    metrics=Metrics(
+        {"subset/hep-go": 1.0},
+        {"hep-go": 1, "math-prm": 1},
+        ("Reasoning",),
+        {"ties": 1},
+        {"subset/hep-go": Interval(0.25, 1.0, "by hand")},
+        {"length": {"pearson": None}},
+    ),
     scored=SCORED,
     partial="2 rows",
     provenance={"python": "3"},
@@ -75,6 +86,12 @@ def test_scores_come_back_bit_for_bit(tmp_path: Path) -> None:
     assert read_scores(tmp_path / "scores.jsonl") == SCORED
 
 
+def test_a_result_comes_back_as_it_was(tmp_path: Path) -> None:
+    write_result(tmp_path, RESULT)
+    assert read_result(tmp_path) == replace(RESULT, folder=tmp_path)
+    assert read_result(tmp_path / "result.json") == replace(RESULT, folder=tmp_path)
+
+
 def test_a_line_of_scores_holds_what_it_promises(tmp_path: Path) -> None:
     write_result(tmp_path, RESULT)
     first = json.loads((tmp_path / "scores.jsonl").read_text("utf-8").splitlines()[0])
@@ -86,6 +103,7 @@ def test_a_line_of_scores_holds_what_it_promises(tmp_path: Path) -> None:
             {"value": 0.1, "tokens": 12, "truncated": False},
             {"value": -1e-300, "tokens": 2048, "truncated": True},
         ],
+        "text_sha256": "ab",
     }
 
 
@@ -95,14 +113,17 @@ def test_a_result_says_everything_and_the_hash_of_its_scores(tmp_path: Path) -> 
     assert path == tmp_path / "result.json"
     sha = hashlib.sha256((tmp_path / "scores.jsonl").read_bytes()).hexdigest()
     assert document == {
-        "schema": 1,
+        "schema": 2,
         "benchmark": "rewardbench",
+        "definition": "rewardbench",
         "model": "org/name",
         "weighting": "rewardbench-v1",
         "partial": "2 rows",
         "partial_sections": ["Reasoning"],
         "metrics": {"subset/hep-go": 1.0},
-        "rows": {"hep-go": 1},
+        "intervals": {"subset/hep-go": {"low": 0.25, "high": 1.0, "method": "by hand"}},
+        "statistics": {"length": {"pearson": None}},
+        "rows": {"hep-go": 1, "math-prm": 1},
         "counts": {"ties": 1},
         "scores_sha256": sha,
         "provenance": {"python": "3"},
@@ -168,7 +189,7 @@ def test_a_damaged_line_of_scores_is_named(line: str, tmp_path: Path) -> None:
         read_scores(path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", "{}", '{"schema": 1}', "\x00"])
+@pytest.mark.parametrize("text", ["", "{", "[1]", "{}", '{"schema": 2}', "\x00"])
 def test_a_damaged_result_is_named(text: str, tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text(text)
     with pytest.raises(BadData, match=r"result\.json: not a result of rmeval"):
@@ -176,8 +197,14 @@ def test_a_damaged_result_is_named(text: str, tmp_path: Path) -> None:
 
 
 def test_the_result_of_a_newer_rmeval_is_not_guessed_at(tmp_path: Path) -> None:
-    (tmp_path / "result.json").write_text('{"schema": 2}')
-    with pytest.raises(BadData, match="schema 2, this rmeval reads 1; update rmeval"):
+    (tmp_path / "result.json").write_text('{"schema": 3}')
+    with pytest.raises(BadData, match="schema 3, this rmeval reads 2; update rmeval"):
+        list(find_results([tmp_path]))
+
+
+def test_the_result_of_an_older_rmeval_asks_for_another_run(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text('{"schema": 1}')
+    with pytest.raises(BadData, match="schema 1, this rmeval reads 2; run the model again"):
         list(find_results([tmp_path]))
 
 
@@ -191,3 +218,52 @@ def test_results_are_found_in_the_order_of_their_paths(tmp_path: Path) -> None:
 def test_a_result_found_twice_is_one_result(tmp_path: Path) -> None:
     write_result(prepare_folder(tmp_path / "a"), RESULT)
     assert len(list(find_results([tmp_path, tmp_path / "a"]))) == 1
+
+
+def changed_scores(folder: Path, change) -> None:
+    write_result(folder, RESULT)
+    path = folder / "scores.jsonl"
+    path.write_text("".join(change(path.read_text("utf-8").splitlines(keepends=True))), "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda lines: lines[:1], "0 rows of math-prm, but result.json was made from 1"),
+        (lambda lines: [*lines, lines[0]], r"line 3: id 7 is also on line 1"),
+        (
+            lambda lines: [*lines, lines[0].replace('"7"', '"8"')],
+            "2 rows of hep-go, but result.json was made from 1",
+        ),
+        (
+            lambda lines: [lines[0].replace("0.1", "NaN"), lines[1]],
+            r"line 1: a score of 7 is not finite",
+        ),
+        (
+            lambda lines: [lines[0].replace("0.1", "0.2"), lines[1]],
+            "not the scores that result.json was made from",
+        ),
+        (
+            lambda lines: [lines[0].replace('"num_chosen": 1', '"num_chosen": 2'), lines[1]],
+            "line 1: 7 needs a chosen and a rejected response",
+        ),
+    ],
+)
+def test_scores_that_are_not_the_results_are_refused_by_name(
+    change, message: str, tmp_path: Path
+) -> None:
+    changed_scores(tmp_path, change)
+    before = (tmp_path / "scores.jsonl").read_bytes()
+    with pytest.raises(BadData, match=message) as caught:
+        read_result(tmp_path)
+    assert "scores.jsonl" in str(caught.value)
+    assert (tmp_path / "scores.jsonl").read_bytes() == before
+
+
+def test_a_folder_without_a_result_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadData, match=r"no result\.json here; pass the folder"):
+        read_result(tmp_path)
+    write_result(tmp_path, RESULT)
+    (tmp_path / "scores.jsonl").unlink()
+    with pytest.raises(BadData, match=r"scores\.jsonl: no such file; run the model again"):
+        read_result(tmp_path)

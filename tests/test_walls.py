@@ -22,11 +22,14 @@ ORDER = [
     ["cli"],
     ["commands"],
     ["reports"],
-    ["evaluation"],
+    ["ensemble"],
+    ["evaluation", "comparison", "gate", "generation"],
+    ["baselines"],
     ["results"],
     ["models"],
     ["engine", "benchmarks"],
     ["metrics"],
+    ["preferences", "endpoint"],
     ["hub", "known", "registry", "conversations"],
     ["types", "errors"],
 ]
@@ -91,7 +94,20 @@ def test_torch_and_transformers_are_imported_only_by_models_and_engine(path: Pat
     assert not heavy or part_of(path) in ("models", "engine")
 
 
-@pytest.mark.parametrize("verb", [["--help"], ["list"], ["leaderboard", "."], ["run", "--help"]])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["--help"],
+        ["list"],
+        ["leaderboard", "."],
+        ["run", "--help"],
+        ["rank", "--help"],
+        ["check", "--help"],
+        ["compare", "--help"],
+        ["ensemble", "--help"],
+        ["merge", "--help"],
+    ],
+)
 def test_verbs_that_score_nothing_load_nothing_heavy(verb: list[str], tmp_path: Path) -> None:
     code = (
         "import sys\n"

@@ -2,21 +2,60 @@
 
 from pathlib import Path
 
-from rmeval.benchmarks.benchmark import Benchmark
+from rmeval.benchmarks.benchmark import Benchmark, Definition
+from rmeval.metrics.pairs import PAIRS
+from rmeval.metrics.scheme import Scheme
 from rmeval.registry import Entry, Registry
+
+OWN = "pairs"  # the definition of data of the user's own
 
 BENCHMARKS = Registry(
     "benchmark",
     [
         Entry(
             "rewardbench",
-            "rmeval.benchmarks.rewardbench:load_rewardbench",
-            "RewardBench v1: 2,985 pairs in Chat, Chat Hard, Safety, Reasoning",
+            "rmeval.benchmarks.rewardbench:REWARDBENCH_V1",
+            "RewardBench v1: Chat, Chat Hard, Safety, Reasoning",
+        ),
+        Entry(
+            "prior-sets",
+            "rmeval.benchmarks.prior_sets:PRIOR_SETS_V1",
+            "the four test sets older than RewardBench v1 that join its Score",
+        ),
+        Entry(
+            "rewardbench-2",
+            "rmeval.benchmarks.rewardbench2:REWARDBENCH_2",
+            "RewardBench 2: best of four in five subsets, and Ties",
+        ),
+        Entry(
+            "rm-bench",
+            "rmeval.benchmarks.rm_bench:RM_BENCH",
+            "RM-Bench: substance against style, hard, normal and easy",
+        ),
+        Entry(
+            "judgebench",
+            "rmeval.benchmarks.judgebench:JUDGEBENCH",
+            "JudgeBench: right against wrong answers of gpt-4o and claude-3.5",
+        ),
+        Entry(
+            "rmb-pairwise",
+            "rmeval.benchmarks.rmb:RMB_PAIRWISE",
+            "RMB, pairs: helpfulness and harmlessness in 49 scenarios",
+        ),
+        Entry(
+            "rmb-bon",
+            "rmeval.benchmarks.rmb:RMB_BON",
+            "RMB, best of N: helpfulness and harmlessness in 49 scenarios",
+        ),
+        Entry(
+            "m-rewardbench",
+            "rmeval.benchmarks.multilingual:M_REWARDBENCH",
+            "M-RewardBench: RewardBench v1 in 23 languages",
         ),
         Entry(
             "demo",
-            "rmeval.benchmarks.demo:load_demo",
-            "138 hand-written pairs in RewardBench's 23 subsets; ships with rmeval",
+            "rmeval.benchmarks.demo:DEMO",
+            "hand-written pairs in RewardBench's 23 subsets; ships with rmeval",
         ),
     ],
 )
@@ -28,9 +67,9 @@ def load_benchmark(
     """Loads a benchmark's rows into memory.
 
     Args:
-        name: a registered benchmark, see `rmeval list`.
-        data: a local folder or file (parquet, jsonl, csv) in the layout of the Hub's data set;
-            without it the rows come from the Hub.
+        name: a registered benchmark, see `rmeval list benchmarks`.
+        data: a local folder or file in the layout of the published data set; without it the
+            rows come from the Hub.
         revision: the data set's branch, tag or commit on the Hub.
 
     Raises:
@@ -38,9 +77,25 @@ def load_benchmark(
         BadData: rows that are unreadable, incomplete or ambiguous, with file and row.
         Unreachable: the Hub cannot be reached and the rows are not in its cache.
     """
-    load = BENCHMARKS.load(name)
-    benchmark: Benchmark = load(Path(data) if data is not None else None, revision)
-    return benchmark
+    return define_benchmark(name).load(Path(data) if data is not None else None, revision)
 
 
-__all__ = ["BENCHMARKS", "Benchmark", "load_benchmark"]
+def define_benchmark(name: str) -> Definition:
+    """Returns what is known of a benchmark, without its rows. Raises UnknownName."""
+    definition: Definition = BENCHMARKS.load(name)
+    return definition
+
+
+def scheme_of(definition: str) -> Scheme:
+    """Returns the arithmetic that a result names, as its `definition`. Raises UnknownName."""
+    return PAIRS if definition == OWN else define_benchmark(definition).scheme
+
+
+__all__ = [
+    "BENCHMARKS",
+    "Benchmark",
+    "Definition",
+    "define_benchmark",
+    "load_benchmark",
+    "scheme_of",
+]

@@ -1,42 +1,98 @@
-"""A benchmark in memory: its rows, where they came from, and how its numbers are made."""
+"""What is known of a benchmark, and a benchmark in memory."""
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from functools import cached_property
+from importlib.resources import as_file, files
+from pathlib import Path
 from typing import Any
 
-from rmeval.errors import BadOption, UnknownName
-from rmeval.types import Metrics, Preference, ScoredPreference
+from rmeval.errors import BadData, BadOption, UnknownName
+from rmeval.hub import fetch_snapshot
+from rmeval.metrics.accuracy import subset_rows
+from rmeval.metrics.scheme import Scheme
+from rmeval.types import Preference
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A benchmark before its rows are read: where they are, and how its numbers are made.
+
+    `read` turns a folder or file in the publisher's layout into preferences. The rows come from
+    `repository`, a data set on the Hub of which the files `patterns` are wanted, or else ship
+    with rmeval at `shipped`. `meaning` says in one line what its score is.
+    """
+
+    name: str
+    read: Callable[[Path], tuple[Preference, ...]]
+    scheme: Scheme
+    rows: int
+    licence: str
+    meaning: str
+    repository: str | None = None
+    patterns: tuple[str, ...] = ()
+    shipped: str | None = None
+
+    def load(self, data: Path | None, revision: str | None) -> "Benchmark":
+        """Reads the rows from `data`, or from where they are published.
+
+        Raises BadOption, BadData or Unreachable.
+        """
+        if self.shipped is not None:
+            return self._load_shipped(data, revision)
+        if data is not None and revision is not None:
+            raise BadOption(f"--data-revision applies to the Hub; {data} is on this machine")
+        if data is not None:
+            return self._benchmark(self.read(data), str(data), None)
+        if self.repository is None:
+            raise BadOption(f"{self.name} is not on the Hub: pass --data FOLDER_OR_FILE")
+        folder = fetch_snapshot(
+            self.repository, "dataset", revision, self.patterns, "pass --data FOLDER_OR_FILE"
+        )
+        return self._benchmark(self.read(folder), self.repository, folder.name)
+
+    def _load_shipped(self, data: Path | None, revision: str | None) -> "Benchmark":
+        if data is not None or revision is not None:
+            raise BadOption(
+                f"the {self.name} benchmark ships with rmeval: --data and --data-revision do not "
+                "apply"
+            )
+        with as_file(files("rmeval") / "data" / str(self.shipped)) as path:
+            return self._benchmark(self.read(path), "shipped with rmeval", None)
+
+    def _benchmark(
+        self, preferences: tuple[Preference, ...], source: str, revision: str | None
+    ) -> "Benchmark":
+        missing = what_is_missing(preferences, self.scheme.rows) if self.scheme.rows else None
+        return Benchmark(
+            self.name, self.name, preferences, source, revision, self.scheme, partial=missing
+        )
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Rows of a benchmark, in their published order, with their aggregation.
+    """Rows of a benchmark, in their published order, with the arithmetic of its numbers.
 
-    `aggregate(scored, weighting)` turns scored rows into metrics. `revision` is the commit of
-    the data set on the Hub, or None for local rows. `partial` says why the rows are not the
-    whole benchmark, or is None.
+    `definition` is the registered benchmark that the arithmetic is from. `revision` is the commit
+    of the data set on the Hub, or None for local rows. `partial` says why the rows are not the
+    whole benchmark, or is None; `layout` how the columns of a user's own data were read,
+    and `reading` the options by which they can be read again.
     """
 
     name: str
+    definition: str
     preferences: tuple[Preference, ...]
     source: str
     revision: str | None
-    aggregate: Callable[[Sequence[ScoredPreference], str], Metrics]
-    weightings: tuple[str, ...]
+    scheme: Scheme
     partial: str | None = None
+    layout: str | None = None
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.preferences)
-
-    def check_weighting(self, weighting: str | None) -> str:
-        """Returns `weighting`, or the default for None. Raises UnknownName."""
-        if weighting is None:
-            return self.weightings[0]
-        if weighting not in self.weightings:
-            raise UnknownName("weighting", weighting, self.weightings)
-        return weighting
 
     def limited(self, limit: int) -> "Benchmark":
         """Returns `limit` rows, evenly spread so that every subset is seen, marked partial."""
@@ -46,13 +102,46 @@ class Benchmark:
         if limit >= total:
             return self
         chosen = tuple(self.preferences[i * total // limit] for i in range(limit))
-        return replace(self, preferences=chosen, partial=f"{limit} of {total} rows (--limit)")
+        return self._part(chosen, f"{limit} of {total} rows (--limit)")
+
+    def only(self, subsets: Sequence[str]) -> "Benchmark":
+        """Returns the rows of these subsets, marked partial.
+
+        A name stands for a subset, for all below it (`deu_Latn` for `deu_Latn/hep-go`), or, with
+        `*`, for those that it matches. Raises UnknownName for one that stands for nothing.
+        """
+        known = list(dict.fromkeys(item.subset for item in self.preferences))
+        wanted: set[str] = set()
+        for name in subsets:
+            found = {s for s in known if fnmatchcase(s, name) or s.startswith(f"{name}/")}
+            if not found:
+                tops = dict.fromkeys(subset.partition("/")[0] for subset in known)
+                raise UnknownName(f"subset of {self.name}", name, dict.fromkeys([*tops, *known]))
+            wanted |= found
+        chosen = tuple(item for item in self.preferences if item.subset in wanted)
+        if len(chosen) == len(self.preferences):
+            return self
+        total = len(self.preferences)
+        return self._part(chosen, f"{len(chosen)} of {total} rows (--subset {','.join(subsets)})")
+
+    def _part(self, chosen: tuple[Preference, ...], reason: str) -> "Benchmark":
+        reasons = "; ".join(filter(None, [self.partial, reason]))
+        return replace(self, preferences=chosen, partial=reasons)
+
+    def find(self, row_id: str) -> Preference:
+        """Returns the row of this id. Raises UnknownName."""
+        by_id = {item.id: item for item in self.preferences}
+        if row_id not in by_id:
+            raise UnknownName(f"row of {self.name}", row_id, list(by_id)[:1000])
+        return by_id[row_id]
 
     def provenance(self) -> dict[str, Any]:
         """Returns what a reader needs to find exactly these rows again."""
         return {
             "source": self.source,
             "revision": self.revision,
+            "layout": self.layout,
+            "reading": dict(self.reading),
             "rows": len(self.preferences),
             "empty_responses": sum(not r.strip() for p in self.preferences for r in p.responses),
             "identical_responses": sum(
@@ -66,7 +155,24 @@ class Benchmark:
         """A fingerprint of every id, subset and text: equal only for the same questions."""
         sha = hashlib.sha256()
         for item in self.preferences:
-            sha.update(
-                repr((item.id, item.subset, item.num_chosen, item.prompt, item.responses)).encode()
-            )
+            sha.update(repr((item.id, item.subset, item.digest)).encode())
         return sha.hexdigest()
+
+
+def what_is_missing(preferences: Sequence[Preference], expected: Mapping[str, int]) -> str | None:
+    """Returns how the rows differ from the published numbers, or None. Raises BadData, UnknownName.
+
+    A subset that is not the benchmark's is an error, not a difference.
+    """
+    if not preferences:
+        raise BadData("no rows")
+    counts = dict.fromkeys(expected, 0) | subset_rows(preferences)
+    for subset in counts:
+        if subset not in expected:
+            raise UnknownName("subset", subset, expected)
+    wrong = [subset for subset, rows in expected.items() if counts[subset] != rows]
+    if not wrong:
+        return None
+    first = f"{wrong[0]} has {counts[wrong[0]]} of {expected[wrong[0]]}"
+    more = f" and {len(wrong) - 1} more subsets differ" if len(wrong) > 1 else ""
+    return f"{len(preferences)} rows instead of {sum(expected.values())}: {first}{more}"

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from rmeval.models.reward_model import RewardModel
 
 
-def describe_run(model: "RewardModel", benchmark: Benchmark, limit: int | None) -> str:
+def describe_run(model: "RewardModel", benchmark: Benchmark) -> str:
     """Returns the arithmetic of a run; `model` needs no weights.
 
     The time is a lower bound: every matrix product at the rate that this device reaches on large
@@ -16,7 +16,6 @@ def describe_run(model: "RewardModel", benchmark: Benchmark, limit: int | None) 
     """
     from rmeval.engine.memory import bytes_per_token, flops_per_token, matrix_rate, weight_bytes
 
-    benchmark = benchmark if limit is None else benchmark.limited(limit)
     conversations = [c for preference in benchmark.preferences for c in preference.conversations()]
     real, computed = model.plan(conversations)
     network, engine = model.network, model.engine

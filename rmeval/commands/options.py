@@ -2,11 +2,12 @@
 
 import argparse
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rmeval.errors import BadOption, UnknownName
+from rmeval.known import Published, published_from
 from rmeval.types import DTYPES, ENGINES
 
 if TYPE_CHECKING:
@@ -99,27 +100,54 @@ def load_model_from(options: argparse.Namespace, *, weights: bool = True) -> "Re
 
 
 def parse_with_recipe(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
-    """Parses a command line; options in its `--config FILE.toml` come first, and so give way."""
+    """Parses a command line; options in its `--config FILE.toml` come first, and so give way.
+
+    `published` is the row that the recipe's table of this name holds, or None.
+    """
     finder = type(parser)(add_help=False, allow_abbrev=False)
     finder.add_argument("--config", type=Path)
-    recipe = finder.parse_known_args(arguments)[0].config
-    if recipe is not None:
-        arguments = [*_recipe_arguments(parser, recipe), *arguments]
-    return parser.parse_args(arguments)
+    finder.add_argument("--model")
+    asked = finder.parse_known_args(arguments)[0]
+    published = None
+    if asked.config is not None:
+        recipe = _read_recipe(asked.config)
+        if "published" in recipe:
+            published = _published_row(recipe, f"{asked.config} [published]")
+            del recipe["published"]
+        if asked.model not in (None, recipe.get("model")):
+            recipe.pop("revision", None)  # that of another model
+        arguments = [*_recipe_arguments(parser, recipe, asked.config), *arguments]
+    options = parser.parse_args(arguments)
+    options.published = published
+    return options
 
 
-def _recipe_arguments(parser: argparse.ArgumentParser, path: Path) -> list[str]:
+def _read_recipe(path: Path) -> dict[str, Any]:
     try:
-        recipe = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise BadOption(f"cannot read --config {path}: {reason}") from error
+
+
+def _published_row(recipe: Mapping[str, Any], place: str) -> Published:
+    """Returns a recipe's published row: of its own model, benchmark and weighting."""
+    table = recipe["published"]
+    if not isinstance(table, dict):
+        raise BadOption(f"{place}: must be a table of figures")
+    named = {key: recipe[key] for key in ("model", "benchmark", "weighting") if key in recipe}
+    return published_from({"note": "", **table, **named}, place)
+
+
+def _recipe_arguments(
+    parser: argparse.ArgumentParser, recipe: Mapping[str, Any], path: Path
+) -> list[str]:
     actions = {a.dest: a for a in parser._actions if a.dest not in ("help", "config")}
     arguments = []
     for key, value in recipe.items():
         action = actions.get(key.replace("-", "_"))
         if action is None:
-            raise UnknownName(f"option in {path}", key, actions)
+            raise UnknownName(f"option in {path}", key, [*actions, "published"])
         flag = action.option_strings[-1]
         if action.nargs == 0:
             if not isinstance(value, bool):

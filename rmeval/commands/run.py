@@ -1,84 +1,116 @@
-"""Evaluate a reward model on a benchmark. Without options: the demonstration, on a CPU."""
+"""Evaluate a reward model on benchmarks. Without options: the demonstration, on a CPU."""
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rmeval.benchmarks import BENCHMARKS, Benchmark, load_benchmark
+from rmeval.benchmarks import Benchmark
+from rmeval.benchmarks.prior_sets import JOINED, join_prior_sets
+from rmeval.commands.benchmark_options import add_benchmark_options, load_benchmarks_from
 from rmeval.commands.dry_run import describe_run
-from rmeval.commands.options import (
-    add_model_options,
-    load_model_from,
-    one_of,
-    parse_with_recipe,
-    positive,
-)
+from rmeval.commands.options import add_model_options, load_model_from, parse_with_recipe, positive
 from rmeval.commands.progress import show_progress
+from rmeval.errors import BadOption
 from rmeval.evaluation import evaluate
-from rmeval.known import known_checkpoints
-from rmeval.metrics.accuracy import subset_accuracies
-from rmeval.metrics.rewardbench import WEIGHTINGS, section_scores
+from rmeval.known import Published, known_checkpoints
+from rmeval.metrics.statistics import describe_scores
 from rmeval.reports.summary import compare_with_published, summarise
 from rmeval.results import prepare_folder, run_folder
 from rmeval.types import Result
+
+if TYPE_CHECKING:
+    from rmeval.engine.workers import Workers
+    from rmeval.models.reward_model import RewardModel
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     """Runs the verb; everything that can be found wrong is found before the model is loaded."""
     _add_options(parser)
     options = parse_with_recipe(parser, arguments)
-    demo = options.model == "demo" and options.data is None
-    name = options.benchmark or ("demo" if demo else "rewardbench")
-    benchmark = load_benchmark(name, options.data, revision=options.data_revision)
-    benchmark.check_weighting(options.weighting)
+    demo = options.model == "demo" and not options.data
+    benchmarks = _load_benchmarks(options, "demo" if demo else "rewardbench")
     if options.dry_run:
-        print(describe_run(load_model_from(options, weights=False), benchmark, options.limit))
+        model = load_model_from(options, weights=False)
+        print(*(describe_run(model, benchmark) for benchmark in benchmarks), sep="\n\n")
         return 0
-    prepare_folder(run_folder(options.output, benchmark.name, options.model, options.revision))
+    for benchmark in benchmarks:
+        prepare_folder(run_folder(options.output, benchmark.name, options.model, options.revision))
     from rmeval.engine.workers import join_workers
 
     model = load_model_from(options)
+    if not options.no_checks:
+        _require_sound(model, benchmarks)
     workers = join_workers()
+    results = []
+    for number, benchmark in enumerate(benchmarks):
+        results.append(_evaluate(model, benchmark, options, workers))
+        if workers.rank == 0:
+            lines = _describe(results[-1], benchmark, options.published)
+            print(*([""] if number else []), *lines, sep="\n")
+    if workers.rank == 0 and {result.definition for result in results} >= set(JOINED):
+        print("", _with_prior([r for r in results if r.definition in JOINED]), sep="\n")
+    return 0
+
+
+def _load_benchmarks(options: argparse.Namespace, default: str) -> list[Benchmark]:
+    benchmarks = load_benchmarks_from(options, default, options.weighting)
+    if options.subset:
+        if len(benchmarks) > 1:
+            raise BadOption("--subset goes with one benchmark; run them one by one")
+        benchmarks = [benchmark.only(options.subset.split(",")) for benchmark in benchmarks]
+    if options.limit:
+        benchmarks = [benchmark.limited(options.limit) for benchmark in benchmarks]
+    return benchmarks
+
+
+def _require_sound(model: "RewardModel", benchmarks: Sequence[Benchmark]) -> None:
+    from rmeval.models.doctor import require_sound
+
+    for benchmark in benchmarks:
+        require_sound(model, [row.conversations()[0] for row in benchmark.preferences])
+
+
+def _evaluate(
+    model: "RewardModel", benchmark: Benchmark, options: argparse.Namespace, workers: "Workers"
+) -> Result:
     with show_progress(quiet=workers.rank > 0) as on_progress:
-        result = evaluate(
+        return evaluate(
             model,
             benchmark,
             weighting=options.weighting,
-            limit=options.limit,
             output=options.output,
             fresh=options.fresh,
+            checks="insisted, --no-checks" if options.no_checks else "passed",
             workers=workers,
             on_progress=on_progress,
         )
-    if workers.rank > 0:
-        return 0
-    print(summarise(result))
-    _print_published(result, benchmark)
-    print(f"kept in {result.folder}")
-    return 0
+
+
+def _with_prior(results: Sequence[Result]) -> str:
+    joined, scheme = join_prior_sets(results)
+    metrics = describe_scores(scheme, joined.scored, joined.weighting)
+    return summarise(replace(joined, metrics=metrics), scheme)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser, default="demo")
-    names = [entry.name for entry in BENCHMARKS]
-    benchmark = parser.add_argument_group("benchmark")
-    benchmark.add_argument(
-        "--benchmark",
-        type=one_of("benchmark", names),
-        metavar="NAME",
-        help=f"{' or '.join(names)}; rewardbench unless the model is the demo",
+    add_benchmark_options(parser)
+    rows = parser.add_argument_group("rows and weights")
+    rows.add_argument("--limit", type=positive, metavar="N", help="only N rows, evenly spread")
+    rows.add_argument(
+        "--subset", metavar="NAME,…", help="only these subsets; deu_Latn for deu_Latn/…, or hep-*"
     )
-    benchmark.add_argument(
-        "--data", type=Path, metavar="FOLDER_OR_FILE", help="local rows: parquet, jsonl or csv"
-    )
-    benchmark.add_argument("--data-revision", metavar="R", help="the data set's revision")
-    benchmark.add_argument("--limit", type=positive, metavar="N", help="only N rows, evenly spread")
-    benchmark.add_argument(
-        "--weighting",
-        type=one_of("weighting", WEIGHTINGS),
-        metavar="NAME",
-        help=" or ".join(WEIGHTINGS),
+    rows.add_argument(
+        "--weighting", metavar="NAME", help="how subsets make a section, see `rmeval list`"
     )
     parser.add_argument("--output", type=Path, default=Path("results"), metavar="DIR")
+    parser.add_argument(
+        "--no-checks",
+        action="store_true",
+        help="score even a model that fails the checks of `rmeval doctor`; it is recorded",
+    )
     parser.add_argument("--fresh", action="store_true", help="drop what earlier runs kept")
     parser.add_argument(
         "--dry-run",
@@ -88,12 +120,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE.toml", help="options from a recipe")
 
 
-def _print_published(result: Result, benchmark: Benchmark) -> None:
-    """Shows the authors' own row where there is one for these rows."""
+def _describe(result: Result, benchmark: Benchmark, published: Published | None) -> Sequence[str]:
+    """Returns what is printed of a result, with the recipe's or the known published row."""
+    lines = [f"layout: {benchmark.layout}", ""] if benchmark.layout else []
+    lines.append(summarise(result, benchmark.scheme))
     known = known_checkpoints().get(result.model)
-    if known is None or known.published is None or benchmark.name != "rewardbench":
-        return
-    if result.overall is None:
-        return
-    measured = section_scores(subset_accuracies(result.scored), known.published.weighting)
-    print(f"\n{compare_with_published(known.published, measured, result.model)}\n")
+    published = published or (known.published if known else None)
+    if published and benchmark.name == published.benchmark and result.overall is not None:
+        measured = describe_scores(benchmark.scheme, result.scored, published.weighting)
+        lines += ["", compare_with_published(published, measured, result.model), ""]
+    return [*lines, f"kept in {result.folder}"]

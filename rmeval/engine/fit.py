@@ -23,8 +23,8 @@ def fit_to_length(
     with (BOS, the first role's header); the tail is what they end with. Raises BadOption when
     `max_length` leaves no room for a token of text between the two.
     """
-    head = _common_prefix(probe, other_probe)
-    tail = _common_prefix(probe[::-1], other_probe[::-1])
+    head = common_prefix(probe, other_probe)
+    tail = common_prefix(probe[::-1], other_probe[::-1])
     if max_length <= head + tail:
         raise BadOption(
             f"--max-length {max_length} leaves no room for text: the chat template alone takes "
@@ -35,6 +35,6 @@ def fit_to_length(
     return Fitted((*ids[:head], *ids[len(ids) - (max_length - head) :]), True)
 
 
-def _common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
+def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
     """Returns how many tokens two sequences share from their beginning."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))

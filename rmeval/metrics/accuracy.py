@@ -1,8 +1,9 @@
-"""Wins, ties and accuracies: what every benchmark of preferences is built from."""
+"""Wins, ties and rows: what every benchmark of preferences is built from."""
 
 from collections.abc import Iterable
+from math import comb
 
-from rmeval.types import ScoredPreference
+from rmeval.types import Preference, ScoredPreference
 
 
 def margin(preference: ScoredPreference) -> float:
@@ -16,15 +17,12 @@ def strict_win(preference: ScoredPreference) -> bool:
     return margin(preference) > 0
 
 
-def subset_accuracies(scored: Iterable[ScoredPreference]) -> dict[str, float]:
-    """Returns wins / rows of each subset, as a fraction, in the order of first appearance."""
-    wins: dict[str, list[bool]] = {}
-    for preference in scored:
-        wins.setdefault(preference.subset, []).append(strict_win(preference))
-    return {subset: sum(won) / len(won) for subset, won in wins.items()}
+def win_chance(preference: ScoredPreference) -> float:
+    """Returns the probability that random rewards win: one of the orders that put chosen first."""
+    return 1 / comb(len(preference.scores), preference.num_chosen)
 
 
-def subset_rows(scored: Iterable[ScoredPreference]) -> dict[str, int]:
+def subset_rows(scored: Iterable[ScoredPreference | Preference]) -> dict[str, int]:
     """Returns the number of preferences in each subset, in the order of first appearance."""
     rows: dict[str, int] = {}
     for preference in scored:

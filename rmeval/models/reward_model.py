@@ -18,6 +18,7 @@ from rmeval.errors import BadData
 from rmeval.models.family import Family
 from rmeval.models.network import Network
 from rmeval.models.tokenizer import encode_conversations, require_chat_template
+from rmeval.preferences import ranks_of, to_candidates
 from rmeval.types import Conversation, Message, OnProgress, Score
 
 PROBES = ("x", "7")  # two contents without a common first or last token
@@ -73,12 +74,26 @@ class RewardModel:
         This is what InternLM2-Reward's card documents. The code published there returns an
         argsort instead, which is another thing from three conversations on.
         """
-        rewards = self.score(conversations)
-        return [sum(other > reward for other in rewards) for reward in rewards]
+        return ranks_of(self.score(conversations))
+
+    def best_of(
+        self, prompt: str | ConversationLike, responses: Sequence[str]
+    ) -> tuple[int, list[float]]:
+        """Returns the place of the best response to a prompt, and the reward of each.
+
+        Of equally good ones the first is the best. Raises BadData where there are none.
+        """
+        fields = {"prompt": prompt, "responses": responses}
+        rewards = self.score(to_candidates(fields, "best_of").conversations())
+        return rewards.index(max(rewards)), rewards
 
     def encode(self, conversation: ConversationLike) -> list[int]:
         """Returns the token ids that the model sees for a conversation, cut where it must be."""
-        return list(self._encode(to_conversations([conversation]))[0].ids)
+        return list(self.encode_fitted(conversation).ids)
+
+    def encode_fitted(self, conversation: ConversationLike) -> Fitted:
+        """Returns the token ids that the model sees, and whether some were cut to fit."""
+        return self._encode(to_conversations([conversation]))[0]
 
     def score_conversations(
         self,

@@ -4,70 +4,67 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rmeval.known import Published
-from rmeval.metrics.rewardbench import SECTIONS
+from rmeval.metrics.intervals import RESAMPLES, SEED
+from rmeval.metrics.scheme import Scheme
+from rmeval.reports.metric_tables import MetricTables
 from rmeval.reports.tables import format_rows
-from rmeval.types import Result
+from rmeval.types import Interval, Metrics, Result
 
 DEMO_NOTE = "The demo benchmark shows how rmeval works; its numbers say nothing about a model."
+ROUNDED = 0.05  # published figures have one digit
+MANY = 60  # subsets, more than which no terminal shows at once
 
 
-def summarise(result: Result) -> str:
+def summarise(result: Result, scheme: Scheme) -> str:
     """Returns the tables and notes of a result, as text for a terminal."""
+    tables = MetricTables(result, scheme)
+    subsets = tables.subsets()
     lines = [
         f"{result.model} on {result.benchmark} ({result.weighting} weighting), accuracy in percent",
         "",
-        format_rows(list(_section_rows(result)), "table"),
+        format_rows(tables.sections(), "table"),
         "",
-        format_rows(list(_subset_rows(result)), "table"),
-        "",
-        *_notes(result),
+        *([format_rows(subsets, "table"), ""] if 1 < len(subsets) <= MANY else []),
+        *notes_of(result),
     ]
     return "\n".join(lines)
 
 
-def compare_with_published(published: Published, measured: Mapping[str, float], name: str) -> str:
-    """Returns the authors' row beside the measured one, in percent, under the same weighting."""
-    columns = ["overall", *SECTIONS]
-    stated = {"overall": published.overall, **published.sections}
-    found = {column: 100 * measured[column] for column in columns}
-    rows: list[dict[str, Any]] = [
-        {"": "published", **{column: float(stated[column]) for column in columns}},
-        {"": "measured", **found},
-        {"": "difference", **{column: found[column] - stated[column] for column in columns}},
-    ]
-    return f"{name}'s authors, {published.weighting} weighting:\n\n{format_rows(rows, 'table')}"
+def compare_with_published(published: Published, measured: Metrics, name: str) -> str:
+    """Returns the published row beside the measured one, in percent, under the same weighting.
+
+    The last line says whether the published figure is within the measured one's 95 % interval,
+    allowing for its rounding.
+    """
+    stated = {"overall": published.overall}
+    stated |= {f"section/{section}": value for section, value in published.sections.items()}
+    rows: dict[str, dict[str, str]] = {
+        label: {"": label}
+        for label in ("published", "measured", "difference", "within the interval")
+    }
+    for metric, figure in stated.items():
+        cells = _beside(figure, measured.values.get(metric), measured.intervals.get(metric))
+        column = "Score" if metric == "overall" else metric.removeprefix("section/")
+        for row, cell in zip(rows.values(), cells, strict=True):
+            row[column] = cell
+    of = "" if name == published.model else f" of {published.model}"
+    where = f"{published.source}, {published.date}, {published.weighting} weighting"
+    return f"published{of}: {where}\n\n{format_rows(list(rows.values()), 'table')}"
 
 
-def _section_rows(result: Result) -> Iterator[dict[str, Any]]:
-    values, rows = result.metrics.values, result.metrics.rows
-    for name, subsets in SECTIONS.items():
-        pairs = sum(rows.get(subset, 0) for subset in subsets)
-        yield _row(
-            name, values.get(f"section/{name}"), pairs, name in result.metrics.partial_sections
-        )
-    yield _row("Score", values.get("overall"), sum(rows.values()), False)
+def _beside(
+    figure: float, value: float | None, interval: Interval | None
+) -> tuple[str, str, str, str]:
+    """Returns a column of the table: published, measured, difference, within the interval."""
+    if value is None or interval is None:
+        return f"{figure:.1f}", "not available", "", ""
+    within = 100 * interval.low - ROUNDED <= figure <= 100 * interval.high + ROUNDED
+    difference = f"{100 * value - figure:+.1f}"
+    return f"{figure:.1f}", f"{100 * value:.1f}", difference, "yes" if within else "no"
 
 
-def _row(name: str, value: float | None, pairs: int, partial: bool) -> dict[str, Any]:
-    shown = "not available" if value is None else f"{100 * value:.1f}"
-    return {"section": name, "accuracy": shown + (" (partial)" if partial else ""), "pairs": pairs}
-
-
-def _subset_rows(result: Result) -> Iterator[dict[str, Any]]:
-    for section, subsets in SECTIONS.items():
-        for subset in subsets:
-            value = result.metrics.values.get(f"subset/{subset}")
-            if value is not None:
-                rows = result.metrics.rows[subset]
-                yield {
-                    "section": section,
-                    "subset": subset,
-                    "accuracy": 100 * value,
-                    "won": f"{round(value * rows)}/{rows}",
-                }
-
-
-def _notes(result: Result) -> Iterator[str]:
+def notes_of(result: Result) -> Iterator[str]:
+    """Yields what a reader should know beside the numbers, a line each."""
     counts, data = result.metrics.counts, result.provenance["data"]
     if result.benchmark == "demo":
         yield DEMO_NOTE
@@ -76,13 +73,52 @@ def _notes(result: Result) -> Iterator[str]:
     elif result.overall is None:
         yield "No Score: it needs every section whole."
     yield (
+        f"±: half a 95 % interval; subsets Wilson, the rest stratified bootstrap ({RESAMPLES:,} "
+        f"resamples, seed {SEED})"
+    )
+    yield from _statistics(result.metrics.statistics)
+    yield (
         f"ties (counted as losses): {counts['ties']}; truncated: {counts['truncated']} of "
         f"{counts['responses']} responses; empty responses: {data['empty_responses']}; "
-        f"identical responses in {data['identical_responses']} pairs"
+        f"identical responses in {data['identical_responses']} rows"
     )
-    model, engine = result.provenance["model"], result.provenance["engine"]
+    checks = result.provenance.get("checks", "not made")
+    if checks != "passed":
+        yield f"checks of the model: {checks}"
+    yield _made_by(result.provenance)
+
+
+def _made_by(provenance: Mapping[str, Any]) -> str:
+    """Returns in a line what computed the scores."""
+    model, engine, seconds = provenance["model"], provenance["engine"], provenance["seconds"]
+    if "ensemble" in provenance:
+        how = provenance["ensemble"]
+        members = (f"{m['weight']:g} x {m['model']['name']}" for m in how["members"])
+        return f"ensemble of stored scores, {how['normalise']}: {' + '.join(members)}"
     reason = f" ({engine['reason']})" if engine["reason"] else ""
-    yield (
+    return (
         f"{model['family']} adapter, {model['dtype']}, {engine['path']} engine{reason}, "
-        f"{engine['device']}, {result.provenance['seconds']:.1f} s"
+        f"{engine['device']}, {seconds:.1f} s"
+    )
+
+
+def _statistics(statistics: Mapping[str, Any]) -> Iterator[str]:
+    if not statistics:
+        return
+    calibration, length = statistics["calibration"], statistics["length"]
+    scores = {
+        name: f"{100 * values['overall']:.1f}"
+        for name, values in statistics["baselines"].items()
+        if "overall" in values
+    }
+    if scores:
+        beside = ", ".join(f"{name} {score}" for name, score in scores.items())
+        yield f"the same rows by length alone, or by chance: {beside}"
+    pearson = length["pearson"]
+    shown = "not defined" if pearson is None else f"{pearson:+.2f}"
+    scaled = calibration.get("scaled_log_loss")
+    yield (
+        f"margin and length correlate {shown}; Bradley-Terry log loss "
+        f"{calibration['log_loss']:.3f}, Brier {calibration['brier']:.3f}, calibration error "
+        f"{calibration['ece']:.3f}" + (f", scaled log loss {scaled:.3f}" if scaled else "")
     )

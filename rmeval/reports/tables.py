@@ -1,12 +1,14 @@
-"""Tables for the terminal, and for files: text, Markdown, CSV, JSON."""
+"""Tables for the terminal, and for files: text, Markdown, CSV, JSON, LaTeX, HTML."""
 
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
+from html import escape
 from typing import Any
 
-from tabulate import tabulate
+from tabulate import LATEX_ESCAPE_RULES, tabulate
 
 from rmeval.errors import one_line
 
@@ -16,9 +18,21 @@ Rows = Sequence[Mapping[str, Any]]
 def format_rows(rows: Rows, form: str) -> str:
     """Returns rows of one shape as text in one of FORMATS, without a final newline.
 
-    Numbers are shown as they are given; None is an empty cell, and null in JSON.
+    Numbers are shown as they are given; None is an empty cell, and null in JSON. Text is escaped
+    for the format, whatever it holds.
     """
     return FORMATS[form](rows)
+
+
+def format_with_notes(rows: Rows, notes: Sequence[str], form: str, title: str = "") -> str:
+    """Returns a table between its title and its notes, in a format that people read."""
+    escaped, template = LINES.get(form, (str, "{}"))
+    above, below = (
+        [template.format(escaped(one_line(line))) for line in lines]
+        for lines in ([title] if title else [], notes)
+    )
+    gap = [""] if notes and form in ("table", "markdown") else []
+    return "\n".join([*above, format_rows(rows, form), *gap, *below]).rstrip("\n")
 
 
 def _table(rows: Rows) -> str:
@@ -26,16 +40,23 @@ def _table(rows: Rows) -> str:
 
 
 def _markdown(rows: Rows) -> str:
-    return _tabulate([{k: _escape(v) for k, v in row.items()} for row in rows], "pipe")
+    return _tabulate(rows, "pipe", _markdown_text)
 
 
-def _tabulate(rows: Rows, style: str) -> str:
-    cells = [[_cell(value) for value in row.values()] for row in rows]
-    headers = list(rows[0]) if rows else []
-    numbers = [
-        all(isinstance(row[header], int | float | None) for row in rows) for header in headers
-    ]
+def _latex(rows: Rows) -> str:
+    return _tabulate(rows, "latex_booktabs")
+
+
+def _html(rows: Rows) -> str:
+    return _tabulate(rows, "html")
+
+
+def _tabulate(rows: Rows, style: str, escaped: Callable[[str], str] = str) -> str:
+    names = list(rows[0]) if rows else []
+    cells = [[escaped(_cell(value)) for value in row.values()] for row in rows]
+    numbers = [all(isinstance(row[name], int | float | None) for row in rows) for name in names]
     align = ["right" if number else "left" for number in numbers]
+    headers = [escaped(name) for name in names]
     return tabulate(cells, headers, tablefmt=style, disable_numparse=True, colalign=align)
 
 
@@ -57,13 +78,26 @@ def _cell(value: Any) -> str:
     return f"{value:.1f}" if isinstance(value, float) else one_line(str(value))
 
 
-def _escape(value: Any) -> Any:
-    return value.replace("|", "\\|") if isinstance(value, str) else value
+def _markdown_text(text: str) -> str:
+    """Returns text that Markdown shows as it is: no end of a cell, no HTML, no emphasis."""
+    return re.sub(r"([\\|<&*`])", r"\\\1", text)
 
+
+def _latex_text(text: str) -> str:
+    return "".join(LATEX_ESCAPE_RULES.get(character, character) for character in text)
+
+
+LINES: dict[str, tuple[Callable[[str], str], str]] = {
+    "markdown": (_markdown_text, "{}\n"),
+    "latex": (_latex_text, "\\par {}"),
+    "html": (escape, "<p>{}</p>"),
+}
 
 FORMATS: dict[str, Callable[[Rows], str]] = {
     "table": _table,
     "markdown": _markdown,
     "csv": _csv,
     "json": _json,
+    "latex": _latex,
+    "html": _html,
 }

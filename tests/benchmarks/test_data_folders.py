@@ -57,6 +57,13 @@ def test_a_folder_with_one_file_of_any_name_needs_no_split(tmp_path: Path) -> No
     assert ids(tmp_path) == ["5"]
 
 
+def test_hidden_files_and_folders_are_not_read(tmp_path: Path) -> None:
+    write(tmp_path / "mine.jsonl", 5)
+    write(tmp_path / ".mine.jsonl", 6)
+    write(tmp_path / ".cache/huggingface/mine.jsonl", 7)
+    assert ids(tmp_path) == ["5"]
+
+
 def test_an_id_in_two_files_names_both(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl", 1)
     write(tmp_path / "b.jsonl", 2, 1)
@@ -71,12 +78,15 @@ def test_a_folder_of_several_formats_is_ambiguous(tmp_path: Path) -> None:
 
 def test_a_folder_without_rows_says_what_was_looked_for(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
-    assert refused(tmp_path) == f"{tmp_path}: no .parquet, .jsonl, .csv file in this folder"
+    assert (
+        refused(tmp_path)
+        == f"{tmp_path}: no .parquet, .jsonl, .json, .csv, .jsonl.gz file in this folder"
+    )
 
 
 def test_a_folder_that_is_called_like_a_file_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "old.csv").mkdir()
-    assert "no .parquet, .jsonl, .csv file" in refused(tmp_path)
+    assert "no .parquet, .jsonl, .json, .csv, .jsonl.gz file" in refused(tmp_path)
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -85,7 +95,9 @@ def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_file_of_another_kind_says_which_are_known(tmp_path: Path) -> None:
     (tmp_path / "rows.xlsx").write_text("")
-    assert "cannot read .xlsx; known: .parquet, .jsonl, .csv" in refused(tmp_path / "rows.xlsx")
+    assert "cannot read .xlsx; known: .parquet, .jsonl, .json, .csv, .jsonl.gz" in refused(
+        tmp_path / "rows.xlsx"
+    )
 
 
 def test_a_revision_of_local_rows_is_refused(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_a_repeated_id_names_both_places(suffix: str, tmp_path: Path) -> None:
 def test_an_unknown_subset_names_the_row_and_the_nearest(suffix: str, tmp_path: Path) -> None:
     message = refused(written(tmp_path, suffix, [ROWS[1], {**ROWS[1], "id": 9, "subset": "hepgo"}]))
     assert f"rows.{suffix}" in message
-    assert "no subset 'hepgo'; did you mean 'hep-go'?" in message
+    assert "unknown subset 'hepgo'; did you mean 'hep-go'?" in message
 
 
 @every_format

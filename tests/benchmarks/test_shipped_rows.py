@@ -44,10 +44,10 @@ def test_an_unknown_benchmark_is_refused_with_the_nearest_one() -> None:
 
 
 def test_a_weighting_that_is_not_asked_for_is_todays() -> None:
-    assert DEMO.check_weighting(None) == "rewardbench-v1"
-    assert DEMO.check_weighting("rewardbench-v1-2024-07") == "rewardbench-v1-2024-07"
+    assert DEMO.scheme.check_weighting(None) == "rewardbench-v1"
+    assert DEMO.scheme.check_weighting("rewardbench-v1-2024-07") == "rewardbench-v1-2024-07"
     with pytest.raises(UnknownName, match="did you mean 'rewardbench-v1'"):
-        DEMO.check_weighting("rewardbench-1")
+        DEMO.scheme.check_weighting("rewardbench-1")
 
 
 @pytest.mark.parametrize("limit", range(23, 138, 19))

@@ -38,7 +38,7 @@ def test_the_version_is_the_packages(capsys: Capture) -> None:
     ("arguments", "complaint"),
     [
         ("rnu", "unknown verb 'rnu'; did you mean 'run'?"),
-        ("evaluate", "unknown verb 'evaluate'; known: run, score, leaderboard, store, list"),
+        ("evaluate", "unknown verb 'evaluate'; see rmeval --help"),
         ("run --modle demo", "unknown option '--modle'; did you mean --model?"),
         ("run --mod demo", "unknown option '--mod'"),
         ("run demo", "unknown option 'demo'; see rmeval run --help"),

@@ -45,7 +45,10 @@ def test_a_whole_run_prints_a_score_and_keeps_it(
     document = json.loads((kept(tmp_path) / "result.json").read_text())
     assert document["partial"] is None
     score = next(line for line in out.splitlines() if line.startswith("Score"))
-    assert score.split() == ["Score", f"{100 * document['metrics']['overall']:.1f}", "138"]
+    interval = document["intervals"]["overall"]
+    half = f"±{50 * (interval['high'] - interval['low']):.1f}"
+    assert score.split() == ["Score", f"{100 * document['metrics']['overall']:.1f}", half, "138"]
+    assert document["provenance"]["checks"] == "passed"
     assert "PARTIAL" not in out
     assert str(kept(tmp_path)) in out
     assert all(line.startswith("scored ") for line in err.splitlines())
@@ -121,7 +124,9 @@ def test_a_reward_that_is_not_finite_stops_the_run_and_names_the_preference(
     reward: float, capsys: Capture, tmp_path: Path
 ) -> None:
     model = small_model(tmp_path / "lab/small", reward=reward)
-    line = refusal(capsys, *RUN, "--model", model, "--output", tmp_path, "--limit", 3)
+    run = (*RUN, "--model", model, "--output", tmp_path, "--limit", 3)
+    assert "is not fit to run (finite): " in refusal(capsys, *run)  # found before the work
+    line = refusal(capsys, *run, "--no-checks")
     assert line.startswith("preference ")
     assert " response: the reward is " in line
     assert not (kept(tmp_path) / "result.json").exists()
@@ -130,9 +135,10 @@ def test_a_reward_that_is_not_finite_stops_the_run_and_names_the_preference(
 
 def test_a_partial_run_enters_no_leaderboard(model: Path, capsys: Capture, tmp_path: Path) -> None:
     done(capsys, *RUN, "--model", model, "--output", tmp_path, "--limit", 1)
-    out, err = done(capsys, "leaderboard", tmp_path)
-    assert out == ""
-    assert err == "left out: 1 partial results\n"
+    out, _ = done(capsys, "leaderboard", tmp_path, "--format", "json")
+    [row] = json.loads(out)
+    assert (row["rank"], row["Score"]) == (None, None)
+    assert row["notes"] == ["partial: 1 of 138 rows (--limit)"]
 
 
 def test_a_run_of_the_command_line_equals_one_from_python(
@@ -160,7 +166,7 @@ def test_a_length_that_leaves_no_room_is_refused(
     model: Path, capsys: Capture, tmp_path: Path
 ) -> None:
     line = refusal(capsys, *RUN, "--model", model, "--output", tmp_path, "--max-length", 4)
-    assert line.startswith("--max-length 4 leaves no room for text")
+    assert "--max-length 4 leaves no room for text" in line
 
 
 def test_own_rows_are_scored_with_their_oddities_counted(
@@ -173,7 +179,7 @@ def test_own_rows_are_scored_with_their_oddities_counted(
     out, _ = done(capsys, *data, "--model", model, "--output", tmp_path)
     assert "PARTIAL: 2 rows instead of 2985" in out
     assert "ties (counted as losses): 1" in out
-    assert "empty responses: 1; identical responses in 1 pairs" in out
+    assert "empty responses: 1; identical responses in 1 rows" in out
     scored = read_scores(tmp_path / "rewardbench/lab__small/scores.jsonl")
     assert scored[1].scores[0] == scored[1].scores[1]
 
@@ -191,3 +197,46 @@ def test_a_file_in_the_stores_way_is_one_line(model: Path, capsys: Capture, tmp_
     (kept(tmp_path) / "store").write_text("")
     line = refusal(capsys, *RUN, "--model", model, "--output", tmp_path, "--limit", 1)
     assert "store" in line
+
+
+def test_several_benchmarks_are_run_with_one_load(
+    model: Path, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = '{"prompt": "p", "chosen": "good", "rejected": "bad"}\n' * 2
+    (tmp_path / "mine.jsonl").write_text(rows)
+    loads = []
+    load = rmeval.load_model
+    monkeypatch.setattr(
+        "rmeval.models.load.load_model", lambda *a, **k: loads.append(a) or load(*a, **k)
+    )
+    both = f"demo,{tmp_path / 'mine.jsonl'}"
+    out, _ = done(capsys, "run", "--benchmark", both, "--device", "cpu", "--model", model,
+                  "--output", tmp_path, "--limit", 5, "--no-checks")  # fmt: skip
+    assert len(loads) == 1
+    assert "layout: prompt: text; chosen: text; rejected: text" in out
+    for name, rows_in_all in (("demo", 5), ("mine", 2)):
+        document = json.loads((tmp_path / name / "lab__small" / "result.json").read_text())
+        assert sum(document["rows"].values()) == rows_in_all
+        assert document["provenance"]["checks"] == "insisted, --no-checks"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--benchmark", "demo,demo"), "two benchmarks are called demo"),
+        (("--benchmark", "demo,"), "an empty name"),
+        (("--benchmark", "demo,nowhere.jsonl"), "no such file"),
+        (("--benchmark", "rewardbnch"), "unknown benchmark 'rewardbnch'; did you mean"),
+        (("--benchmark", "demo", "--columns", "prompt=p"), "demo needs neither"),
+        (("--benchmark", "demo", "--subset", "hep-goo"), "unknown subset of demo 'hep-goo'"),
+        (("--benchmark", "demo", "--weighting", "old"), "unknown weighting 'old'"),
+        (("--benchmark", "demo,rm-bench", "--data", "x"), "whose? Pass NAME=PATH"),
+        (("--benchmark", "demo,rm-bench", "--data-revision", "x"), "goes with one benchmark"),
+        (("--benchmark", "nowhere.jsonl"), "no such file"),
+    ],
+)
+def test_a_mistake_about_the_rows_is_found_before_the_model_is_loaded(
+    options: tuple[str, ...], message: str, capsys: Capture, tmp_path: Path
+) -> None:
+    line = refusal(capsys, "run", "--model", tmp_path / "no-model", *options)
+    assert message in line

@@ -4,10 +4,11 @@ import pytest
 
 from rmeval.errors import BadData
 from rmeval.metrics.accuracy import margin, strict_win
-from rmeval.metrics.rewardbench import ROWS, rewardbench_metrics
+from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
 from rmeval.types import Score, ScoredPreference
 
 TWO_EACH = dict.fromkeys(ROWS, 2)
+SMALL = REWARDBENCH.with_rows(TWO_EACH)
 
 
 def scored(subset: str, *rewards: float, num_chosen: int = 1, cut: bool = False):
@@ -37,13 +38,12 @@ def test_every_preferred_response_must_beat_every_other() -> None:
 
 
 def test_a_small_benchmark_worked_by_hand() -> None:
-    metrics = rewardbench_metrics(
+    metrics = SMALL.metrics(
         two_rows_each(
             xstest_should_refuse=[(0.0, 1.0), (0.0, 1.0)],  # 0 of 2: Safety loses 154 of 740
             math_prm=[(1.0, 0.0), (0.0, 1.0)],  # 1 of 2, and half of Reasoning's weight
             llmbar_natural=[(1.0, 0.0), (1.0, 1.0)],  # a tie is a loss: loses 50 of 456
         ),
-        expected_rows=TWO_EACH,
     )
     values = metrics.values
     assert values["subset/llmbar-natural"] == values["subset/math-prm"] == 0.5
@@ -60,20 +60,20 @@ def test_a_small_benchmark_worked_by_hand() -> None:
 
 def test_the_weights_of_2024_07_count_should_refuse_as_250() -> None:
     rows = two_rows_each(xstest_should_refuse=[(0.0, 1.0), (0.0, 1.0)])
-    metrics = rewardbench_metrics(rows, "rewardbench-v1-2024-07", TWO_EACH)
+    metrics = SMALL.metrics(rows, "rewardbench-v1-2024-07")
     assert metrics.values["section/Safety"] == pytest.approx(490 / 740)
 
 
 def test_the_order_of_the_rows_changes_nothing() -> None:
     rows = two_rows_each(hep_go=[(0.0, 1.0), (1.0, 0.0)])
-    forward, backward = (rewardbench_metrics(r, expected_rows=TWO_EACH) for r in (rows, rows[::-1]))
+    forward, backward = (SMALL.metrics(r) for r in (rows, rows[::-1]))
     assert forward.values == backward.values
 
 
 def test_a_section_with_a_row_too_few_is_partial_and_there_is_no_score() -> None:
     rows = [row for row in two_rows_each() if row.subset != "donotanswer"]
     rows.append(scored("donotanswer", 1.0, 0.0))
-    metrics = rewardbench_metrics(rows, expected_rows=TWO_EACH)
+    metrics = SMALL.metrics(rows)
     assert metrics.partial_sections == ("Safety",)
     assert metrics.values["section/Safety"] == 1.0
     assert "overall" not in metrics.values
@@ -81,7 +81,7 @@ def test_a_section_with_a_row_too_few_is_partial_and_there_is_no_score() -> None
 
 def test_a_section_with_a_subset_missing_is_partial_and_there_is_no_score() -> None:
     rows = [row for row in two_rows_each() if row.subset != "math-prm"]
-    metrics = rewardbench_metrics(rows, expected_rows=TWO_EACH)
+    metrics = SMALL.metrics(rows)
     assert metrics.partial_sections == ("Reasoning",)
     assert "subset/math-prm" not in metrics.values
     assert "overall" not in metrics.values
@@ -89,7 +89,7 @@ def test_a_section_with_a_subset_missing_is_partial_and_there_is_no_score() -> N
 
 def test_a_section_without_rows_is_absent_and_neither_0_nor_partial() -> None:
     rows = [row for row in two_rows_each() if row.subset.startswith(("hep", "math"))]
-    metrics = rewardbench_metrics(rows, expected_rows=TWO_EACH)
+    metrics = SMALL.metrics(rows)
     assert [name for name in metrics.values if name.startswith("section")] == ["section/Reasoning"]
     assert metrics.partial_sections == ()
     assert "overall" not in metrics.values
@@ -97,12 +97,12 @@ def test_a_section_without_rows_is_absent_and_neither_0_nor_partial() -> None:
 
 def test_truncated_responses_are_counted_one_by_one() -> None:
     rows = [scored("hep-go", 1.0, 0.0, cut=True), scored("hep-go", 1.0, 0.0)]
-    assert rewardbench_metrics(rows).counts == {"ties": 0, "truncated": 2, "responses": 4}
+    assert REWARDBENCH.metrics(rows).counts == {"ties": 0, "truncated": 2, "responses": 4}
 
 
 def test_no_rows_have_no_average() -> None:
     with pytest.raises(BadData, match="no scored preferences"):
-        rewardbench_metrics([])
+        REWARDBENCH.metrics([])
 
 
 def test_the_rows_of_rewardbench_are_2985() -> None:

@@ -1,0 +1,186 @@
+"""What a later result is held to: a file small enough to commit, or a published row.
+
+A baseline file has the metrics, and what each row counted: a bit where rows are won or lost. So
+a later result can be compared row by row without the scores that the baseline was made from.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from operator import index
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rmeval.benchmarks import scheme_of
+from rmeval.errors import BadData, BadOption
+from rmeval.known import known_checkpoints
+from rmeval.metrics.scheme import Floats, Strata, Stratum
+from rmeval.results import write_atomically
+from rmeval.types import Result
+
+SCHEMA = 1
+KIND = "rmeval baseline"
+PUBLISHED = "published"
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What to compare with. `credits` are those of each subset's rows by id, or None.
+
+    `source` says in words what it is; `items` is a fingerprint of the rows, texts included.
+    """
+
+    source: str
+    benchmark: str
+    definition: str
+    weighting: str
+    metrics: dict[str, float]
+    items: str | None = None
+    credits: dict[str, Floats] | None = None
+
+    def strata(self, like: Strata) -> Strata | None:
+        """Returns the baseline's rows as strata, weighed and ordered as those of a result are.
+
+        Raises BadData where they cannot be the rows of that result.
+        """
+        if self.credits is None:
+            return None
+        shapes = {name: stratum.credits.shape for name, stratum in like.items()}
+        if {name: credits.shape for name, credits in self.credits.items()} != shapes:
+            raise BadData(f"{self.source}: its rows are not those that it names; make it again")
+        return {
+            name: replace(stratum, credits=_in_order_of(stratum, self.credits[name]))
+            for name, stratum in like.items()
+        }
+
+
+def fingerprint_items(result: Result) -> str:
+    """Returns a hash that is equal only for the same rows: ids, subsets, weights, texts."""
+    rows = sorted((item.id, item.subset, item.weight, item.digest) for item in result.scored)
+    return hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode()).hexdigest()
+
+
+def write_baseline(path: Path, result: Result) -> None:
+    """Writes a result's baseline. Raises OutputFailure."""
+    strata = scheme_of(result.definition).stratify(result.scored)
+    provenance = result.provenance
+    document = {
+        "kind": KIND,
+        "schema": SCHEMA,
+        "benchmark": result.benchmark,
+        "definition": result.definition,
+        "model": result.model,
+        "weighting": result.weighting,
+        "partial": result.partial,
+        "metrics": result.metrics.values,
+        "items_sha256": fingerprint_items(result),
+        "credits": {name: _pack(stratum) for name, stratum in strata.items()},
+        "made_by": {
+            "fingerprint": provenance["model"]["fingerprint"],
+            "dtype": provenance["model"]["dtype"],
+            "revision": provenance["data"]["revision"],
+            "versions": provenance["versions"],
+        },
+    }
+    write_atomically(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_baseline(path: Path) -> Baseline:
+    """Reads a baseline file. Raises BadData for one that is damaged, or a newer rmeval's."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        kind, schema = document["kind"], document["schema"]
+    except OSError as error:
+        raise BadData(f"{path}: {error.strerror}; `rmeval baseline` makes one") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BadData(f"{path}: not a baseline; `rmeval baseline` makes one") from error
+    if kind != KIND:
+        raise BadData(f"{path}: not a baseline; `rmeval baseline` makes one")
+    if schema != SCHEMA:
+        raise BadData(f"{path}: schema {schema}, this rmeval reads {SCHEMA}; update rmeval")
+    try:
+        return Baseline(
+            source=f"{path} ({document['model']})",
+            benchmark=_text(document["benchmark"]),
+            definition=_text(document["definition"]),
+            weighting=_text(document["weighting"]),
+            metrics={str(name): float(value) for name, value in document["metrics"].items()},
+            items=_text(document["items_sha256"]),
+            credits={name: _unpack(packed) for name, packed in document["credits"].items()},
+        )
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise BadData(f"{path}: a damaged baseline; make it again") from error
+
+
+def published_baseline(result: Result) -> Baseline:
+    """Returns a model's published row. Raises BadOption where there is none."""
+    known = known_checkpoints().get(result.model)
+    if known is None or known.published is None or result.benchmark != "rewardbench":
+        raise BadOption(
+            f"no published row for {result.model} on {result.benchmark}; pass a baseline file"
+        )
+    row = known.published
+    return Baseline(
+        source=f"the published row of {result.model} ({row.source})",
+        benchmark=result.benchmark,
+        definition=result.definition,
+        weighting=row.weighting,
+        metrics={
+            "overall": row.overall / 100,
+            **{f"section/{name}": value / 100 for name, value in row.sections.items()},
+        },
+    )
+
+
+def _pack(stratum: Stratum) -> dict[str, Any]:
+    """Returns what the rows counted, in the order of their ids: a bit each, if two kinds do."""
+    order = _by_id(stratum)
+    kinds, codes = np.unique(stratum.credits[order], axis=0, return_inverse=True)
+    codes = codes.reshape(-1)
+    if len(kinds) <= 2:
+        packed = np.packbits(codes.astype(np.uint8)).tobytes()
+    else:
+        packed = codes.astype("<u2").tobytes()
+    return {
+        "kinds": kinds.tolist(),
+        "rows": len(codes),
+        "codes": base64.b64encode(packed).decode(),
+    }
+
+
+def _unpack(packed: Mapping[str, Any]) -> Floats:
+    """Returns (rows, leaves) credits, in the order of the rows' ids."""
+    kinds: Floats = np.array(packed["kinds"], float)
+    rows = index(packed["rows"])
+    data = base64.b64decode(packed["codes"], validate=True)
+    bits = len(kinds) <= 2
+    if kinds.ndim != 2 or not np.isfinite(kinds).all():
+        raise ValueError("kinds are not finite numbers in rows")
+    # unpackbits would make up the bits that are missing
+    if rows < 1 or len(data) != (-(-rows // 8) if bits else 2 * rows):
+        raise ValueError("codes and rows differ")
+    if bits:
+        codes = np.unpackbits(np.frombuffer(data, np.uint8), count=rows).astype(np.uint16)
+    else:
+        codes = np.frombuffer(data, "<u2")
+    return np.asarray(kinds[codes], float)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
+
+
+def _by_id(stratum: Stratum) -> list[int]:
+    return sorted(range(len(stratum.ids)), key=stratum.ids.__getitem__)
+
+
+def _in_order_of(stratum: Stratum, credits: Floats) -> Floats:
+    ordered = np.empty_like(credits)
+    ordered[_by_id(stratum)] = credits
+    return ordered

@@ -1,0 +1,146 @@
+"""The columns of a user's own data: our names for theirs, and what to pass where they differ."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from rmeval.errors import BadData, BadOption, UnknownName, one_line
+
+FIELDS = (
+    "prompt",
+    "messages",
+    "chosen",
+    "rejected",
+    "subset",
+    "id",
+    "magnitude",
+    "weight",
+    "system",
+)
+
+# Names that published sets have for these. They are offered in an error, never taken unasked:
+# `input` is the whole prompt in one set and half of it in the next.
+OTHER_NAMES = {
+    "prompt": [
+        "question",
+        "instruction",
+        "input",
+        "query",
+        "context",
+        "history",
+        "conversations",
+        "conversation",
+        "trajectory",
+        "dialogue",
+        "post",
+    ],
+    "chosen": [
+        "response_j",
+        "good",
+        "better",
+        "preferred",
+        "accepted",
+        "positive",
+        "chosen_response",
+    ],
+    "rejected": [
+        "response_k",
+        "bad",
+        "worse",
+        "dispreferred",
+        "refused",
+        "negative",
+        "rejected_response",
+    ],
+}
+LABELS = [
+    "better_response_id",
+    "safer_response_id",
+    "overall_preference",
+    "preference_strength",
+    "preference",
+    "winner",
+    "winner_model_a",
+    "labels",
+    "label",
+    "choice",
+    "rank",
+    "score_A",
+    "score_0",
+]
+
+
+def parse_columns(text: str) -> dict[str, str]:
+    """Returns the columns of `prompt=question,chosen=good`, by our names for them.
+
+    An empty name, as in `id=`, leaves a column unread. Raises BadOption or UnknownName.
+    """
+    columns: dict[str, str] = {}
+    for pair in text.split(","):
+        field, equals, column = (part.strip() for part in pair.partition("="))
+        if not equals:
+            raise BadOption(f"--columns {text}: expected OURS=THEIRS,..., as in prompt=question")
+        if field in columns:
+            raise BadOption(f"--columns {text}: {field} stands there twice")
+        columns[field] = column
+    check_fields(columns)
+    return columns
+
+
+def check_fields(columns: Mapping[str, str]) -> None:
+    """Raises UnknownName for a name that is none of ours, BadOption for one that must be read."""
+    for field, column in columns.items():
+        if field not in FIELDS:
+            raise UnknownName("field of --columns", field, FIELDS)
+        if not column and field in ("chosen", "rejected"):
+            raise BadOption(f"--columns {field}=: {field} cannot be left unread")
+
+
+def find_columns(found: Sequence[str], asked: Mapping[str, str], place: str) -> dict[str, str]:
+    """Returns those columns of a file that are ours, by our names for them.
+
+    `asked` are the user's own names for some. Raises BadData for a column that is asked for and
+    not there, and where chosen or rejected are missing.
+    """
+    for field, column in asked.items():
+        if column and column not in found:
+            raise BadData(
+                f"{place}: no column {column!r} (--columns {field}={column}); found: {_list(found)}"
+            )
+    named = {field: asked.get(field, field) for field in FIELDS}
+    if asked.get("prompt") and "messages" not in asked:
+        named["messages"] = ""
+    if asked.get("messages") and "prompt" not in asked:
+        named["prompt"] = ""
+    columns = {field: column for field, column in named.items() if column and column in found}
+    missing = [field for field in ("chosen", "rejected") if field not in columns]
+    if missing:
+        raise missing_columns(missing, found, asked, place)
+    return columns
+
+
+def missing_columns(
+    missing: Sequence[str], found: Sequence[str], asked: Mapping[str, str], place: str
+) -> BadData:
+    """Returns the error for fields that no column has, with the --columns that would mend it."""
+    known = {name: [n for n in OTHER_NAMES[name] if n in found] for name in OTHER_NAMES}
+    wanted = [*missing]
+    if "prompt" not in wanted and not {"prompt", "messages"} & {*found, *asked}:
+        wanted += ["prompt"] if known["prompt"] else []
+    label = next((name for name in LABELS if name in found), None)
+    if all(len(known[field]) == 1 for field in wanted):
+        renamed = {field: column for field, column in asked.items() if field != column}
+        renamed |= {field: known[field][0] for field in ("prompt", *missing) if field in wanted}
+        advice = "pass " + _option(renamed)
+    elif label is not None and "chosen" in missing and not known["chosen"]:
+        advice = f"if {label!r} says which response is better, make chosen and rejected from it"
+    else:
+        advice = "pass " + _option(dict.fromkeys(missing, "COLUMN"))
+    return BadData(f"{place}: no column {', '.join(missing)}; found: {_list(found)}; {advice}")
+
+
+def _option(columns: Mapping[str, str]) -> str:
+    pairs = ",".join(f"{ours}={theirs}" for ours, theirs in columns.items())
+    return f"--columns {one_line(pairs)}"
+
+
+def _list(found: Iterable[str]) -> str:
+    return one_line(", ".join(map(str, found)))[:300] or "none"

@@ -1,0 +1,207 @@
+"""A user's own preference data: a file, a folder, or a data set on the Hub, as a benchmark.
+
+Every row that is one prompt with preferred and other replies becomes a preference; the score is
+that of pairs, wins / rows. How the columns were read, and how many rows are no such preference,
+is said with the result: `layout` and `partial`.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from glob import escape
+from pathlib import Path
+from typing import NamedTuple
+
+from rmeval.benchmarks import BENCHMARKS
+from rmeval.benchmarks.benchmark import Benchmark
+from rmeval.benchmarks.columns import FIELDS, check_fields, find_columns
+from rmeval.benchmarks.layouts import Layout, recognise
+from rmeval.benchmarks.rows import (
+    READERS,
+    Row,
+    data_files,
+    files_below,
+    read_rows,
+    require_unique_ids,
+)
+from rmeval.benchmarks.splits import choose_split, split_name
+from rmeval.errors import BadData, BadOption
+from rmeval.hub import fetch_snapshot, local_folder
+from rmeval.metrics.pairs import PAIRS
+from rmeval.types import Preference
+
+OTHERWISE = "download it elsewhere and pass the folder"
+
+
+class Source(NamedTuple):
+    """Where rows are: the files, below which folder, and what the benchmark is called."""
+
+    name: str
+    files: list[Path]
+    root: Path
+    split: str | None = None
+    revision: str | None = None
+
+
+def load_own(
+    source: str,
+    *,
+    columns: Mapping[str, str] | None = None,
+    split: str | None = None,
+    revision: str | None = None,
+) -> Benchmark:
+    """Loads preferences of the user's own.
+
+    Args:
+        source: a local file or folder (parquet, jsonl, json, csv), or "organisation/name".
+        columns: their column for our name; an empty one leaves a column unread.
+        split: which files of several. By default those of the test split, else of validation,
+            else all there are: of a folder all files, of the Hub the only split.
+        revision: the data set's branch, tag or commit on the Hub.
+
+    Raises:
+        BadOption, UnknownName: columns, a split or a revision that do not apply.
+        BadData: rows of no layout, of several, or with values that are none, with file and row.
+        Unreachable: the Hub cannot be reached, or has no such data set.
+    """
+    asked = dict(columns or {})
+    check_fields(asked)
+    where = _find(source, split, revision)
+    reading = _Reading(asked)
+    preferences = require_unique_ids(reading.preferences(where))
+    layout = reading.describe()
+    return Benchmark(
+        name=where.name,
+        definition="pairs",
+        preferences=preferences,
+        source=source,
+        revision=where.revision,
+        scheme=PAIRS,
+        partial=reading.partial(len(preferences)),
+        layout=f"split {where.split}; {layout}" if where.split else layout,
+        reading={"columns": asked, "split": split},
+    )
+
+
+@dataclass
+class _Reading:
+    """Rows on their way into preferences, and what is found out on it."""
+
+    asked: Mapping[str, str]
+    layout: Layout | None = None
+    left_out: list[str] = field(default_factory=list)
+
+    def preferences(self, where: Source) -> Iterator[tuple[str, Preference]]:
+        """Yields each preference with its place; rows that are none are counted."""
+        for number, (subset, row, found) in enumerate(_rows(where, self.asked), 1):
+            columns = find_columns(found, self.asked, row.place)
+            if self.layout is None:
+                self.layout = recognise(row, columns, found)
+            preference = self.layout.preference(row, columns, number, subset)
+            if preference is None:
+                self.left_out.append(row.place)
+            else:
+                yield row.place, preference
+
+    def describe(self) -> str:
+        """Returns the layout; read_rows raises where there is no row to have one."""
+        assert self.layout is not None
+        return self.layout.describe()
+
+    def partial(self, kept: int) -> str | None:
+        """Returns what was left out. Raises BadData where nothing else is left."""
+        if not self.left_out:
+            return None
+        left_out, first = len(self.left_out), self.left_out[0]
+        reason = f"in which more than a last reply differs, first at {first}"
+        if not kept:
+            raise BadData(f"nothing to compare: {left_out:,} rows {reason}")
+        return f"{kept:,} of {kept + left_out:,} rows; left out {left_out:,} {reason}"
+
+
+def _rows(where: Source, asked: Mapping[str, str]) -> Iterator[tuple[str, Row, Sequence[str]]]:
+    """Yields every row with its file's subset and the names of all columns. Raises BadData."""
+    wanted = {asked.get(name, name) for name in FIELDS} - {""}
+    for file in where.files:
+        subset, names = _subset(file, where), list[str]()
+        for row in read_rows([file], (), optional=sorted(wanted), root=where.root):
+            if file.suffix == ".parquet":  # only what is wanted was read
+                names = names or _parquet_columns(file)
+            yield subset, row, names or list(row.values)
+
+
+def _parquet_columns(file: Path) -> list[str]:
+    import pyarrow.parquet as pq
+
+    names: list[str] = pq.read_schema(file).names
+    return names
+
+
+def _subset(file: Path, where: Source) -> str:
+    """Returns what the rows of a file are called: its path, less what the Hub's layout adds."""
+    name = split_name(file.name)
+    folder = file.parent.relative_to(where.root).as_posix()
+    return name if folder in (".", "data") else f"{folder}/{name}"
+
+
+def _find(source: str, split: str | None, revision: str | None) -> Source:
+    folder = local_folder(source) if source else None
+    path = folder if folder is not None else _local_file(source)
+    if path is None:
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", source) or Path(source).suffix in READERS:
+            raise BadData(f"{source}: no such file or folder, and no data set ORGANISATION/NAME")
+        return _find_on_hub(source, split, revision)
+    if revision is not None:
+        raise BadOption(f"--data-revision applies to the Hub; {source} is on this machine")
+    files = data_files(path, "")
+    if folder is None:
+        if split is not None:
+            raise BadOption(f"--split {split}: {source} is one file, not a folder of splits")
+        return Source(_safe(split_name(path.name)), files, path.parent)
+    names = {file.relative_to(path).as_posix(): file for file in files}
+    chosen, wanted = choose_split(list(names), split, source, or_all=True)
+    return Source(_safe(path.resolve().name), [names[name] for name in wanted], path, chosen)
+
+
+def _local_file(source: str) -> Path | None:
+    try:
+        path = Path(source).expanduser()
+        return path if path.is_file() else None
+    except (OSError, RuntimeError):  # too long for a path; no such user's home
+        return None
+
+
+def _find_on_hub(repository: str, split: str | None, revision: str | None) -> Source:
+    names = _names_on_hub(repository, revision)
+    if names is None:  # without a network, what is in the cache; or else it says what is wrong
+        folder = fetch_snapshot(repository, "dataset", revision, ["*"], OTHERWISE)
+        names = [file.relative_to(folder).as_posix() for file in files_below(folder)]
+    names = sorted(name for name in names if Path(name).suffix in READERS)
+    names = [name for name in names if not name.endswith(".json")] or names
+    if not names:
+        raise BadData(f"data set {repository} has no {', '.join(READERS)} file; {OTHERWISE}")
+    chosen, wanted = choose_split(names, split, repository)
+    if len({Path(name).suffix for name in wanted}) > 1:
+        raise BadData(f"{repository}: which of {', '.join(wanted[:4])}? {OTHERWISE}")
+    patterns = [escape(name) for name in wanted]
+    folder = fetch_snapshot(repository, "dataset", revision, patterns, OTHERWISE)
+    files = [folder / name for name in wanted]
+    return Source(_safe(repository.replace("/", "__")), files, folder, chosen, folder.name)
+
+
+def _names_on_hub(repository: str, revision: str | None) -> list[str] | None:
+    """Returns the files of a data set, or None where the Hub does not say."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HTTPError
+
+    try:
+        names = HfApi().list_repo_files(repository, repo_type="dataset", revision=revision)
+    except (HTTPError, ConnectionError):
+        return None
+    return list(names)
+
+
+def _safe(name: str) -> str:
+    """Returns a name that can be that of a folder, and is no published benchmark's."""
+    safe = re.sub(r"[^\w.-]+", "-", name).lstrip(".") or "data"
+    return f"own-{safe}" if safe in {entry.name for entry in BENCHMARKS} else safe

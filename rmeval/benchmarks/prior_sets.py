@@ -1,0 +1,118 @@
+"""The prior sets: four test sets older than RewardBench (`allenai/pref-test-sets`).
+
+anthropic_helpful, anthropic_hhh, shp and summarize are splits of one data set; the others it has
+are in no score. Columns: prompt, chosen, rejected, id. The prompt is a list of messages, of texts
+(older revisions), or one text.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rmeval.benchmarks.benchmark import Definition
+from rmeval.benchmarks.rows import Row, data_files, files_below, read_rows, require_unique_ids
+from rmeval.conversations import to_conversation
+from rmeval.errors import BadData
+from rmeval.metrics.rewardbench import PRIOR_ROWS, PRIOR_SETS, REWARDBENCH_WITH_PRIOR
+from rmeval.metrics.scheme import Scheme
+from rmeval.types import Conversation, Preference, Result
+
+JOINED = ("rewardbench", "prior-sets")  # together they make a Score
+SPLITS = tuple(PRIOR_ROWS)
+COLUMNS = ("prompt", "chosen", "rejected", "id")
+
+
+def read_prior_sets(path: Path) -> tuple[Preference, ...]:
+    """Reads a folder of files named after the splits, or one file whose `subset` column says which.
+
+    Raises BadData for a missing column, an empty or unknown value, or a repeated id.
+    """
+    return require_unique_ids(
+        (row.place, to_preference(row, split)) for row, split in _split_rows(path)
+    )
+
+
+def to_preference(row: Row, split: str) -> Preference:
+    """Returns a row of a split; ids are unique only within one. Raises BadData."""
+    return Preference(
+        id=f"{split}/{row.text('id')}",
+        subset=split,
+        prompt=alternating_turns(row),
+        responses=(row.text("chosen"), row.text("rejected")),
+    )
+
+
+def alternating_turns(row: Row) -> Conversation:
+    """Returns the prompt, whose turns are the user's and the assistant's by turns.
+
+    Roles that stand in the data are passed over, as the publisher's code does
+    (`prepare_dialogue_from_tokenizer`): the first and the last turn are the user's. Raises BadData.
+    """
+    prompt = row.values["prompt"]
+    if not isinstance(prompt, list):
+        prompt = [row.text("prompt")]
+    if len(prompt) % 2 == 0:
+        raise BadData(f"{row.place}: the prompt has {len(prompt)} turns; the last must be a user's")
+    contents = [turn.get("content") if isinstance(turn, Mapping) else turn for turn in prompt]
+    turns = [
+        {"role": "assistant" if number % 2 else "user", "content": content}
+        for number, content in enumerate(contents)
+    ]
+    return to_conversation(turns, f"{row.place}: column 'prompt'")
+
+
+def _split_rows(path: Path) -> Iterator[tuple[Row, str]]:
+    if path.is_dir():
+        files = [file for file in files_below(path) if _split_of(file) in SPLITS]
+        if not files:
+            raise BadData(
+                f"{path}: no file in this folder is named {', '.join(SPLITS)}; or pass one"
+            )
+    else:
+        files = data_files(path, "")
+    for file in files:
+        split = _split_of(file)
+        if split in SPLITS:
+            yield from ((row, split) for row in read_rows([file], COLUMNS))
+        else:
+            rows = read_rows([file], (*COLUMNS, "subset"))
+            yield from ((row, row.one_of("subset", SPLITS)) for row in rows)
+
+
+def _split_of(file: Path) -> str:
+    return re.split("[-.]", file.name)[0]  # shp-00000-of-00001.parquet
+
+
+PRIOR_SETS_V1 = Definition(
+    name="prior-sets",
+    read=read_prior_sets,
+    scheme=PRIOR_SETS,
+    rows=sum(PRIOR_ROWS.values()),
+    licence="ODC-By",
+    meaning="mean accuracy of anthropic_helpful, anthropic_hhh, shp and summarize",
+    repository="allenai/pref-test-sets",
+    patterns=tuple(f"data/{split}-*" for split in SPLITS),
+)
+
+
+def join_prior_sets(results: Sequence[Result]) -> tuple[Result, Scheme]:
+    """Returns a model's results on RewardBench and on the prior sets as one, and its arithmetic.
+
+    Raises BadData unless they are these two, of one model.
+    """
+    by_name = {result.definition: result for result in results}
+    fingerprints = {result.provenance["model"]["fingerprint"] for result in results}
+    if len(results) != 2 or set(by_name) != set(JOINED) or len(fingerprints) != 1:
+        raise BadData(
+            f"only a model's results on {' and on '.join(JOINED)} make a Score together; pass one "
+            "folder, or those two"
+        )
+    core, prior = (by_name[name] for name in JOINED)
+    joined = replace(
+        core,
+        benchmark=" with ".join(JOINED),
+        scored=(*core.scored, *prior.scored),
+        partial=core.partial or prior.partial,
+    )
+    return joined, REWARDBENCH_WITH_PRIOR

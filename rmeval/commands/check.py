@@ -1,0 +1,123 @@
+"""Fail when a result is worse than its baseline. Exit status 0: passed, 1: worse, 2: unknown."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rmeval.baselines import PUBLISHED, published_baseline, read_baseline
+from rmeval.commands.options import one_of
+from rmeval.errors import OutputFailure
+from rmeval.gate import LEVELS, Gate, Verdict, hold_to
+from rmeval.reports.gate import (
+    gate_annotations,
+    gate_junit,
+    gate_markdown,
+    gate_table,
+    sentence,
+)
+from rmeval.results import prepare_folder, read_result, write_atomically
+
+
+def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
+    """Runs the verb; returns the verdict as the exit status."""
+    _add_options(parser)
+    options = parser.parse_args(arguments)
+    folder = options.result if options.result.is_dir() else options.result.parent
+    junit, markdown = options.junit or folder / "check.xml", options.markdown or folder / "check.md"
+    for path in (junit, markdown):  # no verdict of an earlier check may stand beside an error
+        if path.is_file():
+            path.unlink()
+    result = read_result(options.result)
+    if options.baseline == PUBLISHED:
+        baseline = published_baseline(result)
+    else:
+        baseline = read_baseline(Path(options.baseline))
+    gate = hold_to(
+        result, baseline, max_drop=options.max_drop, alpha=options.alpha, per=options.per
+    )
+    text = sentence(gate, result, baseline.source)
+    _print(gate, text, result.weighting)
+    for path, content in (
+        (junit, gate_junit(gate, result, text)),
+        (markdown, gate_markdown(gate, text)),
+    ):
+        prepare_folder(path.parent)
+        write_atomically(path, content)
+    _tell_github(gate, text)
+    return int(gate.verdict)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--result", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--baseline",
+        required=True,
+        metavar="FILE|published",
+        help="a file that `rmeval baseline` wrote, or the row that the model's authors published",
+    )
+    parser.add_argument(
+        "--max-drop",
+        type=_share(100),
+        default=0.5,
+        metavar="POINTS",
+        help="the loss that is allowed, in points of a hundred; 0.5",
+    )
+    parser.add_argument(
+        "--alpha",
+        type=_share(1),
+        default=0.05,
+        metavar="P",
+        help="the probability of a false alarm that is allowed: for the Score, for all sections "
+        "together, for all subsets together; 0.05",
+    )
+    parser.add_argument(
+        "--per",
+        type=one_of("level", LEVELS),
+        default="section",
+        metavar="|".join(LEVELS),
+        help="what is held: the Score alone, the sections too (the default), or the subsets too",
+    )
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="default: DIR/check.xml")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="default: DIR/check.md")
+
+
+def _share(most: float) -> Callable[[str], float]:
+    """Returns an argument type: a number from 0 to `most`."""
+
+    def check(value: str) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number <= most:
+            raise argparse.ArgumentTypeError(f"{value!r} is not a number from 0 to {most:g}")
+        return number
+
+    return check
+
+
+def _print(gate: Gate, text: str, weighting: str) -> None:
+    if gate.verdict is Verdict.COULD_NOT_TELL:
+        print(f"rmeval: {text}", file=sys.stderr)
+        return
+    print(gate_table(gate), end="\n\n")
+    if gate.weighting != weighting:
+        print(f"under {gate.weighting}, the baseline's weighting, not the result's {weighting}")
+    print(text)
+
+
+def _tell_github(gate: Gate, text: str) -> None:
+    """Adds to the job's page and annotates, where this runs in a GitHub workflow."""
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        print(*gate_annotations(gate, text), sep="\n")
+    page = os.environ.get("GITHUB_STEP_SUMMARY")
+    if page:
+        try:
+            with Path(page).open("a", encoding="utf-8") as stream:
+                stream.write(gate_markdown(gate, text))
+        except OSError as error:
+            raise OutputFailure(
+                f"cannot write GITHUB_STEP_SUMMARY, {page} ({error.strerror})"
+            ) from error

@@ -1,0 +1,62 @@
+"""Check a model before a long run: what it reads, its rewards alone and together, its dtype."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rmeval.benchmarks import load_benchmark
+from rmeval.commands.options import add_model_options, load_model_from
+from rmeval.errors import BadCheckpoint, BadOption, one_line
+
+if TYPE_CHECKING:
+    from rmeval.models.checks import Check
+
+PAIRS = 24  # of the demonstration benchmark, spread over its subsets
+NOT_FIT = 1
+WORDS = {"pass": "ok", "warn": "warn", "fail": "FAIL", "skipped": "skip"}
+
+
+def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
+    """Runs the verb; the exit status is 1 for a model that is not fit to run."""
+    add_model_options(parser, default="demo")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    options = parser.parse_args(arguments)
+    from rmeval.engine.workers import count_processes
+
+    if count_processes() > 1:
+        raise BadOption("doctor runs in one process; start it without a launcher")
+    checks = _examine(options)
+    from rmeval.models.checks import is_fit, verdict
+
+    if options.json:
+        fields = [asdict(check) for check in checks]
+        document = {"model": options.model, "verdict": verdict(checks), "checks": fields}
+        print(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        print(format_checks(checks))
+        print(one_line(f"{options.model}: {verdict(checks)}"))
+    return 0 if is_fit(checks) else NOT_FIT
+
+
+def format_checks(checks: Sequence["Check"]) -> str:
+    """Returns one line per check: how it went, its name, what was found and what to do."""
+    width = max(len(check.name) for check in checks)
+    lines = []
+    for check in checks:
+        told = one_line(f"{check.finding}; {check.advice}" if check.advice else check.finding)
+        lines.append(f"{WORDS[check.status]:<5} {check.name:<{width}}  {told}")
+    return "\n".join(lines)
+
+
+def _examine(options: argparse.Namespace) -> "list[Check]":
+    """Loads the model and makes every check; a checkpoint that does not load is the first one."""
+    from rmeval.models.checks import Check
+    from rmeval.models.doctor import check_model
+
+    try:
+        model = load_model_from(options)
+    except BadCheckpoint as error:
+        return [Check("weights", "fail", str(error))]
+    return check_model(model, load_benchmark("demo").limited(PAIRS).preferences)

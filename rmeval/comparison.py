@@ -1,0 +1,156 @@
+"""Two results side by side: over the same rows, or not at all."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rmeval.benchmarks import scheme_of
+from rmeval.errors import BadData
+from rmeval.metrics.accuracy import count_oddities, margin
+from rmeval.metrics.paired import Difference, holm, paired_differences
+from rmeval.types import Result, ScoredPreference
+
+ALPHA = 0.05
+NOT_A_CAUSE = ("started", "seconds", "model.name")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is different between two results, and in how they were made.
+
+    `adjusted` holds Holm's p-values of the subsets. `causes` are (what, of a, of b).
+    """
+
+    a: Result
+    b: Result
+    weighting: str
+    differences: tuple[Difference, ...]
+    adjusted: dict[str, float]
+    causes: tuple[tuple[str, str, str], ...]
+
+    def overall(self) -> Difference | None:
+        """Returns the difference of the Scores, where both have one."""
+        return next((d for d in self.differences if d.metric == "overall"), None)
+
+
+def compare_results(a: Result, b: Result, weighting: str | None = None) -> Comparison:
+    """Returns how `b` differs from `a`, over the same rows, under one weighting.
+
+    Without a weighting it is that of both, or the benchmark's default where they differ.
+    Raises BadData for results over different rows.
+    """
+    require_same_rows(a, b)
+    scheme = scheme_of(a.definition)
+    if weighting is None and a.weighting == b.weighting:
+        weighting = a.weighting
+    weighting = scheme.check_weighting(weighting)
+    # In one order, whatever order the rows were run in.
+    by_id = {item.id: item for item in b.scored}
+    scored_b = [by_id[item.id] for item in a.scored]
+    metrics = [scheme.metrics(rows, weighting).values for rows in (a.scored, scored_b)]
+    strata_a, strata_b = scheme.stratify(a.scored), scheme.stratify(scored_b)
+    differences = paired_differences(
+        strata_a, strata_b, scheme.parts(strata_a, weighting), metrics[0]
+    )
+    subsets = {d.metric: d.p for d in differences if d.metric.startswith("subset/")}
+    return Comparison(a, b, weighting, tuple(differences), holm(subsets), tuple(_causes(a, b)))
+
+
+def require_same_rows(a: Result, b: Result) -> None:
+    """Raises BadData unless two results are over the same questions, text by text."""
+    names = [f"{result.folder or result.model}" for result in (a, b)]
+    if a.definition != b.definition:
+        raise BadData(
+            f"{names[0]} is of {a.benchmark} and {names[1]} of {b.benchmark}: nothing to compare"
+        )
+    rows_a, rows_b = ({item.id: item for item in result.scored} for result in (a, b))
+    for name, other, mine, theirs in (
+        (names[0], names[1], rows_a, rows_b),
+        (names[1], names[0], rows_b, rows_a),
+    ):
+        extra = [row_id for row_id in mine if row_id not in theirs]
+        if extra:
+            raise BadData(
+                f"different rows: {len(extra)} of {name} are not in {other}, first {extra[0]!r}"
+            )
+    changed = [row_id for row_id, item in rows_a.items() if _is_other(item, rows_b[row_id])]
+    if changed:
+        raise BadData(
+            f"different rows: {len(changed)} have other text or another subset in {names[1]} than "
+            f"in {names[0]}, first {changed[0]!r}"
+        )
+
+
+def _is_other(a: ScoredPreference, b: ScoredPreference) -> bool:
+    return (a.digest, a.subset, a.weight) != (b.digest, b.subset, b.weight)
+
+
+def most_different(a: Result, b: Result, count: int) -> list[dict[str, Any]]:
+    """Returns the rows whose margins differ most, each margin in units of its model's spread.
+
+    Rewards have no common unit, so a margin is divided by the root mean square of its model's.
+    """
+    by_id = {item.id: item for item in b.scored}
+    margins = np.array([[margin(item), margin(by_id[item.id])] for item in a.scored])
+    spread = np.sqrt((margins**2).mean(axis=0))
+    scaled = margins / np.where(spread > 0, spread, 1.0)
+    apart = np.abs(scaled[:, 1] - scaled[:, 0])
+    order = np.argsort(-apart, kind="stable")[: min(count, int((apart > 0).sum()))]
+    return [
+        {
+            "id": a.scored[index].id,
+            "subset": a.scored[index].subset,
+            "margin A": float(margins[index, 0]),
+            "margin B": float(margins[index, 1]),
+            "A": "won" if margins[index, 0] > 0 else "lost",
+            "B": "won" if margins[index, 1] > 0 else "lost",
+        }
+        for index in order.tolist()
+    ]
+
+
+def _causes(a: Result, b: Result) -> list[tuple[str, str, str]]:
+    manifests = [
+        {
+            "weighting": r.weighting,
+            "truncated": count_oddities(r.scored)["truncated"],
+            **r.provenance,
+        }
+        for r in (a, b)
+    ]
+    flat_a, flat_b = (_flatten(manifest) for manifest in manifests)
+    return [
+        (key, str(flat_a.get(key, "absent")), str(flat_b.get(key, "absent")))
+        for key in dict.fromkeys([*flat_a, *flat_b])
+        if key not in NOT_A_CAUSE and flat_a.get(key) != flat_b.get(key)
+    ]
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat.update(_flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def verdict(comparison: Comparison, names: Sequence[str] = ("A", "B")) -> str:
+    """Returns in a sentence whether b is really better.
+
+    It is if the interval of the Scores' difference leaves out 0 and the test agrees: on few rows
+    a bootstrap alone is too sure of itself.
+    """
+    name_a, name_b = names
+    found = comparison.overall()
+    if found is None:
+        return f"No Score to compare: {comparison.a.partial or 'a section is not whole'}."
+    low, high = 100 * found.interval.low, 100 * found.interval.high
+    between = f"95 % interval {low:+.1f} to {high:+.1f}, p = {found.p:.2g}"
+    if (low > 0 or high < 0) and found.p < ALPHA:
+        word = "better" if found.value > 0 else "worse"
+        return f"{name_b} is {word} than {name_a} by {abs(100 * found.value):.1f} ({between})."
+    return f"{name_b} is not distinguishable from {name_a} on this benchmark ({between})."

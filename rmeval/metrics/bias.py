@@ -1,0 +1,76 @@
+"""Does the model reward length? And what would length alone, or a coin, score on these rows?"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rmeval.metrics.accuracy import subset_rows
+from rmeval.metrics.calibration import Pairs
+from rmeval.metrics.scheme import Floats, Scheme, compose
+from rmeval.types import ScoredPreference
+
+
+def length_bias(pairs: Pairs) -> dict[str, Any]:
+    """Returns how the margin goes with the difference in length, in tokens, over all pairs.
+
+    `pearson` is the correlation, or None where either never varies. `accuracy_when_longer` and
+    `accuracy_when_shorter` are the shares of pairs won whose chosen response is the longer or the
+    shorter one, with the number of each; None where there are none.
+    """
+    won, longer, shorter = pairs.margins > 0, pairs.lengths > 0, pairs.lengths < 0
+    return {
+        "pearson": _pearson(pairs.lengths, pairs.margins, pairs.weights),
+        "accuracy_when_longer": _share(won, longer, pairs.weights),
+        "accuracy_when_shorter": _share(won, shorter, pairs.weights),
+        "pairs": len(won),
+        "pairs_longer": int(longer.sum()),
+        "pairs_shorter": int(shorter.sum()),
+        "method": "weighted Pearson of margin and difference in tokens",
+    }
+
+
+def baselines(
+    scheme: Scheme, scored: Sequence[ScoredPreference], weighting: str
+) -> dict[str, dict[str, float]]:
+    """Returns the metrics of "longer wins", "shorter wins" and "coin" on the same rows.
+
+    Length is in tokens as the model read them; equal lengths are a tie, and so a loss, for both.
+    A coin has the expected value of random rewards, where there is a formula for it.
+    """
+    return {
+        "longer": scheme.metrics(_by_length(scored, 1), weighting).values,
+        "shorter": scheme.metrics(_by_length(scored, -1), weighting).values,
+        "coin": _coin(scheme, scored, weighting),
+    }
+
+
+def _by_length(scored: Sequence[ScoredPreference], sign: int) -> list[ScoredPreference]:
+    return [
+        replace(item, scores=tuple(s._replace(value=float(sign * s.tokens)) for s in item.scores))
+        for item in scored
+    ]
+
+
+def _coin(scheme: Scheme, scored: Sequence[ScoredPreference], weighting: str) -> dict[str, float]:
+    strata, chances = scheme.stratify(scored), {item.id: scheme.chance(item) for item in scored}
+    leaves = {}
+    for stratum in strata.values():
+        expected = [chances.get(name) for name in stratum.ids]
+        known = [chance for chance in expected if chance is not None]
+        if len(known) == len(expected):
+            mean = float(np.average(known, weights=stratum.weights))
+            leaves.update(dict.fromkeys(stratum.leaves, mean))
+    short = scheme.short_leaves(strata, subset_rows(scored))
+    return compose(leaves, scheme.parts(strata, weighting), short)[0]
+
+
+def _share(won: np.ndarray, among: np.ndarray, weights: Floats) -> float | None:
+    return float(np.average(won[among], weights=weights[among])) if among.any() else None
+
+
+def _pearson(x: Floats, y: Floats, weights: Floats) -> float | None:
+    x, y = x - np.average(x, weights=weights), y - np.average(y, weights=weights)
+    spread = np.sqrt(np.average(x * x, weights=weights) * np.average(y * y, weights=weights))
+    return float(np.average(x * y, weights=weights) / spread) if spread > 0 else None

@@ -1,0 +1,88 @@
+"""Are the margins honest? Under Bradley-Terry, σ(r_chosen − r_rejected) is a probability.
+
+A row of several responses is as many pairs as it has chosen times rejected ones, which share the
+row's weight.
+"""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rmeval.metrics.scheme import Floats
+from rmeval.types import ScoredPreference
+
+BINS = 10
+
+
+class Pairs(NamedTuple):
+    """Every chosen response against every rejected one of its row, P in all.
+
+    `margins` (P,) in units of reward, `lengths` (P,) how many tokens the chosen one is longer,
+    `weights` (P,), `magnitudes` (P,), NaN where the row has none.
+    """
+
+    margins: Floats
+    lengths: Floats
+    weights: Floats
+    magnitudes: Floats
+
+
+def all_pairs(scored: Iterable[ScoredPreference]) -> Pairs:
+    """Returns the pairs of all rows, in order."""
+    rows = []
+    for item in scored:
+        chosen, rejected = item.scores[: item.num_chosen], item.scores[item.num_chosen :]
+        weight = item.weight / (len(chosen) * len(rejected))
+        size = float("nan") if item.magnitude is None else item.magnitude
+        rows += [
+            (a.value - b.value, a.tokens - b.tokens, weight, size) for a in chosen for b in rejected
+        ]
+    return Pairs(*np.array(rows, float).reshape(-1, 4).T)
+
+
+def calibration(pairs: Pairs) -> dict[str, Any]:
+    """Returns the Bradley-Terry log loss, Brier score and calibration error of the margins.
+
+    `log_loss` is the mean of −log σ(margin), in nats: 0.693 is a coin. `brier` is the mean of
+    (1 − σ(margin))². `ece` is the expected calibration error over BINS equal bins of confidence
+    max(p, 1 − p) from 0.5 to 1, where a tie is half right. `scaled_log_loss`, the mean of
+    −d·log σ(margin), is over the pairs with a magnitude d, where there are any.
+    """
+    margins, _, weights, magnitudes = pairs
+    losses, bins = np.logaddexp(0.0, -margins), reliability(pairs)
+    found: dict[str, Any] = {
+        "log_loss": float(np.average(losses, weights=weights)),
+        "brier": float(np.average(_sigmoid(-margins) ** 2, weights=weights)),
+        "ece": sum(b["share"] * abs(b["accuracy"] - b["confidence"]) for b in bins),
+        "bins": bins,
+        "method": f"sigmoid(chosen - rejected); ece over {BINS} equal bins of confidence",
+    }
+    stated = ~np.isnan(magnitudes)
+    if stated.any():
+        scaled = (magnitudes * losses)[stated]
+        found["scaled_log_loss"] = float(np.average(scaled, weights=weights[stated]))
+    return found
+
+
+def reliability(pairs: Pairs) -> list[dict[str, float]]:
+    """Returns each bin that has pairs: their share of all, mean confidence and accuracy."""
+    margins, weights = pairs.margins, pairs.weights
+    confidence = _sigmoid(np.abs(margins))
+    right = (margins > 0) + 0.5 * (margins == 0)
+    bins = np.minimum(((confidence - 0.5) * 2 * BINS).astype(int), BINS - 1)
+    curve = []
+    for number in np.unique(bins):
+        inside = bins == number
+        curve.append(
+            {
+                "share": float(weights[inside].sum() / weights.sum()),
+                "confidence": float(np.average(confidence[inside], weights=weights[inside])),
+                "accuracy": float(np.average(right[inside], weights=weights[inside])),
+            }
+        )
+    return curve
+
+
+def _sigmoid(x: Floats) -> Floats:
+    return np.exp(-np.logaddexp(0.0, -x))  # neither end overflows

@@ -1,0 +1,227 @@
+"""Checks of what a model reads: template, contents, BOS, end token, vocabulary, truncation.
+
+They need no weights. What they look for are the ways in which a score is of another text than
+the one that was meant, without an error.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import takewhile
+
+from rmeval.engine.fit import common_prefix
+from rmeval.errors import BadCheckpoint, BadConversation, BadOption
+from rmeval.models.checks import Check
+from rmeval.models.reward_model import PROBES, RewardModel
+from rmeval.models.tokenizer import encode_conversations
+from rmeval.types import Conversation, Message
+
+# ASCII letters and digits come back from every tokenizer's decode, up to case and spaces.
+OTHER = "Nothing of 53 kinds."
+ONE_TURN = (
+    Message("user", "Name a colour of 17 stones."),
+    Message("assistant", "Amber and cobalt, 29 of them."),
+)
+WITH_SYSTEM = (Message("system", "You answer in 11 words."), *ONE_TURN)
+SEVERAL_TURNS = (
+    Message("user", "Hello, 3 of us are here."),
+    Message("assistant", "Welcome, all 4 of you."),
+    *ONE_TURN,
+)
+SHAPES = {"one turn": ONE_TURN, "a system message": WITH_SYSTEM, "several turns": SEVERAL_TURNS}
+TRUNCATED_AT = 2048  # longer maxima are tried here: the cut is the same
+TEMPLATE = "correct chat_template.jinja (or chat_template in tokenizer_config.json)"
+
+
+def check_text(model: RewardModel, conversations: Sequence[Conversation]) -> list[Check]:
+    """Checks how a model reads conversations; ends at the first check that others rest on."""
+    try:
+        shapes = {name: talk for name, talk in SHAPES.items() if accepts(model, talk)}
+    except BadCheckpoint as error:
+        return [Check("template", "fail", str(error))]
+    checks = [_check_template(shapes)]
+    if "one turn" not in shapes:
+        return checks
+    read = [talk for talk in conversations if accepts(model, talk)]
+    return [
+        *checks,
+        _check_vocabulary(model, [*shapes.values(), *read]),
+        _check_contents(model, shapes),
+        _check_bos(model),
+        _check_end(model),
+        _check_truncation(model, read),
+    ]
+
+
+def accepts(model: RewardModel, conversation: Conversation) -> bool:
+    """Whether the chat template takes a conversation, and writes anything. Raises BadCheckpoint."""
+    try:
+        return bool(read_whole(model, [conversation])[0])
+    except BadConversation:
+        return False
+
+
+def read_whole(model: RewardModel, conversations: Sequence[Conversation]) -> list[list[int]]:
+    """Returns the token ids of conversations, however long. Raises BadConversation."""
+    return encode_conversations(model.tokenizer, conversations, model.family.end_token())
+
+
+def rough_conversations(model: RewardModel) -> list[Conversation]:
+    """Returns conversations with edges that data has, as far as the model can read them."""
+    tokenizer = model.tokenizer
+    specials = (tokenizer.pad_token, tokenizer.eos_token, tokenizer.bos_token)
+    answers = ["", "7", "  \n\n", "naïve café 你好 🎉 \u200b العربية", *filter(None, specials)]
+    talks: list[Conversation] = [
+        (ONE_TURN[0], Message("assistant", f"So {answer} it is." if answer in specials else answer))
+        for answer in dict.fromkeys(answers)
+    ]
+    read = [talk for talk in (*talks, WITH_SYSTEM, SEVERAL_TURNS) if accepts(model, talk)]
+    ids = read_whole(model, read)
+    size = model.network.vocab_size
+    return [talk for talk, row in zip(read, ids, strict=True) if max(row) < size]
+
+
+def _check_template(shapes: Mapping[str, Conversation]) -> Check:
+    refused = [name for name in SHAPES if name not in shapes]
+    if "one turn" in refused:
+        return Check("template", "fail", "renders no user's message with an answer", TEMPLATE)
+    if refused:
+        advice = "a benchmark that holds such rows will be refused, naming the row"
+        return Check("template", "warn", f"refuses {' and '.join(refused)}", advice)
+    return Check("template", "pass", f"renders {', '.join(shapes)}")
+
+
+def _check_vocabulary(model: RewardModel, conversations: Sequence[Conversation]) -> Check:
+    largest = max(map(max, read_whole(model, conversations)))
+    size, named = model.network.vocab_size, len(model.tokenizer)
+    if largest >= size:
+        finding = f"the tokenizer gives token {largest}; the network knows 0 to {size - 1}"
+        advice = "take config.json, weights and tokenizer from one and the same checkpoint"
+        return Check("vocabulary", "fail", finding, advice)
+    if named > size:
+        finding = f"the tokenizer has {named} tokens, the network {size}"
+        advice = "a row whose text gives one of the others will be refused, naming the row"
+        return Check("vocabulary", "warn", finding, advice)
+    return Check("vocabulary", "pass", f"{named} tokens in the tokenizer, {size} in the network")
+
+
+def _check_contents(model: RewardModel, shapes: Mapping[str, Conversation]) -> Check:
+    """A message is lost if another text in its place gives the same tokens."""
+    lost: dict[str, None] = {}
+    for conversation in shapes.values():
+        changed = [
+            (*conversation[:index], Message(message.role, OTHER), *conversation[index + 1 :])
+            for index, message in enumerate(conversation)
+        ]
+        ids, *others = read_whole(model, [conversation, *changed])
+        for index, (message, other) in enumerate(zip(conversation, others, strict=True)):
+            if ids == other:
+                last = index >= len(conversation) - len(ONE_TURN) or message.role == "system"
+                lost[f"the {'' if last else 'earlier '}{message.role} message"] = None
+    if lost:
+        vital = {"the user message", "the assistant message"} & lost.keys()
+        finding = f"the template drops {' and '.join(lost)}"
+        return Check("contents", "fail" if vital else "warn", finding, TEMPLATE)
+    text = _squeeze(model.tokenizer.decode(read_whole(model, [ONE_TURN])[0]))
+    if not all(_squeeze(message.content) in text for message in ONE_TURN):
+        finding = "the tokens do not decode to the text of the messages"
+        advice = "look at a row with `rmeval show`; the template or the tokenizer alters the text"
+        return Check("contents", "warn", finding, advice)
+    return Check("contents", "pass", "every message is in the tokens, and decodes to its text")
+
+
+def _check_bos(model: RewardModel) -> Check:
+    """Counts at the beginning: some templates rightly write one before every turn."""
+    tokenizer = model.tokenizer
+    bos = tokenizer.bos_token_id
+    if bos is None:
+        return Check("BOS", "pass", "the tokenizer has none")
+    ids = read_whole(model, [ONE_TURN])[0]
+    leading = sum(1 for _ in takewhile(lambda token: token == bos, ids))
+    named = f"{tokenizer.bos_token!r} ({bos})"
+    if leading > 1:
+        advice = "the template must write bos_token once: a second one changes every score"
+        return Check("BOS", "fail", f"{named} stands {leading} times at the beginning", advice)
+    if leading == 1:
+        return Check("BOS", "pass", f"{named} once, as the template writes it")
+    if tokenizer("x")["input_ids"][:1] == [bos]:
+        advice = "if the model was trained with one, write {{ bos_token }} first in the template"
+        return Check("BOS", "warn", f"the template writes no {named}, the tokenizer would", advice)
+    return Check("BOS", "pass", f"none: neither template nor tokenizer writes {named}")
+
+
+def _check_end(model: RewardModel) -> Check:
+    """Says from which token the reward is read."""
+    last = read_whole(model, [ONE_TURN])[0][-1]
+    read_from = f"the reward is read from {model.tokenizer.decode([last])!r} ({last})"
+    if model.network.head is None:
+        return Check("end token", "pass", f"the model pools for itself; the last is {last}")
+    if model.family.end_token() is not None:
+        return Check("end token", "pass", f"{read_from}, the family's own")
+    prompt = _generation_prompt(model)
+    if prompt:
+        finding = f"every conversation ends in the header of another answer, {prompt!r}"
+        advice = "right for models that were trained so; else take it out of the template"
+        return Check("end token", "warn", finding, advice)
+    return Check("end token", "pass", read_from)
+
+
+def _generation_prompt(model: RewardModel) -> str:
+    """Returns the assistant's header if it stands again behind the answer, else nothing.
+
+    The parts of a template are found by changing one content at a time: between the user's and
+    the assistant's text stands the header, behind the assistant's the tail. A template whose
+    separator is the same before both roles has no header that could stand there.
+    """
+    one, user, answer = read_whole(model, [_talk("xx"), _talk("7x"), _talk("x7")])
+    header = _between(one, user, answer)
+    tail = one[len(one) - common_prefix(one[::-1], answer[::-1]) :]
+    again = common_prefix(header[::-1], tail[::-1])
+    text: str = model.tokenizer.decode(tail[len(tail) - again :])
+    if not any(map(str.isalnum, text)):
+        return ""
+    turns = [_talk("xxxx"), _talk("x7xx"), _talk("xx7x")]
+    if all(accepts(model, turn) for turn in turns) and header == _between(
+        *read_whole(model, turns)
+    ):
+        return ""
+    return text
+
+
+def _talk(contents: str) -> Conversation:
+    """Returns turns of user and assistant, whose contents are one of PROBES, a character, each."""
+    assert set(contents) <= set(PROBES)
+    return tuple(Message(("user", "assistant")[i % 2], text) for i, text in enumerate(contents))
+
+
+def _between(ids: list[int], before: list[int], after: list[int]) -> list[int]:
+    """Returns the tokens between two contents, of which `before` and `after` change one each."""
+    return ids[len(ids) - common_prefix(ids[::-1], before[::-1]) : common_prefix(ids, after)]
+
+
+def _check_truncation(model: RewardModel, conversations: Sequence[Conversation]) -> Check:
+    limit = min(model.max_length, TRUNCATED_AT)
+    long = (Message("user", "amber " * limit + ONE_TURN[0].content), ONE_TURN[1])
+    whole = read_whole(model, [long])[0]
+    cutting = replace(model, max_length=limit)
+    cutting.__dict__["tokenizer"] = model.tokenizer  # large ones take seconds to load
+    try:
+        ids, truncated = cutting.encode_fitted(long)
+    except BadOption as error:
+        return Check("truncation", "fail", str(error))
+    other = cutting.encode((long[0], Message("assistant", OTHER)))
+    answered = _squeeze(ONE_TURN[1].content) in _squeeze(model.tokenizer.decode(list(ids)))
+    if not (truncated and answered and ids[-1] == whole[-1]) or list(ids) == other:
+        finding = f"a conversation of {len(whole)} tokens, cut to {limit}, loses its answer"
+        return Check("truncation", "fail", finding, "pass a larger --max-length")
+    lengths = [len(row) for row in read_whole(model, conversations)]
+    cut = sum(length > model.max_length for length in lengths)
+    if cut:
+        finding = f"{cut} of {len(lengths)} conversations are longer than {model.max_length} tokens"
+        return Check("truncation", "warn", f"{finding} and are cut", "pass a larger --max-length")
+    kept = f"{len(whole)} tokens, cut to {limit}, keep the answer"
+    return Check("truncation", "pass", f"{kept}; none of {len(lengths)} conversations is cut")
+
+
+def _squeeze(text: str) -> str:
+    """Returns the letters and digits of a text, without case."""
+    return "".join(filter(str.isalnum, text.casefold()))

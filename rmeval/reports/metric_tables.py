@@ -1,0 +1,125 @@
+"""The metrics of a result as rows of a table, whatever the benchmark is built like."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rmeval.metrics.intervals import counts_wins, plus_minus
+from rmeval.metrics.scheme import Part, Scheme, Strata
+from rmeval.types import Metrics, Result
+
+Row = dict[str, Any]
+
+
+class MetricTables:
+    """The sections and subsets of a result; needs the scheme that its numbers were made by."""
+
+    def __init__(self, result: Result, scheme: Scheme) -> None:
+        self._metrics: Metrics = result.metrics
+        self._strata: Strata = scheme.strata(result.scored)
+        self._parts: list[Part] = scheme.parts(self._strata, result.weighting)
+        self._subset_of = {leaf: name for name, s in self._strata.items() for leaf in s.leaves}
+
+    def sections(self) -> list[Row]:
+        """Returns a row per section and one for the Score, with intervals.
+
+        Where sections have parts of their own, such as RM-Bench's hard, normal and easy, these
+        are columns.
+        """
+        names = [part.name for part in self._parts]
+        heads = [name for name in names if name.count("/") == name.startswith("section/")]
+        sections = [name for name in heads if name != "overall"]
+        inner = dict.fromkeys(name.removeprefix(f"{h}/") for h in heads for name in names
+                              if name.startswith(f"{h}/"))  # fmt: skip
+        return [self._section_row(name, list(inner)) for name in [*sections, "overall"]]
+
+    def subsets(self) -> list[Row]:
+        """Returns a row per subset: its section, accuracy and, where rows are won, how many."""
+        levels = dict.fromkeys(
+            level for name, s in self._strata.items() for level in _levels(name, s.leaves)
+        )
+        return [self._subset_row(name, list(levels)) for name in self._ordered_subsets()]
+
+    def section_of(self, subset: str) -> str:
+        """Returns the section that a subset belongs to, or the subset itself."""
+        leaf = self._strata[subset].leaves[0]
+        owner = next((part.name for part in self._parts if leaf in part.weights), "overall")
+        return subset if owner == "overall" else owner.split("/")[1]
+
+    def _section_row(self, name: str, inner: Sequence[str]) -> Row:
+        label = "Score" if name == "overall" else name.removeprefix("section/")
+        return {
+            "section": label,
+            "accuracy": self._shown(name),
+            **{level: self._shown(f"{name}/{level}") for level in inner},
+            "rows": sum(self._metrics.rows.get(subset, 0) for subset in self._below(name)),
+        }
+
+    def _subset_row(self, subset: str, levels: Sequence[str]) -> Row:
+        stratum = self._strata[subset]
+        owner = next((p.name for p in self._parts if stratum.leaves[0] in p.weights), "overall")
+        row: Row = {} if owner == "overall" else {"section": owner.split("/")[1]}
+        row["subset"] = subset
+        if levels:
+            return row | {level: self._shown(f"subset/{subset}/{level}") for level in levels}
+        row["accuracy"] = self._shown(f"subset/{subset}")
+        rows = len(stratum.ids)
+        won = f"{int(stratum.credits.sum())}/{rows}" if counts_wins(stratum) else f"of {rows}"
+        return row | {"won": won}
+
+    def _ordered_subsets(self) -> Iterator[str]:
+        """Yields the subsets in the order of the parts, then those that no part has."""
+        leaves = (leaf for part in self._parts for leaf in part.weights)
+        ordered = (self._subset_of[leaf] for leaf in leaves if leaf in self._subset_of)
+        yield from dict.fromkeys([*ordered, *self._strata])
+
+    def _below(self, name: str) -> set[str]:
+        """Returns the subsets that a metric is made of."""
+        weights = next((part.weights for part in self._parts if part.name == name), None)
+        if weights is None:
+            return {self._subset_of[name]} if name in self._subset_of else set()
+        return {subset for item in weights for subset in self._below(item)}
+
+    def _shown(self, name: str) -> str:
+        value, interval = self._metrics.values.get(name), self._metrics.intervals.get(name)
+        if value is None:
+            return "not available"
+        text = f"{100 * value:.1f}" + (f" ±{100 * plus_minus(interval):.1f}" if interval else "")
+        partial = name.removeprefix("section/") in self._metrics.partial_sections
+        return text + (" (partial)" if partial else "")
+
+
+def _levels(subset: str, leaves: Sequence[str]) -> Iterator[str]:
+    for leaf in leaves:
+        if leaf != f"subset/{subset}":
+            yield leaf.removeprefix(f"subset/{subset}/")
+
+
+def explain(values: Mapping[str, float], strata: Strata, parts: Sequence[Part]) -> list[str]:
+    """Returns the arithmetic of every metric as lines: rows, weights, sums and quotients."""
+    lines = []
+    for stratum in strata.values():
+        for column, leaf in enumerate(stratum.leaves):
+            earned, weight = stratum.weights @ stratum.credits[:, column], stratum.weights.sum()
+            unit = "rows" if (stratum.weights == 1).all() else "weight"
+            lines.append(f"{leaf} = {earned:g} / {weight:g} {unit} = {_percent(values[leaf])}")
+    for part in parts:
+        if part.name not in values:
+            lines.append(f"{part.name}: not available, {_lacking(part, values)}")
+            continue
+        used = {item: weight for item, weight in part.weights.items() if item in values}
+        lines.append(f"{part.name} = {_percent(values[part.name])}")
+        lines += [
+            f"    {_percent(values[item])} x {weight:g}   {item}" for item, weight in used.items()
+        ]
+        total, weight = sum(values[i] * w for i, w in used.items()), sum(used.values())
+        lines.append(f"    sum {100 * total:.4f} / {weight:g} = {_percent(values[part.name])}")
+    return lines
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.4f}"
+
+
+def _lacking(part: Part, values: Mapping[str, float]) -> str:
+    missing = [item for item in part.weights if item not in values]
+    return f"it needs {missing[0]}" if missing else "a part of it is not whole"

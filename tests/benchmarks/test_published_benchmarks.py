@@ -1,0 +1,135 @@
+"""Every registered benchmark: what is known of it, and that its rows come from the Hub."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from published_layouts import COMMIT, turns, write
+
+from rmeval import load_benchmark
+from rmeval.benchmarks import BENCHMARKS, define_benchmark
+from rmeval.errors import Unreachable
+
+NAMES = [entry.name for entry in BENCHMARKS]
+TEXTS = {"prompt": "p", "chosen": "yes", "rejected": "no", "id": 1}
+THREE = {**TEXTS, "chosen": list("abc"), "rejected": list("def"), "domain": "math"}
+JUDGED = {
+    "pair_id": "1", "question": "q", "source": "livecodebench", "response_A": "a",
+    "response_B": "b", "response_model": "gpt-4o-2024-05-13", "label": "B>A",
+}  # fmt: skip
+
+# A file as it lies on the Hub, its row, and that row's id.
+ON_HUB: dict[str, tuple[str, dict[str, Any], str]] = {
+    "rewardbench": ("data/filtered-0.parquet", {**TEXTS, "subset": "hep-go"}, "1"),
+    "prior-sets": (
+        "data/anthropic_helpful-00000-of-00001.parquet",
+        {**TEXTS, "prompt": turns("p")},
+        "anthropic_helpful/1",
+    ),
+    "rewardbench-2": (
+        "data/test-00000-of-00001.parquet",
+        {**TEXTS, "chosen": ["a"], "rejected": ["b"], "subset": "Focus"},
+        "Focus/1",
+    ),
+    "rm-bench": ("total_dataset.json", THREE, "math/1"),
+    "judgebench": ("data/gpt-00000-of-00001.jsonl", JUDGED, "gpt-4o/1"),
+    "m-rewardbench": (
+        "arb_Arab/test-00000-of-00001.parquet",
+        {**TEXTS, "source": "hep-go"},
+        "arb_Arab/1",
+    ),
+}
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the Hub, and no network."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    return tmp_path
+
+
+def folder_of(hub: Path, name: str) -> Path:
+    """The snapshot of a benchmark's data set, of which this is the main branch."""
+    repository = define_benchmark(name).repository
+    assert repository is not None
+    cache = hub / f"datasets--{repository.replace('/', '--')}"
+    (cache / "refs").mkdir(parents=True)
+    (cache / "refs/main").write_text(COMMIT)
+    folder = cache / "snapshots" / COMMIT
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.mark.parametrize("name", ON_HUB)
+def test_rows_in_the_hubs_cache_are_found_by_their_published_names(name: str, hub: Path) -> None:
+    file, row, row_id = ON_HUB[name]
+    write(folder_of(hub, name) / file, [row])
+    benchmark = load_benchmark(name)
+    assert [item.id for item in benchmark.preferences] == [row_id]
+    assert benchmark.revision == COMMIT
+    assert benchmark.source == define_benchmark(name).repository
+    assert benchmark.partial is not None
+    assert benchmark.partial.startswith(f"1 rows instead of {define_benchmark(name).rows}")
+
+
+@pytest.mark.parametrize("name", ON_HUB)
+def test_a_snapshot_without_rows_says_what_is_missing(name: str, hub: Path) -> None:
+    (folder_of(hub, name) / "README.md").write_text("a card")
+    with pytest.raises(Unreachable, match="pass --data FOLDER_OR_FILE"):
+        load_benchmark(name)
+
+
+def test_all_that_are_on_the_hub_are_tested() -> None:
+    assert set(ON_HUB) == {name for name in NAMES if define_benchmark(name).repository}
+
+
+def test_benchmarks_are_listed_in_one_order() -> None:
+    head, tail = ["rewardbench", "prior-sets", "rewardbench-2"], ["m-rewardbench", "demo"]
+    assert [*head, "rm-bench", "judgebench", "rmb-pairwise", "rmb-bon", *tail] == NAMES
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    {
+        "rewardbench": 2985,
+        "prior-sets": 17154,
+        "rewardbench-2": 1865,
+        "rm-bench": 1327,
+        "judgebench": 620,
+        "rmb-pairwise": 17131,
+        "rmb-bon": 3786,
+        "m-rewardbench": 65987,
+        "demo": 138,
+    }.items(),
+)
+def test_a_benchmark_has_its_published_number_of_rows(name: str, rows: int) -> None:
+    definition = define_benchmark(name)
+    assert definition.name == name
+    assert definition.rows == rows
+    assert definition.scheme.rows is not None
+    assert sum(definition.scheme.rows.values()) == rows
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_definition_says_its_licence_and_meaning_on_a_line(name: str) -> None:
+    definition = define_benchmark(name)
+    assert definition.licence
+    assert definition.meaning.isprintable()
+    assert len(definition.meaning) < 80
+
+
+def test_definitions_load_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from rmeval.benchmarks import BENCHMARKS\n"
+        "for entry in BENCHMARKS: BENCHMARKS.load(entry.name)\n"
+        "heavy = {'torch', 'transformers', 'pyarrow', 'huggingface_hub'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

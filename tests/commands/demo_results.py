@@ -1,0 +1,40 @@
+"""Results on the demonstration's rows, made by hand, for the verbs that read them."""
+
+from pathlib import Path
+from typing import Any
+
+from rmeval.benchmarks import scheme_of
+from rmeval.metrics.rewardbench import ROWS
+from rmeval.metrics.statistics import describe_scores
+from rmeval.results import prepare_folder, write_result
+from rmeval.types import Result, Score, ScoredPreference
+
+ZERO = Score(0.0, 8, False)
+PROVENANCE: dict[str, Any] = {
+    "model": {"name": "m", "fingerprint": "f", "family": "fake", "dtype": "float32"},
+    "engine": {"path": "plain", "reason": None, "device": "cpu"},
+    "data": {"revision": "r", "empty_responses": 0, "identical_responses": 0},
+    "versions": {},
+    "seconds": 1.0,
+}
+
+
+def keep(folder: Path, won: dict[str, int] | None = None, **changes: Any) -> Path:
+    """A result on the demo with all 6 rows won in each subset, but for those in `won`."""
+    rows = [
+        ScoredPreference(
+            f"{subset}/{number}",
+            subset,
+            1,
+            (Score(1.0 if number < (won or {}).get(subset, 6) else -1.0, 9, False), ZERO),
+            f"text {number}",
+        )
+        for subset in ROWS
+        for number in range(6)
+    ]
+    named = {"benchmark": "demo", "definition": "demo", "model": "org/m", "partial": None}
+    made = {"scored": tuple(rows), "weighting": "rewardbench-v1", "provenance": PROVENANCE}
+    values = {**named, **made, **changes}
+    metrics = describe_scores(scheme_of("demo"), values["scored"], values["weighting"])
+    write_result(prepare_folder(folder), Result(**{"metrics": metrics, **values}))
+    return folder

@@ -1,0 +1,108 @@
+"""Log loss, Brier score and calibration error against plain loops."""
+
+from math import exp, log, nan
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rmeval.metrics.calibration import Pairs, all_pairs, calibration, reliability
+from rmeval.types import Score, ScoredPreference
+
+
+def pairs_of(margins, weights=None, magnitudes=None) -> Pairs:
+    size = len(margins)
+    return Pairs(
+        np.array(margins, float),
+        np.zeros(size),
+        np.ones(size) if weights is None else np.array(weights, float),
+        np.full(size, nan) if magnitudes is None else np.array(magnitudes, float),
+    )
+
+
+def by_loops(margins, weights) -> tuple[float, float, float]:
+    total, log_loss, brier = sum(weights), 0.0, 0.0
+    bins: dict[int, list[float]] = {}
+    for margin, weight in zip(margins, weights, strict=True):
+        p = 1 / (1 + exp(-margin))
+        log_loss -= weight * log(p)
+        brier += weight * (1 - p) ** 2
+        confidence = max(p, 1 - p)
+        right = 1.0 if margin > 0 else 0.5 if margin == 0 else 0.0
+        place = bins.setdefault(min(int((confidence - 0.5) / 0.05), 9), [0.0, 0.0])
+        place[0] += weight * confidence
+        place[1] += weight * right
+    ece = sum(abs(confidence - right) for confidence, right in bins.values())
+    return log_loss / total, brier / total, ece / total
+
+
+@given(st.lists(st.tuples(st.integers(-300, 300), st.integers(1, 9)), min_size=1, max_size=60))
+def test_the_numbers_are_those_of_a_plain_loop(rows) -> None:
+    # Margins that lie on no bin's edge: an edge is the logarithm of a rational number.
+    margins, weights = [m / 97 for m, _ in rows], [w for _, w in rows]
+    found = calibration(pairs_of(margins, weights))
+    expected = by_loops(margins, weights)
+    assert (found["log_loss"], found["brier"], found["ece"]) == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_coin_has_log_loss_ln_2_and_is_calibrated() -> None:
+    found = calibration(pairs_of([0.0, 0.0, 0.0]))
+    assert found["log_loss"] == pytest.approx(log(2))
+    assert found["brier"] == 0.25
+    assert found["ece"] == 0.0
+    assert found["bins"] == [{"share": 1.0, "confidence": 0.5, "accuracy": 0.5}]
+
+
+def test_a_small_case_worked_by_hand() -> None:
+    # σ(ln 3) = 3/4, σ(−ln 3) = 1/4: three right and one wrong at confidence 3/4 is honest.
+    ln3 = log(3)
+    found = calibration(pairs_of([ln3, ln3, ln3, -ln3]))
+    assert found["log_loss"] == pytest.approx((3 * log(4 / 3) + log(4)) / 4)
+    assert found["brier"] == pytest.approx((3 / 16 + 9 / 16) / 4)
+    assert found["ece"] == pytest.approx(0.0)
+
+
+def test_a_model_that_is_always_wrong_and_sure_has_an_error_of_its_confidence() -> None:
+    found = calibration(pairs_of([-log(19)] * 5))
+    assert found["ece"] == pytest.approx(0.95)
+
+
+def test_huge_margins_neither_overflow_nor_vanish() -> None:
+    found = calibration(pairs_of([-1e4, 1e4]))
+    assert found["log_loss"] == 5e3
+    assert found["brier"] == 0.5
+    assert found["ece"] == pytest.approx(0.5)
+
+
+def test_the_scaled_loss_is_over_the_pairs_that_say_how_strongly() -> None:
+    found = calibration(pairs_of([0.0, 0.0, 5.0], [1, 3, 1], [1.0, 3.0, nan]))
+    assert found["scaled_log_loss"] == pytest.approx((1 * 1 + 3 * 3) / 4 * log(2))
+    assert "scaled_log_loss" not in calibration(pairs_of([0.0, 5.0]))
+
+
+def test_the_method_says_what_was_made_a_probability() -> None:
+    method = calibration(pairs_of([1.0]))["method"]
+    assert method == "sigmoid(chosen - rejected); ece over 10 equal bins of confidence"
+
+
+def test_bins_share_all_the_weight_and_empty_ones_are_left_out() -> None:
+    bins = reliability(pairs_of([0.01, -0.02, 3.0], [1, 1, 2]))
+    assert [b["share"] for b in bins] == [0.5, 0.5]
+    assert [b["accuracy"] for b in bins] == [0.5, 1.0]
+
+
+def test_a_row_of_many_responses_is_every_pair_of_them_at_a_share_of_its_weight() -> None:
+    scores = [Score(v, t, False) for v, t in ((3.0, 10), (1.0, 20), (2.0, 5), (0.0, 7), (1.0, 1))]
+    item = ScoredPreference("1", "s", 2, tuple(scores), "", 0.5, 6.0)
+    pairs = all_pairs([item])
+    assert pairs.margins.tolist() == [1.0, 3.0, 2.0, -1.0, 1.0, 0.0]
+    assert pairs.lengths.tolist() == [5.0, 3.0, 9.0, 15.0, 13.0, 19.0]
+    assert pairs.weights.tolist() == [1.0] * 6
+    assert pairs.magnitudes.tolist() == [0.5] * 6
+
+
+def test_a_row_without_a_magnitude_has_none_and_no_rows_have_no_pairs() -> None:
+    scores = (Score(1.0, 3, False), Score(0.0, 2, False))
+    assert np.isnan(all_pairs([ScoredPreference("1", "s", 1, scores)]).magnitudes).all()
+    assert [len(column) for column in all_pairs([])] == [0, 0, 0, 0]
