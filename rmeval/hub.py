@@ -1,10 +1,10 @@
-"""Files from the Hugging Face Hub, or from its cache on this machine; nothing is ever uploaded."""
+"""Files from the Hugging Face Hub, or from its cache; only `open_pull_request` ever uploads."""
 
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
-from rmeval.errors import BadOption, Unreachable
+from rmeval.errors import BadOption, Unreachable, first_line
 
 
 def local_folder(name: str) -> Path | None:
@@ -83,3 +83,41 @@ def fetch_snapshot(
     if not any(fnmatch(file, patterns[0]) for file in files):
         raise Unreachable(f"{kind} {repository} at {path.name} has no {patterns[0]}; {otherwise}")
     return path
+
+
+def require_repository(name: str) -> str:
+    """Returns the name of a repository on the Hub. Raises BadOption for what cannot be one."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError as error:
+        raise BadOption(f"{name!r} is no repository on the Hub, ORG/NAME") from error
+    if "/" not in name:
+        raise BadOption(f"{name!r} is no repository on the Hub, ORG/NAME")
+    return name
+
+
+def open_pull_request(repository: str, path: str, text: str, message: str) -> str:
+    """Opens a pull request on a model's repository that writes one file; returns its address.
+
+    Raises Unreachable where the Hub refuses or cannot be reached.
+    """
+    from huggingface_hub import upload_file
+    from huggingface_hub.errors import HTTPError
+
+    try:
+        commit = upload_file(
+            path_or_fileobj=text.encode(),
+            path_in_repo=path,
+            repo_id=repository,
+            commit_message=message,
+            create_pr=True,
+        )
+    except (HTTPError, OSError) as error:  # OSError: no token, offline, no such repository
+        reason = first_line(error)
+        raise Unreachable(
+            f"cannot open a pull request on {repository} ({reason}); `hf auth login`?"
+        ) from error
+    return str(commit.pr_url)

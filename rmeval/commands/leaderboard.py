@@ -1,33 +1,114 @@
-"""Rank the results found in folders. Partial results are left out, and counted."""
+"""Rank results and published rows together; what is not like the others has a footnote."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from rmeval.commands.options import one_of
-from rmeval.reports.leaderboard import leaderboard_rows
+from rmeval.errors import BadOption, UnknownName
+from rmeval.known import (
+    Published,
+    published_rows,
+    published_tables,
+    read_published,
+    without_repeats,
+)
+from rmeval.reports.leaderboard import Row, format_ranking, rank_rows
 from rmeval.reports.tables import FORMATS, format_rows
-from rmeval.results import find_results
+from rmeval.results import find_results, prepare_folder, read_result, write_atomically
+from rmeval.types import Result
+
+DEFAULT = Path("results")
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
-    """Runs the verb; the table goes to stdout, remarks to stderr."""
-    parser.add_argument("folders", nargs="*", type=Path, metavar="DIR", help="default: results")
-    parser.add_argument(
-        "--format",
-        type=one_of("format", FORMATS),
-        default="table",
-        metavar="|".join(FORMATS),
-    )
+    """Runs the verb; the tables go to stdout or a file, remarks to stderr."""
+    _add_options(parser)
     options = parser.parse_args(arguments)
-    folders = options.folders or [Path("results")]
-    found = [document for _, document in find_results(folders)]
-    rows = leaderboard_rows(found)
-    if rows or options.format == "json":
-        print(format_rows(rows, options.format))
-    if len(rows) < len(found):
-        print(f"left out: {len(found) - len(rows)} partial results", file=sys.stderr)
-    if not found:
-        where = ", ".join(map(str, folders))
+    sources = options.sources or ([] if options.published or options.card else [DEFAULT])
+    published = _published(sources, options)
+    found = find_results([source for source in sources if source.suffix != ".csv"])
+    results = [read_result(path) for path, _ in found]
+    if not results and not published:
+        where = ", ".join(map(str, sources))
         print(f"no results in {where}; `rmeval run` makes one", file=sys.stderr)
+        text = format_rows([], "json") + "\n" if options.format == "json" else ""
+    else:
+        text = _format(_rank(results, published, options), options.format)
+    if options.output is None:
+        print(text, end="")
+    else:
+        prepare_folder(options.output.parent)
+        write_atomically(options.output, text)
     return 0
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "sources",
+        nargs="*",
+        type=Path,
+        metavar="DIR|FILE.csv",
+        help="folders with results, or tables of published rows; default: results",
+    )
+    parser.add_argument(
+        "--published", action="store_true", help="add the rows of every shipped table"
+    )
+    parser.add_argument(
+        "--card",
+        action="append",
+        default=[],
+        type=one_of("card", published_tables()),
+        metavar="NAME",
+        help=f"add the rows of one model card: {', '.join(published_tables())}",
+    )
+    parser.add_argument("--benchmark", metavar="NAME", help="only this one")
+    parser.add_argument(
+        "--weighting", metavar="NAME", help="apply this one to all that was measured here"
+    )
+    parser.add_argument(
+        "--format", type=one_of("format", FORMATS), default="table", metavar="|".join(FORMATS)
+    )
+    parser.add_argument("--sort", metavar="COLUMN", help="default: Score")
+    parser.add_argument("--output", type=Path, metavar="FILE")
+
+
+def _published(sources: list[Path], options: argparse.Namespace) -> tuple[Published, ...]:
+    rows = [row for path in sources if path.suffix == ".csv" for row in read_published(path)]
+    rows += [row for name in options.card for row in published_tables()[name]]
+    if options.published:
+        rows += published_rows()
+    return without_repeats(rows)
+
+
+def _rank(
+    results: list[Result], published: tuple[Published, ...], options: argparse.Namespace
+) -> dict[str, list[Row]]:
+    """Returns a ranking for each benchmark. Raises UnknownName, BadOption."""
+    kinds = {(result.benchmark, result.definition) for result in results}
+    kinds |= {(row.benchmark, row.benchmark) for row in published}
+    names = sorted({benchmark for benchmark, _ in kinds})
+    if options.benchmark is not None:
+        if options.benchmark not in names:
+            raise UnknownName("benchmark among these results", options.benchmark, names)
+        kinds = {kind for kind in kinds if kind[0] == options.benchmark}
+    if len(kinds) > 1 and options.format in ("csv", "latex"):
+        raise BadOption(f"one table per file: pass --benchmark, of {', '.join(names)}")
+    return {
+        benchmark if benchmark == definition else f"{benchmark} ({definition})": rank_rows(
+            [r for r in results if (r.benchmark, r.definition) == (benchmark, definition)],
+            [row for row in published if row.benchmark == benchmark == definition],
+            weighting=options.weighting,
+            sort=options.sort,
+        )
+        for benchmark, definition in sorted(kinds)
+    }
+
+
+def _format(tables: dict[str, list[Row]], form: str) -> str:
+    if form == "json":
+        rows = [{"benchmark": name, **row} for name, table in tables.items() for row in table]
+        return format_ranking(rows, form) + "\n"
+    titles = tables if len(tables) > 1 else [""]
+    blocks = zip(tables.values(), titles, strict=True)
+    return "\n\n".join(format_ranking(table, form, title) for table, title in blocks) + "\n"

@@ -1,43 +1,278 @@
-"""Results side by side: what may stand in one ranking, and in which order."""
+"""Results and published rows in one ranking, with a mark on all that is not like the others."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import hypot, sqrt
+from operator import itemgetter
+from string import ascii_lowercase
 from typing import Any
 
-from rmeval.metrics.rewardbench import SECTIONS
+from rmeval.baselines import fingerprint_items
+from rmeval.benchmarks import scheme_of
+from rmeval.comparison import ALPHA, require_same_rows
+from rmeval.errors import BadData, UnknownName
+from rmeval.known import Published
+from rmeval.metrics.intervals import Z, plus_minus
+from rmeval.metrics.paired import paired_tests
+from rmeval.metrics.scheme import Scheme
+from rmeval.metrics.statistics import describe_scores
+from rmeval.reports.tables import format_rows, format_with_notes
+from rmeval.types import Metrics, Result
+
+Row = dict[str, Any]
+
+GROUPS = (
+    "group: rows of one number are statistically tied with the best of them (5 % level; a paired "
+    "test over the same rows where there is one, otherwise the intervals)"
+)
+ESTIMATED = (
+    "of a published row the verdicts are not known: its interval is estimated, as if every row of "
+    "a section were won with the probability that the section gives"
+)
+
+TYPES = {"classifier": "sequence classifier", "ensemble": "ensemble"}  # by family
 
 
-def leaderboard_rows(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Returns a row per whole result, best first within its benchmark and weighting, in percent.
+@dataclass(frozen=True)
+class Entry:
+    """A row to be ranked; numbers are percent. `half` is half a 95 % interval.
 
-    Ranks never cross a benchmark or a weighting, since their numbers mean different things.
-    Equal Scores share the better rank. Partial results have no row.
+    `result` is None for a published row, whose `half` is an estimate. `score` is None where there
+    is none to rank by. `remarks` say in words what is not like the others.
     """
-    whole = [r for r in results if not r["partial"] and "overall" in r["metrics"]]
-    whole.sort(key=lambda r: (r["benchmark"], r["weighting"], -r["metrics"]["overall"]))
-    rows = []
-    for result in whole:
-        metrics, group = result["metrics"], (result["benchmark"], result["weighting"])
-        peers = [
-            r["metrics"]["overall"] for r in whole if (r["benchmark"], r["weighting"]) == group
-        ]
-        rows.append(
-            {
-                "benchmark": result["benchmark"],
-                "weighting": result["weighting"],
-                "rank": 1 + sum(other > metrics["overall"] for other in peers),
-                "model": result["model"],
-                "Score": 100 * metrics["overall"],
-                **{name: 100 * metrics[f"section/{name}"] for name in SECTIONS},
-                "dtype": result["provenance"]["model"]["dtype"],
-                "data": _data(result),
-            }
-        )
-    return rows
+
+    model: str
+    type: str
+    weighting: str
+    score: float | None
+    half: float | None
+    sections: dict[str, float]
+    origin: str
+    remarks: tuple[str, ...]
+    result: Result | None = None
 
 
-def _data(result: Mapping[str, Any]) -> str:
-    """Returns where the rows came from: the Hub's commit, or that they were local."""
-    data = result["provenance"]["data"]
-    if data["revision"]:
-        return str(data["revision"])[:8]
-    return "shipped" if result["benchmark"] == "demo" else "local file"
+def rank_rows(
+    results: Sequence[Result],
+    published: Sequence[Published],
+    *,
+    weighting: str | None = None,
+    sort: str | None = None,
+) -> list[Row]:
+    """Returns the table of one benchmark, best first, or by another column.
+
+    Rows of one `group` are statistically tied with its best one. A weighting asked for is applied
+    to all that was measured here. What differs from most rows (weighting, dtype, the rows
+    themselves) or is partial says so in `notes`. Raises UnknownName for a weighting or a column
+    that is not there.
+    """
+    scheme = scheme_of(results[0].definition if results else published[0].benchmark)
+    weighting = weighting and scheme.check_weighting(weighting)
+    entries = [_measured(result, scheme, weighting) for result in results]
+    entries += [_published(row, scheme) for row in published]
+    entries = _remark(entries, weighting)
+    entries.sort(key=lambda entry: (entry.score is None, -(entry.score or 0.0)))
+    return _sorted(_rows(entries, _groups(entries, scheme)), sort)
+
+
+def format_ranking(rows: Sequence[Row], form: str, title: str = "") -> str:
+    """Returns a ranking as text in one of tables.FORMATS, without a final newline.
+
+    Where people read it, notes stand below the table, under marks beside the models' names.
+    """
+    if form == "json":
+        return format_rows(rows, form)
+    if form == "csv":
+        return format_rows([{**row, "notes": "; ".join(row["notes"])} for row in rows], form)
+    marked, notes = with_footnotes(rows)
+    legend = [GROUPS] if any(row["group"] for row in rows) else []
+    if legend and any(row["origin"].startswith("published") for row in rows):
+        legend.append(ESTIMATED)
+    return format_with_notes(marked, [*notes, *legend], form, title)
+
+
+def with_footnotes(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Row], list[str]]:
+    """Returns rows with marks in place of their notes, and the notes as lines."""
+    notes = list(dict.fromkeys(note for row in rows for note in row["notes"]))
+    marked = []
+    for row in rows:
+        marks = "".join(f" [{_letter(notes.index(note))}]" for note in row["notes"])
+        kept = {key: value for key, value in row.items() if key != "notes"}
+        marked.append({**kept, "model": row["model"] + marks})
+    return marked, [f"[{_letter(i)}] {note}" for i, note in enumerate(notes)]
+
+
+def _measured(result: Result, scheme: Scheme, weighting: str | None) -> Entry:
+    metrics, remarks = result.metrics, []
+    if weighting is not None and weighting != result.weighting:
+        metrics = describe_scores(scheme, result.scored, weighting)
+    score = None if result.partial else metrics.values.get("overall")
+    interval = metrics.intervals.get("overall")
+    if result.partial:
+        remarks = [f"partial: {result.partial}"]
+    elif score is None:
+        remarks = ["no Score: it needs every section whole"]
+    family, data = result.provenance["model"]["family"], result.provenance["data"]
+    where = str(data["revision"])[:8] if data["revision"] else data["source"].rsplit("/", 1)[-1]
+    return Entry(
+        model=result.model,
+        type=TYPES.get(family, "custom head"),
+        weighting=weighting or result.weighting,
+        score=None if score is None else 100 * score,
+        half=None if score is None or interval is None else 100 * plus_minus(interval),
+        sections={n: 100 * v for n, v in _columns(metrics).items()},
+        origin=f"measured, {_dtype(result)}, {where}",
+        remarks=tuple(remarks),
+        result=result,
+    )
+
+
+def _columns(metrics: Metrics) -> dict[str, float]:
+    """Returns the sections, or the subsets of a benchmark that has none."""
+    values = metrics.values
+    sections = {
+        n.removeprefix("section/"): v for n, v in values.items() if n.startswith("section/")
+    }
+    outer = {name: value for name, value in sections.items() if "/" not in name}
+    return outer or {n: values[f"subset/{n}"] for n in metrics.rows if f"subset/{n}" in values}
+
+
+def _published(row: Published, scheme: Scheme) -> Entry:
+    if row.weighting not in scheme.weightings:
+        where = f", in the published row of {row.model}"
+        raise UnknownName("weighting", row.weighting, scheme.weightings, where)
+    return Entry(
+        model=row.model,
+        type=row.type,
+        weighting=row.weighting,
+        score=row.overall,
+        half=_binomial_half(row, scheme),
+        sections=row.sections,
+        origin=f"published {row.date}",
+        remarks=(row.note,) if row.note else (),
+    )
+
+
+def _binomial_half(row: Published, scheme: Scheme) -> float | None:
+    """Returns half a 95 % interval of a published Score, as if each section's rows were coins.
+
+    The section's accuracy stands for that of each of its subsets, which are not known. None
+    where a section is not published, or the benchmark's Score is no mean of sections of subsets.
+    """
+    parts = {part.name: part.weights for part in scheme.parts({}, row.weighting)}
+    rows, weights, variance = scheme.rows or {}, parts.get("overall", {}), 0.0
+    for section, weight in weights.items():
+        share = row.sections.get(section.removeprefix("section/"))
+        leaves = {leaf.removeprefix("subset/"): w for leaf, w in parts.get(section, {}).items()}
+        if share is None or not leaves or not leaves.keys() <= rows.keys():
+            return None
+        spread = sum(w * w / rows[subset] for subset, w in leaves.items())
+        spread *= share * (100 - share) / sum(leaves.values()) ** 2
+        variance += (weight / sum(weights.values())) ** 2 * spread
+    return Z * sqrt(variance) if weights else None
+
+
+def _remark(entries: Sequence[Entry], weighting: str | None) -> list[Entry]:
+    """Returns the entries with a remark where weighting, dtype or rows are not those of most."""
+    usual = weighting or _most(entry.weighting for entry in entries)
+    whole = [entry.result for entry in entries if entry.result and not entry.result.partial]
+    usual_dtype = _most(map(_dtype, whole))
+    rows = {id(result): fingerprint_items(result) for result in whole}
+    usual_rows = _most(rows.values())
+    remarked = []
+    for entry in entries:
+        remarks, result = list(entry.remarks), entry.result
+        if entry.weighting != usual:
+            remarks.append(f"{entry.weighting} weighting; the others {usual}")
+        if result and usual_dtype and _dtype(result) != usual_dtype:
+            remarks.append(f"computed in {_dtype(result)}; the others in {usual_dtype}")
+        if result and rows.get(id(result), usual_rows) != usual_rows:
+            remarks.append("other rows, or other texts, than the others'")
+        remarked.append(replace(entry, remarks=tuple(remarks)))
+    return remarked
+
+
+def _most(values: Iterable[str]) -> str:
+    """Returns the most frequent value, the first of several, or nothing of none."""
+    return next((value for value, _ in Counter(values).most_common(1)), "")
+
+
+def _dtype(result: Result) -> str:
+    return str(result.provenance["model"]["dtype"])
+
+
+def _groups(entries: Sequence[Entry], scheme: Scheme) -> list[int | None]:
+    """Returns each entry's group; a new one begins where the best of the last is really better.
+
+    An entry of whose noise nothing is known is in none.
+    """
+    groups: list[int | None] = []
+    leader, number = None, 0
+    for entry in entries:
+        if entry.score is None or entry.half is None:
+            groups.append(None)
+            continue
+        if leader is None or not _tied(leader, entry, scheme):
+            leader, number = entry, number + 1
+        groups.append(number)
+    return groups
+
+
+def _tied(a: Entry, b: Entry, scheme: Scheme) -> bool:
+    if a.result and b.result and a.weighting == b.weighting and _same_rows(a.result, b.result):
+        by_id = {item.id: item for item in b.result.scored}
+        ordered = [by_id[item.id] for item in a.result.scored]
+        strata = scheme.stratify(a.result.scored), scheme.stratify(ordered)
+        parts = scheme.parts(strata[0], a.weighting)
+        return paired_tests([strata], parts, "overall")[0] >= ALPHA
+    difference = abs((a.score or 0.0) - (b.score or 0.0))
+    return difference <= hypot(a.half or 0.0, b.half or 0.0)
+
+
+def _same_rows(a: Result, b: Result) -> bool:
+    try:
+        require_same_rows(a, b)
+    except BadData:
+        return False
+    return True
+
+
+def _rows(entries: Sequence[Entry], groups: Sequence[int | None]) -> list[Row]:
+    scores = [entry.score for entry in entries if entry.score is not None]
+    columns = dict.fromkeys(name for entry in entries for name in entry.sections)
+    measured = any(entry.result for entry in entries)
+    return [
+        {
+            "rank": None if entry.score is None else 1 + sum(s > entry.score for s in scores),
+            "group": group,
+            "model": entry.model,
+            "type": entry.type,
+            "Score": entry.score,
+            **({"±": entry.half if entry.result else None} if measured else {}),
+            **{name: entry.sections.get(name) for name in columns},
+            "weighting": entry.weighting,
+            "origin": entry.origin,
+            "notes": list(entry.remarks),
+        }
+        for entry, group in zip(entries, groups, strict=True)
+    ]
+
+
+def _letter(index: int) -> str:
+    """Returns the mark of a footnote: a to z, then aa, ab, …"""
+    head, last = divmod(index, len(ascii_lowercase))
+    return (_letter(head - 1) if head else "") + ascii_lowercase[last]
+
+
+def _sorted(rows: list[Row], column: str | None) -> list[Row]:
+    """Returns rows by a column, numbers with decimals from the largest; what has none is last."""
+    if column is None:
+        return rows
+    known = [name for name in rows[0] if name != "notes"]
+    if column not in known:
+        raise UnknownName("column", column, known)
+    present = [row for row in rows if row[column] is not None]
+    down = any(isinstance(row[column], float) for row in present)
+    ordered = sorted(present, key=itemgetter(column), reverse=down)
+    return ordered + [row for row in rows if row[column] is None]

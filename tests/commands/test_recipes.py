@@ -1,12 +1,14 @@
 """Options from a TOML file: the same as typed, and typed ones win."""
 
 import argparse
+import tomllib
 from pathlib import Path
 
 import pytest
 from command_line import Capture, refusal
 
 from rmeval.commands.options import add_model_options, parse_with_recipe, positive
+from rmeval.known import known_checkpoints
 
 
 def parsed(tmp_path: Path, recipe: str, *arguments: str) -> argparse.Namespace:
@@ -90,15 +92,81 @@ def test_a_recipe_that_is_a_folder_or_no_text_is_one_line(capsys: Capture, tmp_p
     assert "cannot read --config" in refusal(capsys, "run", "--config", tmp_path / "bytes.toml")
 
 
+def test_the_revision_of_a_recipe_is_not_that_of_another_model(tmp_path: Path) -> None:
+    recipe = 'model = "org/m"\nrevision = "main"\n'
+    assert parsed(tmp_path, recipe).revision == "main"
+    assert parsed(tmp_path, recipe, "--model", "org/m").revision == "main"
+    assert parsed(tmp_path, recipe, "--model", "./copy").revision is None
+    assert parsed(tmp_path, recipe, "--model", "x", "--revision", "r").revision == "r"
+
+
+ROW = """
+model = "org/m"
+[published]
+Score = 80
+"A section" = 75.5
+benchmark = "rewardbench"
+weighting = "rewardbench-v1"
+type = "custom head"
+source = "a card"
+date = "2025-01"
+"""
+
+
+def test_a_recipe_may_carry_the_published_row(tmp_path: Path) -> None:
+    row = parsed(tmp_path, ROW, "--model", "./copy").published
+    assert (row.model, row.overall, row.sections) == ("org/m", 80.0, {"A section": 75.5})
+    assert parsed(tmp_path, "limit = 3\n").published is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("[published]", "[publishd]", "did you mean"),
+        ("Score = 80", "", "[published]: no Score; a published row has"),
+        ("Score = 80", "Score = 180", "[published]: Score is 180, no percentage"),
+        ("75.5", "'high'", "[published]: A section is 'high', no percentage"),
+        ("75.5", "[1]", "no percentage"),
+        ('model = "org/m"', "", "[published]: no model"),
+        (ROW, "published = 3", "[published]: must be a table of figures"),
+    ],
+)
+def test_a_mistake_in_a_published_row_is_one_line(
+    old: str, new: str, complaint: str, capsys: Capture, tmp_path: Path
+) -> None:
+    assert complaint in refused(capsys, tmp_path, ROW.replace(old, new))
+
+
 RECIPES = sorted((Path(__file__).parents[2] / "configs").rglob("*.toml"))
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
-def test_every_shipped_recipe_can_be_parsed(recipe: Path, tmp_path: Path) -> None:
+def parsed_for_run(recipe: Path) -> argparse.Namespace:
     from rmeval.commands.run import _add_options
 
     parser = argparse.ArgumentParser()
     _add_options(parser)
-    options = parse_with_recipe(parser, ["--config", str(recipe)])
-    assert options.model
-    assert options.benchmark
+    return parse_with_recipe(parser, ["--config", str(recipe)])
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_a_shipped_recipe_asks_for_its_row_and_has_the_tables_figures(recipe: Path) -> None:
+    options = parsed_for_run(recipe)
+    row = options.published
+    assert row == known_checkpoints()[options.model].published
+    asked = (options.model, options.benchmark, options.weighting)
+    assert asked == (row.model, row.benchmark, row.weighting)
+    assert (options.revision, recipe.stem) == ("main", options.model.partition("/")[2])
+    assert {"model", "revision", "dtype", "weighting"} <= tomllib.loads(recipe.read_text()).keys()
+
+
+def test_there_is_a_recipe_for_every_published_model_that_can_be_loaded() -> None:
+    assert {parsed_for_run(recipe).model for recipe in RECIPES} == {
+        *(f"internlm/internlm2-{size}-reward" for size in ("1_8b", "7b", "20b")),
+        "infly/INF-ORM-Llama3.1-70B",
+        "Ray2333/GRM-llama3-8B-sftreg",
+        "Ray2333/GRM-llama3-8B-distill",
+        "sfairXC/FsfairX-LLaMA3-RM-v0.1",
+        "Skywork/Skywork-Reward-Gemma-2-27B-v0.2",
+        "Skywork/Skywork-Reward-Gemma-2-27B",
+        "Skywork/Skywork-Reward-Llama-3.1-8B-v0.2",
+    }

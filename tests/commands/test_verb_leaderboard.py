@@ -4,110 +4,204 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from command_line import Capture, done, refusal
+from measured import keep, measured
 
-from rmeval.metrics.rewardbench import SECTIONS
-from rmeval.results import prepare_folder, write_result
-from rmeval.types import Metrics, Result
-
-PROVENANCE = {"model": {"dtype": "float32"}, "data": {"revision": "0123456789abcdef"}}
-
-
-def keep(folder: Path, model: str, overall: float, **changes: Any) -> None:
-    values = {"overall": overall, **{f"section/{name}": overall for name in SECTIONS}}
-    rest = {"metrics": Metrics(values, {}), "scored": (), "partial": None}
-    named = {"benchmark": "rewardbench", "model": model, "weighting": "rewardbench-v1"}
-    result = Result(**{**named, **rest, "provenance": PROVENANCE, **changes})
-    write_result(prepare_folder(folder / str(len(list(folder.iterdir())))), result)
+from rmeval.results import prepare_folder
 
 
 @pytest.fixture
 def found(tmp_path: Path) -> Path:
-    """Four whole results under two weightings, one of them with an awkward name, and a partial."""
-    keep(tmp_path, "org/second", 0.75)
-    keep(tmp_path, "org/a|b, c", 0.875)
-    keep(tmp_path, "org/also second", 0.75)
-    keep(tmp_path, "org/older", 0.9375, weighting="rewardbench-v1-2024-07")
-    keep(tmp_path, "org/partial", 1.0, partial="9 of 2985 rows (--limit)")
-    return tmp_path
+    """Three whole results, one of them under another weighting, and a partial one."""
+    folder = prepare_folder(tmp_path / "found")
+    keep(folder, measured("org/second", 5))
+    keep(folder, measured("org/a|b, <script>", 1))
+    keep(folder, measured("org/older", 9, weighting="rewardbench-v1-2024-07"))
+    keep(folder, measured("org/partial", 0, partial="9 of 2985 rows (--limit)"))
+    return folder
 
 
-RANKING = [
-    ("rewardbench-v1", 1, "org/a|b, c", 87.5),
-    ("rewardbench-v1", 2, "org/second", 75.0),
-    ("rewardbench-v1", 2, "org/also second", 75.0),
-    ("rewardbench-v1-2024-07", 1, "org/older", 93.75),
-]
+MODELS = ["org/a|b, <script>", "org/second", "org/older", "org/partial"]
 
 
-def test_json_holds_the_ranking_within_each_weighting(found: Path, capsys: Capture) -> None:
+def test_json_holds_the_ranking_with_its_notes(found: Path, capsys: Capture) -> None:
     out, err = done(capsys, "leaderboard", found, "--format", "json")
     rows = json.loads(out)
-    keys = ("weighting", "rank", "model", "Score")
-    assert [tuple(row[key] for key in keys) for row in rows] == RANKING
-    assert all(row["data"] == "01234567" and row["dtype"] == "float32" for row in rows)
-    assert err == "left out: 1 partial results\n"
+    assert [row["model"] for row in rows] == MODELS
+    assert [row["rank"] for row in rows] == [1, 2, 3, None]
+    assert [len(row["notes"]) for row in rows] == [0, 0, 1, 1]
+    assert {row["benchmark"] for row in rows} == {"rewardbench"}
+    assert err == ""
 
 
 def test_csv_holds_the_same(found: Path, capsys: Capture) -> None:
+    rows = json.loads(done(capsys, "leaderboard", found, "--format", "json")[0])
     out, _ = done(capsys, "leaderboard", found, "--format", "csv")
-    rows = list(csv.DictReader(io.StringIO(out)))
-    assert [(r["model"], float(r["Score"])) for r in rows] == [row[2:] for row in RANKING]
-    assert list(rows[0])[4:9] == ["Score", *SECTIONS]
+    read = list(csv.DictReader(io.StringIO(out)))
+    assert [row["model"] for row in read] == MODELS
+    assert [float(row["Score"]) for row in read[:3]] == [row["Score"] for row in rows[:3]]
+    assert read[3]["notes"] == "partial: 9 of 2985 rows (--limit)"
 
 
-def test_markdown_escapes_what_would_end_a_cell(found: Path, capsys: Capture) -> None:
-    out, _ = done(capsys, "leaderboard", found, "--format", "markdown")
-    lines = out.splitlines()
-    assert len(lines) == 6
-    assert r"org/a\|b, c" in out
-    assert {line.replace(r"\|", "").count("|") for line in lines} == {12}
-
-
-def test_a_table_is_the_default(found: Path, capsys: Capture) -> None:
+def test_a_table_is_the_default_and_has_footnotes(found: Path, capsys: Capture) -> None:
     out, _ = done(capsys, "leaderboard", found)
     assert out == done(capsys, "leaderboard", found, "--format", "table")[0]
-    assert out.splitlines()[0].split()[:5] == ["benchmark", "weighting", "rank", "model", "Score"]
-    assert "org/partial" not in out
+    assert out.splitlines()[0].split()[:6] == ["rank", "group", "model", "type", "Score", "±"]
+    assert "org/older [a] " in out
+    assert "\n[a] rewardbench-v1-2024-07 weighting; the others rewardbench-v1\n" in out
+    assert "\n[b] partial: 9 of 2985 rows (--limit)\n" in out
+    assert out.endswith("\n")
+    assert not out.endswith("\n\n")
+
+
+def figures(out: str) -> list[list[str]]:
+    """Model, Score and sections of a Markdown table, as printed."""
+    lines = [line for line in out.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    wanted = ("model", "Score", "Chat", "Chat Hard", "Safety", "Reasoning")
+    places = [cells[0].index(name) for name in wanted]
+    return [[row[place] for place in places] for row in cells[2:]]
+
+
+INTERNLM2 = """
+internlm/internlm2-20b-reward  | 89.5 | 98.6 | 74.1 | 89.4 | 95.7
+internlm/internlm2-7b-reward   | 86.6 | 98.6 | 66.7 | 88.3 | 92.8
+internlm/internlm2-1_8b-reward | 80.6 | 95.0 | 58.1 | 81.8 | 87.4
+"""
+GRM = """
+Ray2333/GRM-llama3-8B-sftreg   | 87.0 | 98.6 | 67.8 | 89.4 | 92.3
+Ray2333/GRM-llama3-8B-distill  | 86.1 | 98.3 | 68.4 | 86.1 | 91.3
+openai/gpt-4-0125-preview      | 85.9 | 95.3 | 74.3 | 87.2 | 86.9
+sfairXC/FsfairX-LLaMA3-RM-v0.1 | 84.7 | 99.4 | 65.1 | 87.8 | 86.4
+"""
+INF_ORM = """
+infly/INF-ORM-Llama3.1-70B               | 95.1 | 96.6 | 91.0 | 93.6 | 99.1
+Skywork/Skywork-Reward-Gemma-2-27B-v0.2  | 94.3 | 96.1 | 89.9 | 93.0 | 98.1
+nvidia/Llama-3.1-Nemotron-70B-Reward     | 94.1 | 97.5 | 85.7 | 95.1 | 98.1
+Skywork/Skywork-Reward-Gemma-2-27B       | 93.8 | 95.8 | 91.4 | 91.9 | 96.1
+SF-Foundation/TextEval-Llama3.1-70B      | 93.5 | 94.1 | 90.1 | 93.2 | 96.4
+meta-metrics/MetaMetrics-RM-v1.0         | 93.4 | 98.3 | 86.4 | 90.8 | 98.2
+Skywork/Skywork-Critic-Llama-3.1-70B     | 93.3 | 96.6 | 87.9 | 93.1 | 95.5
+Skywork/Skywork-Reward-Llama-3.1-8B-v0.2 | 93.1 | 94.7 | 88.4 | 92.7 | 96.7
+nicolinho/QRM-Llama3.1-8B                | 93.1 | 94.4 | 89.7 | 92.3 | 95.8
+LxzGordon/URM-LLaMa-3.1-8B               | 92.9 | 95.5 | 88.2 | 91.1 | 97.0
+"""
+CARDS = {"internlm2-reward": INTERNLM2, "grm": GRM, "inf-orm": INF_ORM}
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_a_model_cards_table_comes_out_row_for_row(card: str, capsys: Capture) -> None:
+    wanted = [
+        [cell.strip() for cell in line.split("|")] for line in CARDS[card].strip().splitlines()
+    ]
+    out, _ = done(capsys, "leaderboard", "--card", card, "--format", "markdown")
+    assert figures(out) == wanted
+    table = ROOT / "results" / "published" / f"{card}.csv"
+    assert done(capsys, "leaderboard", table, "--format", "markdown")[0] == out
+
+
+def test_a_card_that_nobody_ships_offers_the_nearest(capsys: Capture) -> None:
+    assert "did you mean 'inf-orm'?" in refusal(capsys, "leaderboard", "--card", "inf_orm")
+
+
+def test_all_published_rows_come_once_beside_what_was_measured(
+    found: Path, capsys: Capture
+) -> None:
+    out, _ = done(capsys, "leaderboard", found, "--published", "--card", "grm", "--format", "json")
+    models = [row["model"] for row in json.loads(out)]
+    assert len(models) == 4 + 19
+    assert len(set(models)) == len(models)
 
 
 def test_results_of_several_folders_stand_together(found: Path, capsys: Capture) -> None:
-    both, _ = done(capsys, "leaderboard", found / "0", found / "1", "--format", "json")
-    assert [row["model"] for row in json.loads(both)] == ["org/a|b, c", "org/second"]
+    both, _ = done(capsys, "leaderboard", found / "00", found / "01", "--format", "json")
+    assert [row["model"] for row in json.loads(both)] == MODELS[:2]
+
+
+def test_benchmarks_have_a_table_each_and_one_can_be_chosen(found: Path, capsys: Capture) -> None:
+    keep(found, measured("org/mine", 4, benchmark="demo", definition="demo"))
+    out, _ = done(capsys, "leaderboard", found)
+    assert out.splitlines()[0] == "demo"
+    assert "\n\nrewardbench\n" in out
+    html, _ = done(capsys, "leaderboard", found, "--format", "html")
+    assert html.count("<table>") == 2
+    for form in ("csv", "latex"):
+        line = refusal(capsys, "leaderboard", found, "--format", form)
+        assert line == "one table per file: pass --benchmark, of demo, rewardbench"
+    one, _ = done(capsys, "leaderboard", found, "--format", "csv", "--benchmark", "demo")
+    assert len(one.splitlines()) == 2
+    line = refusal(capsys, "leaderboard", found, "--benchmark", "dem")
+    assert "did you mean 'demo'?" in line
+
+
+def test_rows_of_ones_own_are_not_ranked_with_a_benchmark_of_their_name(
+    found: Path, capsys: Capture
+) -> None:
+    keep(found, measured("org/mine", 4, definition="pairs"))
+    out, _ = done(capsys, "leaderboard", found)
+    assert [line for line in out.splitlines() if line.startswith("rewardbench")] == [
+        "rewardbench (pairs)",
+        "rewardbench",
+    ]
+
+
+def test_a_column_that_is_not_there_is_named(found: Path, capsys: Capture) -> None:
+    line = refusal(capsys, "leaderboard", found, "--sort", "Chatt")
+    assert line == "unknown column 'Chatt'; did you mean 'Chat'?"
+
+
+def test_the_table_can_go_to_a_file(found: Path, capsys: Capture, tmp_path: Path) -> None:
+    text, _ = done(capsys, "leaderboard", found, "--format", "html")
+    target = tmp_path / "new" / "board.html"
+    out, _ = done(capsys, "leaderboard", found, "--format", "html", "--output", target)
+    assert out == ""
+    assert target.read_text(encoding="utf-8") == text
+    assert "<script>" not in text
 
 
 @pytest.mark.parametrize(
-    ("form", "shown"), [("table", ""), ("markdown", ""), ("csv", ""), ("json", "[]\n")]
+    ("form", "shown"),
+    [("table", ""), ("markdown", ""), ("csv", ""), ("json", "[]\n"), ("latex", ""), ("html", "")],
 )
 def test_no_results_are_no_error(form: str, shown: str, capsys: Capture, tmp_path: Path) -> None:
-    out, err = done(capsys, "leaderboard", tmp_path, "--format", form)
+    out, err = done(capsys, "leaderboard", tmp_path, "--format", form, "--benchmark", "demo")
     assert out == shown
     assert err == f"no results in {tmp_path}; `rmeval run` makes one\n"
 
 
 def test_results_is_the_folder_that_is_read_by_default(
-    found: Path, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert refusal(capsys, "leaderboard") == "results: no such folder"
-    keep(prepare_folder(tmp_path / "results"), "org/mine", 0.5)
+    keep(tmp_path / "results", measured("org/mine"))
     out, _ = done(capsys, "leaderboard", "--format", "json")
     assert [row["model"] for row in json.loads(out)] == ["org/mine"]
+    out, _ = done(capsys, "leaderboard", "--published", "--format", "json")
+    assert "org/mine" not in out
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"schema": 1}', '{"schema": 1, "partial": null, "metrics": {}}']
+    "text", ["", "{", "[]", "{}", '{"schema": 2}', '{"schema": 2, "partial": null, "metrics": {}}']
 )
 def test_a_damaged_result_is_named_and_nothing_is_ranked(
     text: str, found: Path, capsys: Capture
 ) -> None:
-    (found / "0/result.json").write_text(text)
-    assert refusal(capsys, "leaderboard", found).startswith(f"{found}/0/result.json: ")
+    (found / "00/result.json").write_text(text)
+    assert refusal(capsys, "leaderboard", found).startswith(f"{found}/00/result.json: ")
+
+
+def test_scores_that_are_not_the_results_are_refused(found: Path, capsys: Capture) -> None:
+    scores = found / "00/scores.jsonl"
+    scores.write_text(scores.read_text(encoding="utf-8").replace("-1.0", "2.0", 1))
+    assert "not the scores that result.json was made from" in refusal(capsys, "leaderboard", found)
 
 
 def test_a_result_of_a_newer_rmeval_asks_for_an_update(found: Path, capsys: Capture) -> None:
-    (found / "0/result.json").write_text('{"schema": 99}')
-    assert "schema 99" in refusal(capsys, "leaderboard", found)
+    (found / "00/result.json").write_text('{"schema": 99}')
+    line = refusal(capsys, "leaderboard", found)
+    assert "schema 99" in line
+    assert "update rmeval" in line

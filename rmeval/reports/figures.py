@@ -1,0 +1,262 @@
+"""The pictures of a result. The same figures stand in the report and in papers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil, floor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogFormatter, LogLocator, NullFormatter
+
+from rmeval.metrics.accuracy import margin
+from rmeval.metrics.calibration import Pairs, all_pairs
+from rmeval.metrics.intervals import wilson_interval
+from rmeval.metrics.scheme import Floats, Scheme
+from rmeval.reports.drawing import (
+    BLUE,
+    GREY,
+    MANY_SUBSETS,
+    SKY,
+    STYLE,
+    VERMILLION,
+    leaves_of,
+    shown_leaf,
+)
+from rmeval.types import Result
+
+LENGTH_BINS = 9
+UNDATED = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}  # the same bytes every time
+MARGIN_BINS = 40
+PLAIN = FuncFormatter(lambda value, _: f"{value:,.0f}")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with what it shows, in words, for those who cannot see it."""
+
+    name: str
+    title: str
+    caption: str
+    draw: Callable[[Result, Scheme], Figure]
+
+    def figure(self, result: Result, scheme: Scheme) -> Figure:
+        """Draws the picture in the common style."""
+        with rc_context(STYLE):
+            return self.draw(result, scheme)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Writes a figure for a paper; the ending says as what: png, svg or pdf."""
+    with rc_context({**STYLE, "svg.hashsalt": path.stem}):
+        figure.savefig(path, dpi=200, metadata=UNDATED.get(path.suffix))
+
+
+def _axes(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height))
+    return figure, figure.add_subplot()
+
+
+def _draw_subsets(result: Result, scheme: Scheme) -> Figure:
+    metrics, names = result.metrics, leaves_of(result)
+    if len(names) > MANY_SUBSETS:
+        names = sorted(names, key=metrics.values.__getitem__)[:MANY_SUBSETS]
+    figure, axes = _axes(7.0, 1.0 + 0.22 * len(names))
+    places = np.arange(len(names))[::-1]
+    values = np.array([metrics.values[name] for name in names]) * 100
+    ends = np.array([metrics.intervals[name][:2] for name in names]) * 100
+    axes.barh(places, values, color=SKY, height=0.7, label="accuracy, 95 % interval")
+    axes.errorbar(
+        values,
+        places,
+        xerr=np.abs(ends.T - values),
+        fmt="none",
+        ecolor=BLUE,
+        elinewidth=1.4,
+        capsize=2,
+    )
+    baselines = metrics.statistics["baselines"]
+    for kind, label, style in (("coin", "chance", "|"), ("longer", "longer wins", "d")):
+        found = [(100 * baselines[kind][n], p) for n, p in zip(names, places, strict=True)
+                 if n in baselines[kind]]  # fmt: skip
+        if found:
+            x, y = zip(*found, strict=True)
+            colour = "black" if kind == "coin" else VERMILLION
+            axes.plot(x, y, style, color=colour, markersize=7, label=label, clip_on=False)
+    axes.set_yticks(places, [shown_leaf(name) for name in names])
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("accuracy in percent")
+    figure.legend(loc="outside upper left", ncols=3)
+    return figure
+
+
+def _draw_margins(result: Result, scheme: Scheme) -> Figure:
+    margins = np.array([margin(item) for item in result.scored])
+    figure, axes = _axes(5.0, 3.4)
+    parts = [
+        ("lost", margins[margins < 0], VERMILLION, "///"),
+        ("tied", margins[margins == 0], GREY, "..."),
+        ("won", margins[margins > 0], BLUE, ""),
+    ]
+    edges = _edges_with_zero(margins)
+    found = [part for part in parts if len(part[1])]
+    axes.hist(
+        [values for _, values, _, _ in found], edges, stacked=True,
+        color=[colour for _, _, colour, _ in found], hatch=[hatch for *_, hatch in found],
+        label=[f"{name}: {len(values):,}" for name, values, _, _ in found],
+    )  # fmt: skip
+    axes.axvline(0, color=GREY, linewidth=1)
+    axes.set_xlabel("margin: chosen minus rejected reward")
+    axes.set_ylabel("rows")
+    axes.legend()
+    return figure
+
+
+def _edges_with_zero(margins: Floats) -> list[float]:
+    """Returns about MARGIN_BINS equal bins, of which none has margins of both signs."""
+    low, high = min(0.0, float(margins.min())), max(0.0, float(margins.max()))
+    width = (high - low) / MARGIN_BINS or 1.0
+    first, last = floor(low / width), ceil(high / width)
+    return [width * number for number in range(first, max(last, first + 1) + 1)]
+
+
+def _draw_rewards(result: Result, scheme: Scheme) -> Figure:
+    figure, axes = _axes(5.0, 3.4)
+    chosen = [s.value for item in result.scored for s in item.scores[: item.num_chosen]]
+    rejected = [s.value for item in result.scored for s in item.scores[item.num_chosen :]]
+    edges = np.histogram_bin_edges([*chosen, *rejected], 50).tolist()
+    axes.hist(chosen, edges, histtype="step", linewidth=1.6, color=BLUE, label="chosen")
+    axes.hist(
+        rejected, edges, histtype="step", linewidth=1.6, linestyle="--", color=VERMILLION,
+        label="rejected",
+    )  # fmt: skip
+    axes.set_xlabel("reward")
+    axes.set_ylabel("responses")
+    axes.legend()
+    return figure
+
+
+def _draw_reliability(result: Result, scheme: Scheme) -> Figure:
+    calibration = result.metrics.statistics["calibration"]
+    bins = calibration["bins"]
+    figure, axes = _axes(5.0, 3.4)
+    axes.plot([50, 100], [50, 100], "--", color=GREY, label="honest")
+    axes.plot(
+        [100 * b["confidence"] for b in bins], [100 * b["accuracy"] for b in bins], "o-",
+        color=BLUE, label=f"this model; calibration error {100 * calibration['ece']:.1f}",
+    )  # fmt: skip
+    for b in bins:
+        axes.plot(100 * b["confidence"], 100 * b["accuracy"], "o", color=BLUE,
+                  markersize=3 + 18 * np.sqrt(b["share"]), alpha=0.3)  # fmt: skip
+    axes.set_xlim(49, 101)
+    axes.set_xlabel("confidence σ(|margin|) in percent")
+    axes.set_ylabel("right in percent")
+    axes.legend()
+    return figure
+
+
+def _draw_reward_by_length(result: Result, scheme: Scheme) -> Figure:
+    scores = [score for item in result.scored for score in item.scores]
+    figure, axes = _axes(5.0, 3.4)
+    tokens = np.array([max(score.tokens, 1) for score in scores])
+    values = np.array([score.value for score in scores])
+    drawn = axes.hexbin(
+        tokens, values, gridsize=45, xscale="log", bins="log", cmap="cividis", mincnt=1,
+        linewidths=0.1, rasterized=True,
+    )  # fmt: skip
+    bar = figure.colorbar(drawn, label="responses", format=PLAIN)
+    bar.ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))  # without mathtext
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(PLAIN)
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("tokens of the conversation")
+    axes.set_ylabel("reward")
+    return figure
+
+
+def _draw_accuracy_by_length(result: Result, scheme: Scheme) -> Figure:
+    figure, axes = _axes(5.0, 3.4)
+    middles, shares, lows, highs = _accuracy_by_length(all_pairs(result.scored))
+    axes.errorbar(
+        middles,
+        shares,
+        yerr=np.abs([shares - lows, highs - shares]),
+        fmt="o-",
+        color=BLUE,
+        capsize=2,
+    )
+    axes.axvline(0, color=GREY, linewidth=1)
+    axes.axhline(50, color=GREY, linewidth=1, linestyle=":")
+    axes.set_xscale("symlog", linthresh=10)
+    axes.xaxis.set_major_formatter(PLAIN)
+    axes.set_ylim(0, 102)
+    axes.set_xlabel("tokens by which the chosen response is longer")
+    axes.set_ylabel("pairs won, percent")
+    return figure
+
+
+def _accuracy_by_length(pairs: Pairs) -> tuple[Any, Any, Any, Any]:
+    """Returns median difference, accuracy and its interval, in percent, of each bin.
+
+    Bins have about as many pairs each; pairs of one difference are never in two.
+    """
+    edges = np.unique(np.quantile(pairs.lengths, np.linspace(0, 1, LENGTH_BINS + 1)))
+    places = np.searchsorted(edges, pairs.lengths, side="right") - 1
+    bins = np.minimum(places, max(len(edges) - 2, 0))
+    rows = []
+    for number in np.unique(bins):
+        inside = bins == number
+        won, size = int((pairs.margins[inside] > 0).sum()), int(inside.sum())
+        low, high = wilson_interval(won, size)
+        rows.append((np.median(pairs.lengths[inside]), 100 * won / size, 100 * low, 100 * high))
+    return tuple(np.array(rows).T)
+
+
+PICTURES: Sequence[Picture] = (
+    Picture(
+        "subsets",
+        "Accuracy by subset",
+        "A bar per subset with its 95 % interval, what chance would get, and what the rule that "
+        "the longer response wins would get.",
+        _draw_subsets,
+    ),
+    Picture(
+        "margins",
+        "Margins",
+        "How many rows have which margin. A tie counts as lost.",
+        _draw_margins,
+    ),
+    Picture(
+        "rewards",
+        "Rewards of chosen and rejected responses",
+        "How many responses have which reward. Lines that lie on each other: the model cannot "
+        "tell the two kinds apart without their prompt.",
+        _draw_rewards,
+    ),
+    Picture(
+        "reliability",
+        "Reliability of the margins",
+        "The probability σ(|margin|) that Bradley-Terry gives the preferred response, against the "
+        "share that was right. Below the dashed line the model is too sure, above it too "
+        "careful. The larger a point, the more pairs.",
+        _draw_reliability,
+    ),
+    Picture(
+        "reward-length",
+        "Reward and length",
+        "Rewards against the length of the conversation, prompt and response, as the model read "
+        "it.",
+        _draw_reward_by_length,
+    ),
+    Picture(
+        "accuracy-length",
+        "Accuracy and difference in length",
+        "Pairs won, by how much longer the chosen response is, in bins of about as many pairs "
+        "each. A line that rises is a model that likes length; one that falls likes brevity.",
+        _draw_accuracy_by_length,
+    ),
+)

@@ -1,0 +1,182 @@
+"""The report: one file that opens anywhere, with no network, and runs no text of the data's."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlencode
+
+from markupsafe import Markup
+
+from rmeval.errors import BadData, one_line
+from rmeval.metrics.scheme import Scheme
+from rmeval.reports.drawing import figure_svg
+from rmeval.reports.metric_tables import MetricTables
+from rmeval.reports.page_rows import Texts, pack_rows
+from rmeval.reports.several import comparable, draw_figures, label_results, several_tables
+from rmeval.reports.summary import notes_of
+from rmeval.types import Result
+
+LONG = 40  # rows, beyond which a table scrolls within the page
+Table = dict[str, Any]
+
+
+def render_report(results: Sequence[Result], scheme: Scheme, texts: Texts) -> str:
+    """Returns the report of one or several results on the same rows, as HTML.
+
+    Raises BadData for results over different rows.
+    """
+    from jinja2 import Environment
+
+    from rmeval import __version__
+
+    if not results:
+        raise BadData("a report needs a result")
+    asked, results = results, comparable(results, scheme)
+    names = label_results(results)
+    rows, script = pack_rows(results, scheme, texts), _asset("report.js")
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.globals["render"] = _render_table
+    shown, more = ", ".join(names[:3]), f" and {len(names) - 3} more" if names[3:] else ""
+    return environment.from_string(_asset("report.html.j2")).render(
+        version=__version__,
+        title=f"{shown}{more} on {one_line(results[0].benchmark)}",
+        lead=_lead(results),
+        notes=_notes(asked, results),
+        score_tables=_score_tables(results, scheme, names),
+        figures=_figures(results, scheme, names),
+        models=names,
+        rows=rows,
+        made_tables=_provenance_tables(asked, names),
+        style=Markup(_asset("report.css")),
+        script=Markup(script),
+        script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+def _lead(results: Sequence[Result]) -> str:
+    first = results[0]
+    rows = len(first.scored)
+    about = f"{rows:,} row{'s' * (rows > 1)}, {first.weighting} weighting, accuracy in percent"
+    if len(results) > 1:
+        return f"{len(results)} models on {about}."
+    if first.overall is None:
+        return f"No Score; {about}."
+    interval = first.metrics.intervals["overall"]
+    low, high = 100 * interval.low, 100 * interval.high
+    return f"Score {100 * first.overall:.1f} (95 % interval {low:.1f} to {high:.1f}); {about}."
+
+
+def _notes(asked: Sequence[Result], results: Sequence[Result]) -> list[str]:
+    first = results[0]
+    if len(results) == 1:
+        return [one_line(note) for note in notes_of(first)]
+    notes = []
+    if first.partial:
+        notes.append(f"PARTIAL: {one_line(first.partial)}. No table ranks it.")
+    if any(result.weighting != first.weighting for result in asked):
+        notes.append(
+            f"They were run under several weightings; every number here is under {first.weighting}."
+        )
+    return notes
+
+
+def _score_tables(results: Sequence[Result], scheme: Scheme, names: Sequence[str]) -> list[Table]:
+    if len(results) > 1:
+        scores, *disputed = several_tables(results, scheme, names)
+        for table in disputed:
+            table["rows"] = [{**r, "id": _link(r["id"], row=r["id"])} for r in table["rows"]]
+        return [scores, *disputed]
+    tables = MetricTables(results[0], scheme)
+    found = [{"caption": "Sections", "rows": tables.sections()}]
+    subsets = [
+        {**row, "subset": _link(row["subset"], subset=row["subset"], state="lost")}
+        for row in tables.subsets()
+    ]
+    caption = "Subsets; each links to the rows that it lost"
+    return [*found, {"caption": caption, "rows": subsets}] if len(subsets) > 1 else found
+
+
+def _link(text: str, **view: str) -> Markup:
+    """Returns a link to a view of the rows, as the page's script writes it."""
+    return Markup('<a href="#{}">{}</a>').format(urlencode(view), one_line(text))
+
+
+def _figures(
+    results: Sequence[Result], scheme: Scheme, names: Sequence[str]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": drawn.name,
+            "title": drawn.title,
+            "caption": drawn.caption,
+            "svg": Markup(figure_svg(drawn.figure, drawn.name)),
+            "wide": drawn.wide,
+        }
+        for drawn in draw_figures(results, scheme, names)
+    ]
+
+
+def _provenance_tables(results: Sequence[Result], names: Sequence[str]) -> list[Table]:
+    """Returns what made each result; of several, what is the same, and what differs, apart."""
+    flat = [
+        _flatten({"weighting": r.weighting, "partial": r.partial, **r.provenance}) for r in results
+    ]
+    keys = list(dict.fromkeys(key for values in flat for key in values))
+    same = [key for key in keys if len({values.get(key) for values in flat}) == 1]
+    found: list[Table] = []
+    if len(same) < len(keys):
+        differing = [key for key in keys if key not in same]
+        rows = [
+            {"model": name, **{key: values.get(key, "absent") for key in differing}}
+            for name, values in zip(names, flat, strict=True)
+        ]
+        found.append({"caption": "Different between the models", "rows": rows})
+    caption = "The same for all" if len(results) > 1 else names[0]
+    return [*found, {"caption": caption, "rows": [{"what": k, "value": flat[0][k]} for k in same]}]
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat.update(_flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = "none" if value is None else str(value)
+    return flat
+
+
+def _render_table(table: Table) -> Markup:
+    """Returns an HTML table; numbers stand to the right."""
+    rows: list[dict[str, Any]] = table["rows"]
+    heads = list(dict.fromkeys(key for row in rows for key in row))
+    numbers = {head: all(_is_number(row.get(head, "")) for row in rows) for head in heads}
+
+    def cell(tag: str, head: str, value: Any) -> Markup:
+        scope = Markup(' scope="col"') if tag == "th" else ""
+        kind = Markup(' class="number"') if numbers[head] else ""
+        shown = value if isinstance(value, Markup) else one_line(str(value))
+        return Markup("<{0}{1}{2}>{3}</{0}>").format(Markup(tag), scope, kind, shown)
+
+    header = Markup("").join(cell("th", head, head) for head in heads)
+    body = Markup("").join(
+        Markup("<tr>{}</tr>\n").format(
+            Markup("").join(cell("td", head, row.get(head, "")) for head in heads)
+        )
+        for row in rows
+    )
+    caption = table["caption"]
+    return Markup(
+        '<div class="scroll{}" tabindex="0" role="region" aria-label="{}"><table><caption>{}'
+        "</caption><thead><tr>{}</tr></thead><tbody>\n{}</tbody></table></div>"
+    ).format(" long" if len(rows) > LONG else "", caption, caption, header, body)
+
+
+def _is_number(value: Any) -> bool:
+    return bool(re.match(r"^$|^not available$|^(of )?[+-]?\d[\d.,]*( ?[±/(]|$| of )", str(value)))
+
+
+def _asset(name: str) -> str:
+    return (files("rmeval") / "data" / "report" / name).read_text(encoding="utf-8")

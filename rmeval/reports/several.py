@@ -1,0 +1,247 @@
+"""Several models on the same rows: where they differ, and which differences are real."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+from math import floor
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from rmeval.comparison import ALPHA, require_same_rows
+from rmeval.errors import one_line
+from rmeval.metrics.accuracy import margin
+from rmeval.metrics.intervals import plus_minus
+from rmeval.metrics.paired import paired_tests
+from rmeval.metrics.scheme import Floats, Scheme
+from rmeval.metrics.statistics import describe_scores
+from rmeval.reports.drawing import MANY_SUBSETS, STYLE, leaves_of, shown_leaf
+from rmeval.reports.figures import PICTURES
+from rmeval.types import Result
+
+MANY = 20  # models of which every two are tested
+DISPUTED = 20  # rows that are listed
+CELLS = 1_500  # of a matrix, beyond which its colours must do without numbers
+NAME = 40  # letters of a model's name beside an axis
+
+
+def comparable(results: Sequence[Result], scheme: Scheme) -> list[Result]:
+    """Returns the results under one weighting: theirs, or the default where they differ.
+
+    Raises BadData for results over different rows.
+    """
+    for other in results[1:]:
+        require_same_rows(results[0], other)
+    if len({result.weighting for result in results}) == 1:
+        return list(results)
+    weighting = scheme.check_weighting(None)
+    return [
+        replace(r, weighting=weighting, metrics=describe_scores(scheme, r.scored, weighting))
+        for r in results
+    ]
+
+
+def label_results(results: Sequence[Result]) -> list[str]:
+    """Returns what each result is called; those of one model by their folders."""
+    models = [result.model for result in results]
+    return [
+        one_line(m if models.count(m) == 1 or r.folder is None else f"{m} ({r.folder})")
+        for m, r in zip(models, results, strict=True)
+    ]
+
+
+def several_tables(
+    results: Sequence[Result], scheme: Scheme, names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Returns the Scores side by side, and the rows on which the models disagree most."""
+    sections = [n for n in results[0].metrics.values if n.count("/") < 2 and "subset/" not in n]
+    sections = sections or ["overall"]
+    scores = [
+        {
+            "model": names[index],
+            **{
+                "Score" if n == "overall" else n.removeprefix("section/"): _shown(results[index], n)
+                for n in sections
+            },
+        }
+        for index in _best_first(results)
+    ]
+    tables = [{"caption": "Scores, best first", "rows": scores}]
+    disputed = _disputed(results)
+    if disputed:
+        tables.append({"caption": "Rows on which the models disagree most", "rows": disputed})
+    return tables
+
+
+def _shown(result: Result, name: str) -> str:
+    value, interval = result.metrics.values.get(name), result.metrics.intervals.get(name)
+    if value is None:
+        return "not available"
+    return f"{100 * value:.1f}" + (f" ±{100 * plus_minus(interval):.1f}" if interval else "")
+
+
+def _disputed(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Returns the rows whose winners and losers among the models are most evenly matched.
+
+    Of these, those whose margins lie furthest apart, each in units of its model's spread.
+    """
+    margins = _margins(results)  # (models, rows)
+    won = (margins > 0).sum(axis=0)
+    split = np.minimum(won, len(results) - won)
+    spread = np.sqrt((margins**2).mean(axis=1, keepdims=True))
+    apart = np.ptp(margins / np.where(spread > 0, spread, 1.0), axis=0)
+    order = [i for i in np.lexsort((-apart, -split))[:DISPUTED].tolist() if split[i] > 0]
+    return [
+        {
+            "id": results[0].scored[index].id,
+            "subset": results[0].scored[index].subset,
+            "won by": f"{won[index]} of {len(results)}",
+        }
+        for index in order
+    ]
+
+
+def _margins(results: Sequence[Result]) -> Floats:
+    """Returns (models, rows) margins, in the order of the first result's rows."""
+    ids = [item.id for item in results[0].scored]
+    by_id = [{item.id: margin(item) for item in result.scored} for result in results]
+    return np.array([[found[row_id] for row_id in ids] for found in by_id])
+
+
+class Drawn(NamedTuple):
+    """A figure with its name, its title, and in words what it shows."""
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+    wide: bool
+
+
+def draw_figures(results: Sequence[Result], scheme: Scheme, names: Sequence[str]) -> list[Drawn]:
+    """Returns the figures of one result, or those that compare several on the same rows."""
+    subsets = len(leaves_of(results[0]))
+    limit = f" Of {subsets} subsets, the {MANY_SUBSETS} {{}}." if subsets > MANY_SUBSETS else ""
+    if len(results) == 1:
+        lowest = {"subsets": limit.format("of the lowest accuracy")}
+        return [
+            Drawn(
+                p.name,
+                p.title,
+                p.caption + lowest.get(p.name, ""),
+                p.figure(results[0], scheme),
+                p.name in lowest,
+            )
+            for p in PICTURES
+        ]
+    heatmap = Drawn(
+        "heatmap",
+        "Accuracy by subset and model",
+        "Percent of each subset that each model gets right."
+        + limit.format("on which the models differ most"),
+        draw_heatmap(results, names),
+        True,
+    )
+    if any(result.overall is None for result in results):
+        return [heatmap]
+    best = _best_first(results)[:MANY]
+    few = f" Only the best {MANY} of {len(results)} models." if len(results) > MANY else ""
+    matrix = Drawn(
+        "significance",
+        "Which Scores really differ",
+        "Points by which the model of the row is ahead of that of the column. Coloured and bold "
+        f"where a paired test finds it real (p < {ALPHA}, Holm over all pairs).{few}",
+        draw_significance([results[i] for i in best], scheme, [names[i] for i in best]),
+        True,
+    )
+    return [heatmap, matrix]
+
+
+def _best_first(results: Sequence[Result]) -> list[int]:
+    return sorted(range(len(results)), key=lambda i: -(results[i].overall or 0.0))
+
+
+def draw_heatmap(results: Sequence[Result], names: Sequence[str]) -> Figure:
+    """Returns the subsets as rows and the models as columns, best first, in percent."""
+    order, leaves = _best_first(results), leaves_of(results[0])
+    values = np.array([[100 * results[i].metrics.values[leaf] for i in order] for leaf in leaves])
+    if len(leaves) > MANY_SUBSETS:
+        widest = np.argsort(-np.ptp(values, axis=1), kind="stable")[:MANY_SUBSETS]
+        leaves, values = [leaves[i] for i in widest], values[widest]
+    cells = [[f"{v:.0f}" for v in row] for row in values]
+    labels = ([shown_leaf(leaf) for leaf in leaves], [names[i] for i in order])
+    lowest = min(10 * floor(values.min() / 10), 90)
+    return _matrix(values, labels, cells, "cividis", (lowest, 100))
+
+
+def draw_significance(results: Sequence[Result], scheme: Scheme, names: Sequence[str]) -> Figure:
+    """Returns the differences of the Scores of every two models, in points."""
+    differences, real = significance(results, scheme)
+    most = max(float(np.abs(differences).max()), 1e-9)
+    rounded = np.round(differences, 1) + 0.0  # no -0.0
+    cells = [[f"{value:+.1f}" for value in row] for row in rounded]
+    for index in range(len(names)):
+        cells[index][index] = ""
+    return _matrix(differences * real, (names, names), cells, "PuOr", (-most, most), real)
+
+
+def significance(results: Sequence[Result], scheme: Scheme) -> tuple[Floats, Floats]:
+    """Returns (models, models) differences of the Scores in points, row minus column, and
+    whether each is real, by Holm over all pairs."""
+    weighting = results[0].weighting
+    order = [item.id for item in results[0].scored]
+    strata = []
+    for result in results:
+        by_id = {item.id: item for item in result.scored}
+        strata.append(scheme.stratify([by_id[row_id] for row_id in order]))
+    parts, pairs = scheme.parts(strata[0], weighting), list(combinations(range(len(results)), 2))
+    scores = np.array([100 * (result.overall or 0.0) for result in results])
+    real = np.zeros((len(results), len(results)))
+    adjusted = paired_tests([(strata[a], strata[b]) for a, b in pairs], parts, "overall")
+    for (a, b), p in zip(pairs, adjusted, strict=True):
+        real[a, b] = real[b, a] = float(p < ALPHA)
+    return scores[:, None] - scores[None, :], real
+
+
+def _short(label: str) -> str:
+    """Returns a label of at most NAME letters; names of checkpoints differ at their end."""
+    return label if len(label) <= NAME else f"{label[: NAME // 2 - 1]}…{label[-NAME // 2 :]}"
+
+
+def _matrix(
+    values: Floats,
+    labels: tuple[Sequence[str], Sequence[str]],
+    cells: Sequence[Sequence[str]],
+    colours: str,
+    ends: tuple[float, float],
+    bold: Floats | None = None,
+) -> Figure:
+    """Returns coloured cells under `labels` of rows and columns; `cells` is what stands in them."""
+    rows, columns = ([_short(label) for label in side] for side in labels)
+    numbered = values.size <= CELLS
+    wide = 0.42 if numbered else 0.22
+    with rc_context(STYLE):
+        height = 0.6 + 0.24 * len(rows) + 0.075 * max(map(len, columns))
+        width = 1.0 + wide * len(columns) + 0.075 * max(map(len, rows))
+        figure = Figure(figsize=(max(4.0, width), height))
+        axes = figure.add_subplot()
+        axes.spines[:].set_visible(False)
+        drawn = axes.imshow(values, aspect="auto", cmap=colours, vmin=ends[0], vmax=ends[1])
+        axes.set_xticks(range(len(columns)), columns, rotation=90)
+        axes.set_yticks(range(len(rows)), rows)
+        axes.tick_params(length=0, labeltop=True, labelbottom=False)
+        if not numbered:
+            figure.colorbar(drawn, label="percent", shrink=0.5)
+            return figure
+        for (i, j), colour in zip(
+            np.ndindex(*values.shape), drawn.to_rgba(values).reshape(-1, 4), strict=True
+        ):
+            light = colour[:3] @ (0.299, 0.587, 0.114) > 0.5
+            heavy = bold is not None and bold[i, j] > 0
+            axes.text(
+                j, i, cells[i][j], ha="center", va="center", fontsize=7, in_layout=False,
+                color="#010101" if light else "white", weight="bold" if heavy else "normal",
+            )  # fmt: skip
+        return figure

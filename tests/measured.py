@@ -1,0 +1,67 @@
+"""Results on all of RewardBench's rows, made by hand, for what shows them."""
+
+from pathlib import Path
+from typing import Any
+
+from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
+from rmeval.metrics.statistics import describe_scores
+from rmeval.results import prepare_folder, write_result
+from rmeval.types import Result, Score, ScoredPreference
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+HUB = {"source": "allenai/reward-bench", "revision": COMMIT}
+LOCAL = {"source": "/data/my-bench", "revision": None}
+
+
+def verdicts(lost: int, *, text: str = "t") -> tuple[ScoredPreference, ...]:
+    """All rows; of every subset the first `lost` are lost, or all that there are."""
+    return tuple(
+        ScoredPreference(
+            f"{subset}/{number}",
+            subset,
+            1,
+            (Score(-1.0 if number < lost else 1.0, 9, False), Score(0.0, 8, False)),
+            f"{text}{subset}{number}",
+        )
+        for subset, rows in ROWS.items()
+        for number in range(rows)
+    )
+
+
+def measured(
+    model: str = "org/m",
+    lost: int = 3,
+    *,
+    weighting: str = "rewardbench-v1",
+    dtype: str = "bfloat16",
+    family: str = "classifier",
+    data: dict[str, Any] = HUB,
+    text: str = "t",
+    **changes: Any,
+) -> Result:
+    """A whole result, of which `lost` rows of every subset are lost."""
+    scored = verdicts(lost, text=text)
+    named = {"benchmark": "rewardbench", "definition": "rewardbench", "model": model}
+    provenance = {
+        "model": {"dtype": dtype, "family": family},
+        "data": data,
+        "started": "2026-01-02T03:04:05+00:00",
+        "versions": {"rmeval": "0.9"},
+    }
+    made = {
+        "weighting": weighting,
+        "metrics": describe_scores(REWARDBENCH, scored, weighting),
+        "scored": scored,
+        "partial": None,
+        "provenance": provenance,
+        "folder": Path("results/here"),
+    }
+    return Result(**{**named, **made, **changes})
+
+
+def keep(folder: Path, result: Result) -> Path:
+    """Writes a result below a folder, and returns its own."""
+    number = len(list(folder.iterdir())) if folder.exists() else 0
+    own = prepare_folder(folder / f"{number:02}")
+    write_result(own, result)
+    return own

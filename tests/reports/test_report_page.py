@@ -1,0 +1,232 @@
+"""The report's page, as text: what a browser does with it is in tests/browser."""
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from preferences_by_hand import PROVENANCE, question, result, scored
+
+from rmeval.errors import BadData
+from rmeval.metrics.pairs import PAIRS
+from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
+from rmeval.reports import page_rows
+from rmeval.reports.page_rows import Texts
+from rmeval.reports.pages import render_report
+
+HOSTILE = "</script><script>alert(1)</script>\u202e\u200b\0<img src=x onerror=alert(1)>$x$"
+QUESTIONS = [question("1"), question("2"), question("3", "t")]
+TEXTS = Texts({item.id: item for item in QUESTIONS})
+WON_TIED_LOST = [scored(QUESTIONS[0], 1, 0), scored(QUESTIONS[1], 2, 2), scored(QUESTIONS[2], 0, 1)]
+
+
+def noise(start: int, blocks: int = 4) -> str:
+    """Text that does not compress to less than half, 128 letters a block."""
+    seeds = range(100 * start, 100 * start + blocks)
+    return "".join(hashlib.sha512(str(seed).encode()).hexdigest() for seed in seeds)
+
+
+def page_of(*results, texts: Texts = TEXTS, scheme=PAIRS) -> str:
+    return render_report(list(results), scheme, texts)
+
+
+def rows_in(page: str) -> list[dict[str, Any]]:
+    packed = re.search(r'<script id="rows"[^>]*>([^<]*)</script>', page)[1]
+    return json.loads(gzip.decompress(base64.b64decode(packed)))
+
+
+def notes_in(page: str) -> str:
+    return unescape(" ".join(re.findall(r'<p class="note">(.*?)</p>', page)))
+
+
+def test_a_page_holds_every_row_with_its_scores_and_texts() -> None:
+    rows = rows_in(page_of(result(WON_TIED_LOST)))
+    assert [row["id"] for row in rows] == ["1", "2", "3"]
+    assert rows[1] == {
+        "id": "2",
+        "subset": "s",
+        "section": "s",
+        "chosen": 1,
+        "scores": [[[2.0, 4, 0], [2.0, 4, 0]]],
+        "prompt": [["user", "why?"]],
+        "responses": ["so that it works", "so that it fails"],
+    }
+
+
+def test_the_score_and_the_oddities_stand_at_the_top() -> None:
+    page = page_of(result(WON_TIED_LOST))
+    assert "Score 33.3 (95 % interval 0.0 to 66.7); 3 rows, rows weighting" in page
+    assert "ties (counted as losses): 1; truncated: 0 of 6 responses" in notes_in(page)
+
+
+def test_the_same_results_make_the_same_bytes() -> None:
+    assert page_of(result(WON_TIED_LOST)) == page_of(result(WON_TIED_LOST))
+
+
+def test_only_the_pages_own_script_may_run_and_nothing_is_fetched() -> None:
+    page = page_of(result(WON_TIED_LOST))
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
+    script = re.search(r"<script>(.*?)</script>", page, re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none';")
+    assert len(re.findall(r"<script", page)) == 2
+    assert not re.findall(r"""(?:src|href)=["'](?!#|data:)""", page)
+
+
+def test_no_text_of_the_data_is_ever_markup() -> None:
+    item = question(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE + "2")
+    other = question("2", "plain")
+    provenance = {**PROVENANCE, HOSTILE: {HOSTILE: HOSTILE}}
+    rows = [scored(item, 1, 0), scored(other, 0, 1)]
+    named = {"benchmark": HOSTILE, "provenance": provenance, "partial": HOSTILE}
+    first = result(rows, model=HOSTILE, **named)
+    second = result([scored(item, 0, 1), scored(other, 0, 1)], model=HOSTILE + "2", **named)
+    texts = Texts({item.id: item, other.id: other}, missing=HOSTILE)
+    for page in (page_of(first, texts=texts), page_of(first, second, texts=texts)):
+        assert len(re.findall(r"<script", page)) == 2
+        assert "<img" not in page
+        assert not set(page) & {"\0", "\u202e", "\u200b"}
+        assert rows_in(page)[0]["id"] == HOSTILE
+        assert rows_in(page)[0]["responses"] == [HOSTILE, HOSTILE + "2"]
+
+
+def test_a_subset_links_to_the_rows_that_it_lost() -> None:
+    rows = [scored(question("1", "a b&c"), 0, 1), scored(question("2", "d"), 0, 1)]
+    assert '<a href="#subset=a+b%26c&amp;state=lost">a b&amp;c</a>' in page_of(result(rows))
+
+
+def test_without_texts_rows_show_their_scores_and_the_page_says_why() -> None:
+    page = page_of(result(WON_TIED_LOST), texts=Texts({}, "./gone.jsonl: no such file"))
+    assert [row["prompt"] for row in rows_in(page)] == [None] * 3
+    assert "The texts are not at hand (./gone.jsonl: no such file)" in notes_in(page)
+
+
+def test_texts_of_another_version_are_left_out_and_counted() -> None:
+    changed = question("2", "s", "why?", "so that it works", "so that it is another text")
+    page = page_of(result(WON_TIED_LOST), texts=Texts({**TEXTS.by_id, "2": changed}))
+    assert [row["prompt"] is None for row in rows_in(page)] == [False, True, False]
+    assert "The texts of 1 rows are no longer those that were scored" in notes_in(page)
+
+
+def test_too_many_rows_are_thinned_evenly_and_the_page_says_so(monkeypatch) -> None:
+    monkeypatch.setattr(page_rows, "MANY_ROWS", 4)
+    items = [question(str(number)) for number in range(10)]
+    rows = [scored(item, 1, 0) for item in items]
+    page = page_of(result(rows), texts=Texts({item.id: item for item in items}))
+    assert [row["id"] for row in rows_in(page)] == ["0", "2", "5", "7"]
+    assert "4 of 10 rows are listed, evenly spread" in notes_in(page)
+    assert "10 rows, rows weighting" in page
+
+
+def test_many_models_leave_room_for_fewer_rows(monkeypatch) -> None:
+    monkeypatch.setattr(page_rows, "MANY_SCORES", 8)  # 2 responses, 2 models: 2 rows
+    page = page_of(result(WON_TIED_LOST, "a"), result(WON_TIED_LOST, "b"))
+    assert [row["id"] for row in rows_in(page)] == ["1", "2"]
+
+
+def test_texts_too_large_for_a_page_are_those_of_the_rows_lost_by_most(monkeypatch) -> None:
+    monkeypatch.setattr(page_rows, "MANY_BYTES", 2000)
+    monkeypatch.setattr(page_rows, "BLOCK", 1)
+    items = [question(str(n), "s", "why?", noise(n), "no") for n in range(9)]
+    rows = [scored(item, float(n), 4.5) for n, item in enumerate(items)]
+    page = page_of(result(rows), texts=Texts({item.id: item for item in items}))
+    shown = [row["id"] for row in rows_in(page) if row["prompt"]]
+    assert 0 < len(shown) < 9
+    assert shown == [str(n) for n in range(len(shown))]  # 0 is lost by most
+    assert f"The texts of {len(shown)} of 9 rows are here" in notes_in(page)
+
+
+def test_one_text_that_is_too_large_does_not_crowd_out_the_others(monkeypatch) -> None:
+    monkeypatch.setattr(page_rows, "MANY_BYTES", 2000)
+    monkeypatch.setattr(page_rows, "BLOCK", 1)
+    items = [question("huge", "s", "why?", noise(0, 40), "no"), question("2")]
+    rows = [scored(items[0], 0, 9), scored(items[1], 1, 0)]
+    page = page_of(result(rows), texts=Texts({item.id: item for item in items}))
+    assert [row["prompt"] is None for row in rows_in(page)] == [True, False]
+
+
+def test_2985_rows_with_texts_are_far_below_ten_megabytes() -> None:
+    words = [hashlib.md5(bytes([n])).hexdigest()[:6] for n in range(256)]
+    items = []
+    for subset, count in ROWS.items():
+        for _ in range(count):
+            n = len(items)
+            texts = [" ".join(words[(n * k * 7 + k * k) % 256] for k in range(s, s + 150))
+                     for s in (0, 3, 5)]  # fmt: skip
+            items.append(question(str(n), subset, *texts))
+    rows = [scored(item, (n * 37 % 101) / 7, 5.0) for n, item in enumerate(items)]
+    found = result(rows, definition="rewardbench")
+    page = page_of(found, texts=Texts({i.id: i for i in items}), scheme=REWARDBENCH)
+    assert len(page.encode()) < 10e6
+    assert all(row["prompt"] for row in rows_in(page))
+    assert {row["section"] for row in rows_in(page)} == {"Chat", "Chat Hard", "Safety", "Reasoning"}
+
+
+def test_scores_keep_their_order_in_few_digits() -> None:
+    close = [0.10000000149011612, 0.10000000894069672]  # neighbours in float32
+    page = page_of(result([scored(QUESTIONS[0], *close)]))
+    (low, _, _), (high, _, _) = rows_in(page)[0]["scores"][0]
+    assert 0 < high - low < 1e-7
+    assert len(str(low)) < 12
+    kept = rows_in(page_of(result([scored(QUESTIONS[0], 0.1, 0.2)])))[0]["scores"][0]
+    assert [score[0] for score in kept] == [0.1, 0.2]  # no float32: every digit
+
+
+def test_one_row_makes_a_page() -> None:
+    page = page_of(result(WON_TIED_LOST[:1]))
+    assert "; 1 row, rows weighting" in page
+    assert len(rows_in(page)) == 1
+
+
+def test_several_models_are_compared_and_keep_their_scores_apart() -> None:
+    reverse = [scored(q, *rewards) for q, rewards in zip(QUESTIONS, [(1, 0), (0, 1), (1, 0)],
+                                                         strict=True)]  # fmt: skip
+    page = page_of(result(WON_TIED_LOST, "org/a"), result(reverse, "org/b"))
+    assert "2 models on 3 rows" in page
+    assert [score[0] for score in rows_in(page)[2]["scores"][1]] == [1.0, 0.0]
+    assert page.index("<td>org/b</td>") < page.index("<td>org/a</td>")  # best first
+    assert '<a href="#row=3">3</a></td><td>t</td><td class="number">1 of 2</td>' in page
+    assert '<a href="#row=1">' not in page  # both won it
+
+
+def test_results_of_other_rows_or_benchmarks_are_refused() -> None:
+    rows = [scored(question(str(n), s), 1, 0) for n, s in enumerate(ROWS)]
+    with pytest.raises(BadData, match="different rows"):
+        page_of(result(WON_TIED_LOST), result(WON_TIED_LOST[:2]))
+    with pytest.raises(BadData, match="nothing to compare"):
+        page_of(result(rows), result(rows, definition="rewardbench"))
+    with pytest.raises(BadData, match="needs a result"):
+        page_of()
+
+
+def test_results_under_two_weightings_are_put_under_one() -> None:
+    names = {"xstest-should-refuse": 1, "xstest-should-respond": 0}
+    rows = [scored(question(name, name), won, 0.5) for name, won in names.items()]
+    both = [
+        result(rows, f"org/{w}", "rewardbench", weighting=w)
+        for w in ("rewardbench-v1", "rewardbench-v1-2024-07")
+    ]
+    page = page_of(*both, scheme=REWARDBENCH)
+    # 154 of 404 by today's weights, 250 of 404 by those of 2024-07.
+    assert len(re.findall(r">38\.1", page)) == 2
+    assert "61.9" not in page
+    assert "every number here is under rewardbench-v1." in notes_in(page)
+
+
+def test_provenance_is_told_in_full() -> None:
+    page = page_of(result(WON_TIED_LOST))
+    for what, value in {"model.dtype": "bfloat16", "engine.reason": "none"}.items():
+        assert f"<tr><td>{what}</td><td>{value}</td></tr>" in page
+
+
+def test_of_several_models_what_differs_stands_apart() -> None:
+    other = {**PROVENANCE, "model": {"family": "fake", "dtype": "float32"}}
+    page = page_of(result(WON_TIED_LOST, "a"), result(WON_TIED_LOST, "b", provenance=other))
+    differing = page[page.index("<caption>Different between") : page.index("<caption>The same")]
+    assert "<tr><td>a</td><td>bfloat16</td></tr>\n<tr><td>b</td><td>float32</td></tr>" in differing
+    assert "<tr><td>model.family</td><td>fake</td></tr>" in page
