@@ -1,5 +1,6 @@
 """`rmeval score`: conversations in, the same with their scores out."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from command_line import Capture, count_batches, done, interrupt_after, refusal,
 
 import rmeval
 from rmeval.cli import main
-from rmeval.commands import score as score_command
+from rmeval.commands import lines
 
 
 def conversation(*turns: str) -> list[dict[str, str]]:
@@ -76,9 +77,14 @@ def test_the_scores_are_those_of_the_python_interface(files: Files, capsys: Capt
     assert len(set(expected)) == 4
 
 
-def test_nothing_is_left_beside_the_output(files: Files, capsys: Capture) -> None:
+def test_beside_the_output_stands_what_made_the_scores(files: Files, capsys: Capture) -> None:
     done(capsys, *files.command)
-    assert list(files.output.parent.iterdir()) == [files.output]
+    record = files.output.with_name("out.jsonl.provenance.json")
+    assert sorted(files.output.parent.iterdir()) == [files.output, record]
+    made = json.loads(record.read_text())
+    assert made["model"]["name"] == str(files.model)
+    assert made["model"]["fingerprint"] == rmeval.load_model(files.model, device="cpu").fingerprint
+    assert made["lines_sha256"] == hashlib.sha256(files.output.read_bytes()).hexdigest()
 
 
 def test_blank_lines_are_passed_over(files: Files, capsys: Capture) -> None:
@@ -98,7 +104,7 @@ def test_windows_change_nothing_but_the_memory(
 ) -> None:
     done(capsys, *files.command)
     whole = [line["score"] for line in read(files.output)]
-    monkeypatch.setattr(score_command, "WINDOW", 2)
+    monkeypatch.setattr(lines, "WINDOW", 2)
     done(capsys, *files.command)
     assert [line["score"] for line in read(files.output)] == pytest.approx(whole, abs=5e-5)
 
@@ -150,7 +156,7 @@ def test_a_surrogate_in_another_field_loses_nothing(files: Files, capsys: Captur
 @pytest.mark.parametrize("text", ["", "\n \n"])
 def test_an_empty_input_is_refused(text: str, files: Files, capsys: Capture) -> None:
     files.input.write_text(text)
-    assert refusal(capsys, *files.command) == f"{files.input}: no conversations"
+    assert refusal(capsys, *files.command) == f"{files.input}: no lines"
 
 
 def test_an_input_that_is_not_there_is_named(files: Files, capsys: Capture) -> None:

@@ -1,0 +1,224 @@
+"""Draw N candidates for each prompt, score them, keep the best, and show what N is worth."""
+
+import argparse
+import json
+import sys
+import time
+from array import array
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rmeval.benchmarks.rows import json_lines
+from rmeval.commands.lines import require_one_process, score_lines
+from rmeval.commands.options import add_model_options, load_model_from, positive
+from rmeval.commands.progress import LOG_SECONDS
+from rmeval.commands.rank import add_ranks
+from rmeval.endpoint import SECONDS, Endpoint
+from rmeval.errors import BadData, BadOption
+from rmeval.generation import (
+    BATCH,
+    CANDIDATES,
+    Generator,
+    Missing,
+    Prompt,
+    ServerGenerator,
+    draw_candidates,
+    write_candidates,
+)
+from rmeval.metrics.best_of_n import best_of_n_curve
+from rmeval.preferences import to_candidates, to_prompt
+from rmeval.results import write_atomically
+from rmeval.types import Sampling
+
+CARD = Sampling()  # the defaults, which are those of InternLM2-Reward's card
+RANKED, BEST = "ranked.jsonl", "best.jsonl"
+
+
+def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
+    """Runs the verb; returns 1 where a server left prompts without candidates."""
+    _add_options(parser)
+    options = parser.parse_args(arguments)
+    require_one_process()
+    prompts, sampling = _read_prompts(options), _sampling(options)
+    generator = _open_generator(options)
+    if not options.trust_remote_code:
+        load_model_from(options, weights=False)  # finds a wrong --model before hours pass
+    folder: Path = options.output
+    missing = draw_candidates(folder, prompts, generator, sampling, _log(len(prompts)))
+    _say_missing(missing, len(prompts))
+    if missing and (not options.skip_missing or len(missing) == len(prompts)):
+        print("what was drawn is kept; the same command again asks only the rest", file=sys.stderr)
+        return 1
+    options.input, options.output = write_candidates(folder, prompts), folder / RANKED
+    score_lines(options, lambda f, place: to_candidates(f, place).conversations(), add_ranks)
+    _write_best_and_curve(folder)
+    return 1 if missing else 0
+
+
+def _read_prompts(options: argparse.Namespace) -> list[Prompt]:
+    path: Path = options.prompts
+    if not path.is_file():
+        raise BadData(f"{path}: no such file")
+    if path.resolve().parent == options.output.resolve() and path.name in (
+        CANDIDATES,
+        RANKED,
+        BEST,
+    ):
+        raise BadOption(f"{path} would be written over; choose another --output")
+    prompts = [
+        Prompt(place, fields, to_prompt(fields, place)) for place, fields in json_lines(path)
+    ]
+    if not prompts:
+        raise BadData(f"{path}: no prompts")
+    return prompts
+
+
+def _sampling(options: argparse.Namespace) -> Sampling:
+    """Returns how to sample; a server is only told a top_k that was asked for.
+
+    OpenAI's own server refuses it; vLLM, SGLang and llama.cpp take it.
+    """
+    top_k = options.top_k
+    if top_k is None:
+        top_k = 0 if _is_server(options) else CARD.top_k
+    return Sampling(
+        n=options.n,
+        temperature=options.temperature,
+        top_k=top_k,
+        top_p=options.top_p,
+        max_new_tokens=options.max_new_tokens,
+        seed=options.seed,
+    )
+
+
+def _is_server(options: argparse.Namespace) -> bool:
+    return str(options.generator).startswith(("http://", "https://"))
+
+
+def _open_generator(options: argparse.Namespace) -> Generator:
+    if _is_server(options):
+        if options.generator_model is None:
+            raise BadOption("--generator is a server: pass --generator-model NAME too")
+        endpoint = Endpoint(options.generator, options.generator_model, seconds=options.timeout)
+        return ServerGenerator(endpoint, options.concurrency)
+    from rmeval.models.generator import LocalGenerator
+
+    return LocalGenerator(
+        options.generator,
+        revision=options.generator_revision,
+        dtype=options.dtype,
+        device=options.device,
+        batch=options.generator_batch,
+    )
+
+
+def _log(prompts: int) -> Callable[[int], None]:
+    """Returns what prints now and then how many prompts have their candidates."""
+    last = time.perf_counter()
+
+    def report(drawn: int) -> None:
+        nonlocal last
+        if time.perf_counter() - last >= LOG_SECONDS:
+            last = time.perf_counter()
+            print(f"candidates for {drawn:,} of {prompts:,} prompts", file=sys.stderr, flush=True)
+
+    return report
+
+
+def _say_missing(missing: Sequence[Missing], prompts: int) -> None:
+    """Names what is missing; what was not asked any more in one line, from its first on."""
+    for place, reason in missing:
+        if reason is not None:
+            print(f"{place}: no candidates ({reason})", file=sys.stderr)
+    unasked = [place for place, reason in missing if reason is None]
+    if unasked:
+        said = f"{unasked[0]} to {unasked[-1]}: {len(unasked)} prompts not asked"
+        print(f"{said}, the server failed too often in a row", file=sys.stderr)
+    if missing:
+        print(f"{len(missing)} of {prompts} prompts have no candidates", file=sys.stderr)
+
+
+def _write_best_and_curve(folder: Path) -> None:
+    """Writes the best response of each prompt, and the curve; prints the curve."""
+    from rmeval.reports.best_of_n import draw_best_of_n, format_curve
+    from rmeval.reports.figures import save_figure
+
+    rewards, unfinished = [], folder / f".{BEST}"
+    with unfinished.open("w", encoding="utf-8", newline="\n") as out:
+        for place, fields in json_lines(folder / RANKED):
+            rewards.append(array("d", fields["scores"]))
+            best = fields["best"]
+            line = {
+                "prompt": [message._asdict() for message in to_prompt(fields, place)],
+                "completion": [{"role": "assistant", "content": fields["responses"][best]}],
+                "score": fields["scores"][best],
+            }
+            out.write(json.dumps(line, ensure_ascii=False) + "\n")
+    unfinished.replace(folder / BEST)
+    curve = best_of_n_curve(rewards)
+    document = [point._asdict() for point in curve]
+    write_atomically(folder / "curve.json", json.dumps(document, indent=2) + "\n")
+    save_figure(draw_best_of_n(curve), folder / "curve.png")
+    print(format_curve(curve))
+    print(f"kept in {folder}: {RANKED}, {BEST}, curve.json, curve.png")
+
+
+def _number(least: float, most: float) -> Callable[[str], float]:
+    """Returns an argument type: a number above `least`, of at most `most`."""
+
+    def check(value: str) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = least
+        if not least < number <= most:
+            raise argparse.ArgumentTypeError(f"{value!r} is no number above {least:g} to {most:g}")
+        return number
+
+    return check
+
+
+def _top_k(value: str) -> int:
+    return 0 if value == "0" else positive(value)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add_model_options(parser, default=None)
+    parser.add_argument("--prompts", type=Path, required=True, metavar="prompts.jsonl")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR")
+    _add_generator_options(parser.add_argument_group("generator"))
+    _add_sampling_options(parser.add_argument_group("sampling"))
+
+
+def _add_generator_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--generator",
+        required=True,
+        metavar="ID_OR_FOLDER|URL",
+        help="a causal language model, or an OpenAI-compatible server such as http://…/v1, with "
+        "its key in OPENAI_API_KEY",
+    )
+    group.add_argument("--generator-revision", metavar="R", help="branch, tag or commit on the Hub")
+    group.add_argument(
+        "--generator-batch", type=positive, default=BATCH, metavar="K", help="sequences at once"
+    )
+    group.add_argument("--generator-model", metavar="NAME", help="what the server calls it")
+    group.add_argument("--concurrency", type=positive, default=8, metavar="K", help="calls at once")
+    group.add_argument(
+        "--timeout", type=_number(0, 86400), default=SECONDS, metavar="SECONDS", help="of one call"
+    )
+    group.add_argument(
+        "--skip-missing", action="store_true", help="go on without prompts that a server refused"
+    )
+
+
+def _add_sampling_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--n", type=positive, default=CARD.n, metavar="N", help="candidates each")
+    group.add_argument("--temperature", type=_number(0, 100), default=CARD.temperature, metavar="T")
+    group.add_argument(
+        "--top-k", type=_top_k, metavar="K",
+        help=f"0 is none; {CARD.top_k} if unsaid, but a server is only told what you say",
+    )  # fmt: skip
+    group.add_argument("--top-p", type=_number(0, 1), default=CARD.top_p, metavar="P")
+    group.add_argument("--max-new-tokens", type=positive, default=CARD.max_new_tokens, metavar="N")
+    group.add_argument("--seed", type=int, default=CARD.seed, metavar="S")

@@ -1,0 +1,204 @@
+"""A file of JSON lines through a model, line by line: any size, interrupted or not, in order."""
+
+import argparse
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rmeval.benchmarks.rows import json_lines
+from rmeval.commands.options import add_model_options, load_model_from
+from rmeval.commands.progress import show_progress
+from rmeval.errors import BadConversation, BadData, BadOption, BadReward, OutputFailure
+from rmeval.evaluation import open_store, scoring_provenance
+from rmeval.results import prepare_folder, write_atomically
+from rmeval.types import Conversation, OnProgress, Progress, Score
+
+if TYPE_CHECKING:
+    from rmeval.engine.store import ScoreStore
+    from rmeval.models.reward_model import RewardModel
+
+WINDOW = 8192  # conversations in memory at once; within them shared work is found and sorted
+
+Fields = dict[str, Any]
+ToConversations = Callable[[Fields, str], list[Conversation]]
+"""Returns the conversations of a line's fields; its place is for the message of an error."""
+AddScores = Callable[[Fields, Sequence[Score]], Fields]
+"""Returns the fields that come out."""
+Finish = Callable[[Path, Path], object]
+"""Makes the output of the file of all lines with their scores."""
+
+
+class Line(NamedTuple):
+    """A line of the input: its place, its fields as they are, and the conversations in them."""
+
+    place: str
+    fields: Fields
+    conversations: list[Conversation]
+
+
+def add_line_options(parser: argparse.ArgumentParser, came: str, goes: str) -> None:
+    """Adds the model's options, and the files."""
+    add_model_options(parser, default=None)
+    parser.add_argument("--input", type=Path, required=True, metavar=came)
+    parser.add_argument("--output", type=Path, required=True, metavar=goes)
+
+
+def score_lines(
+    options: argparse.Namespace,
+    to_conversations: ToConversations,
+    add_scores: AddScores,
+    finish: Finish = Path.replace,
+) -> None:
+    """Scores every line of --input into --output, and writes beside it what made the scores.
+
+    Order and unknown fields are kept; the output appears when it is whole. Every line is checked
+    before the model is loaded. What an interrupted run scored is in `<output>.unfinished`, and
+    is not scored again. Raises BadData, BadReward or OutputFailure.
+    """
+    require_one_process()
+    require_file_name("--output", options.output)
+    conversations = sum(len(line.conversations) for line in _read(options.input, to_conversations))
+    kept = prepare_folder(options.output.with_name(f"{options.output.name}.unfinished"))
+    model = load_model_from(options)
+    provenance, scored = scoring_provenance(model), kept / "lines.jsonl"
+    truncated = 0
+    with (
+        closing(open_store(kept, provenance)) as store,
+        show_progress() as on_progress,
+        scored.open("w", encoding="utf-8", newline="\n") as out,
+    ):
+        progress = _Windows(on_progress, conversations)
+        for window in _windows(_read(options.input, to_conversations)):
+            for line, scores in zip(window, _score(model, window, store, progress), strict=True):
+                truncated += sum(score.truncated for score in scores)
+                fields = add_scores(line.fields, scores)
+                out.write(json.dumps(fields, ensure_ascii=False) + "\n")
+    provenance_path(options.output).unlink(missing_ok=True)  # never beside others' scores
+    finish(scored, options.output)
+    _write_provenance(options.output, provenance)
+    shutil.rmtree(kept)
+    cut = f"; {truncated} were cut to {model.max_length} tokens" if truncated else ""
+    print(f"{conversations} conversations scored{cut}: {options.output}", file=sys.stderr)
+
+
+def require_one_process() -> None:
+    """Raises BadOption under a launcher of several processes."""
+    from rmeval.engine.workers import count_processes
+
+    if count_processes() > 1:
+        raise BadOption("this verb runs in one process; give each its own part of the input")
+
+
+def require_file_name(option: str, path: Path) -> None:
+    """Raises OutputFailure where a file is to go and a folder is."""
+    if path.is_dir():
+        raise OutputFailure(f"{path} is a folder; {option} names a file")
+
+
+def provenance_path(path: Path) -> Path:
+    """Returns where stands what made the scores of a file of lines."""
+    return path.with_name(f"{path.name}.provenance.json")
+
+
+def read_provenance(path: Path) -> dict[str, Any] | None:
+    """Returns what made the scores of a file of lines, or None where nobody wrote it down.
+
+    Nobody did for lines that were changed since. Raises BadData for a damaged record.
+    """
+    beside = provenance_path(path)
+    if not beside.is_file():
+        return None
+    try:
+        found: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
+        same = found["lines_sha256"] == _sha256(path)
+        known = {**found["model"], **found["versions"]}
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadData(f"{beside}: not a record of rmeval; delete it, or rank again") from error
+    missing = {"name", "revision", "fingerprint", "dtype", "rmeval"} - known.keys()
+    if missing:
+        raise BadData(f"{beside}: has no {', '.join(sorted(missing))}; delete it, or rank again")
+    return found if same else None
+
+
+def _write_provenance(path: Path, provenance: dict[str, Any]) -> None:
+    document = {**provenance, "lines_sha256": _sha256(path)}
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    write_atomically(provenance_path(path), text + "\n")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _read(path: Path, to_conversations: ToConversations) -> Iterator[Line]:
+    if not path.is_file():
+        raise BadData(f"{path}: no such file")
+    empty = True
+    for place, fields in json_lines(path):
+        empty = False
+        yield Line(place, fields, to_conversations(fields, place))
+    if empty:
+        raise BadData(f"{path}: no lines")
+
+
+def _windows(lines: Iterator[Line]) -> Iterator[list[Line]]:
+    window: list[Line] = []
+    size = 0
+    for line in lines:
+        window.append(line)
+        size += len(line.conversations)
+        if size >= WINDOW:
+            yield window
+            window, size = [], 0
+    if window:
+        yield window
+
+
+def _score(
+    model: "RewardModel", window: Sequence[Line], store: "ScoreStore", progress: "_Windows"
+) -> Iterator[list[Score]]:
+    """Yields the scores of each line of a window."""
+    conversations = [conversation for line in window for conversation in line.conversations]
+    places = [line.place for line in window for _ in line.conversations]
+    try:
+        scores = model.score_conversations(
+            conversations, store=store, on_progress=progress.over(len(conversations))
+        )
+    except (BadReward, BadConversation) as error:
+        raise error.at(places[error.index]) from error
+    remaining = iter(scores)
+    for line in window:
+        yield [next(remaining) for _ in line.conversations]
+
+
+class _Windows:
+    """Progress over all windows: what is left is estimated from the window at hand."""
+
+    def __init__(self, report: OnProgress, conversations: int) -> None:
+        self._report = report
+        self._left = conversations
+        self._computed = self._in_all = self._kept = 0
+
+    def over(self, conversations: int) -> OnProgress:
+        """Returns the progress function for the next window, of so many conversations."""
+        computed, in_all, kept = self._computed, self._in_all, self._kept
+        share = self._left / conversations
+
+        def report(now: Progress) -> None:
+            self._computed = computed + now.computed
+            self._in_all = in_all + now.in_all
+            self._kept = kept + now.kept
+            to_compute = computed + round(now.to_compute * share)
+            everything = in_all + round(now.in_all * share)
+            self._report(
+                Progress(self._computed, to_compute, everything, self._kept, now.device_bytes)
+            )
+
+        self._left -= conversations
+        return report

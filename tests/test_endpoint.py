@@ -1,0 +1,165 @@
+"""A server that fails in every way is named in one line, and asked again where that may help."""
+
+import asyncio
+import sys
+import time
+
+import pytest
+from loopback import Loopback, Reply, choices, failure
+
+from rmeval import endpoint
+from rmeval.endpoint import Endpoint, RequestRefused
+from rmeval.errors import BadOption, ServerFailure
+from rmeval.types import Message
+
+pytest.importorskip("openai")
+PROMPT = (Message("system", "Be short."), Message("user", "Why?"))
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv(endpoint.KEY, raising=False)
+    monkeypatch.setattr(endpoint, "RETRIES", 2)
+    with Loopback().run() as running:
+        yield running
+
+
+def ask(server, seconds=10.0, **settings):
+    async def once():
+        asked = Endpoint(server.url, "tiny", seconds=seconds)
+        try:
+            return await asked.complete(PROMPT, **settings)
+        finally:
+            await asked.close()
+
+    return asyncio.run(once())
+
+
+def test_the_texts_of_all_choices_come_back_in_order(server):
+    server.answer = lambda asked: choices("a", "", "b")
+    assert ask(server, n=3, temperature=0.5, extra_body={"top_k": 7}) == ["a", "", "b"]
+    assert server.asked == [
+        {
+            "model": "tiny",
+            "messages": [
+                {"role": "system", "content": "Be short."},
+                {"role": "user", "content": "Why?"},
+            ],
+            "n": 3,
+            "temperature": 0.5,
+            "top_k": 7,
+        }
+    ]
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503])
+def test_a_failure_that_passes_is_asked_again(server, status):
+    replies = [failure(status), failure(status), choices("at last")]
+    server.answer = lambda asked: replies.pop(0)
+    assert ask(server) == ["at last"]
+    assert len(server.asked) == 3
+
+
+def test_a_server_says_how_long_to_wait(server):
+    replies = [Reply({}, 429, {"retry-after": "0.3"}), choices("now")]
+    server.answer = lambda asked: replies.pop(0)
+    started = time.monotonic()
+    assert ask(server) == ["now"]
+    assert time.monotonic() - started >= 0.3
+
+
+FAILURES = {
+    "500 for ever": (failure(500, "on fire"), "InternalServerError", 3),
+    "429 for ever": (failure(429, "slow down"), "RateLimitError", 3),
+    "no such model": (failure(404, "no model tiny"), "no model tiny", 1),
+    "a wrong key": (failure(401), "AuthenticationError", 1),
+    "no JSON": (Reply("<html>It works!</html>"), "JSONDecodeError", 1),
+    "no end of brackets": (Reply("[" * 100_000), ")", 1),
+    "a list": (Reply([1, 2]), "an answer without choices", 1),
+    "a number": (Reply("3"), "an answer without choices", 1),
+    "null": (Reply("null"), "an answer without choices", 1),
+    "no choices": (Reply({"object": "error", "message": "x"}), "an answer without choices", 1),
+    "an empty list of choices": (choices(), "an answer without choices", 1),
+    "choices of no kind": (Reply({"choices": "many"}), "an answer without choices", 1),
+    "a choice of no kind": (Reply({"choices": [3]}), "an answer without text", 1),
+    "a message of no kind": (Reply({"choices": [{"message": "x"}]}), "without text", 1),
+    "null for a text": (choices("a", None), "without text (finish_reason stop)", 1),
+    "a number for a text": (choices(3), "an answer without text", 1),
+    "half a surrogate pair": (choices("\ud83d"), "half of a surrogate pair", 1),
+    "a body cut short": (Reply(choices("a" * 999).body, cut=True), "APIConnectionError", 3),
+}
+
+
+@pytest.mark.parametrize("kind", FAILURES)
+def test_what_is_no_answer_is_named_in_one_line(server, kind, monkeypatch):
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
+    reply, said, calls = FAILURES[kind]
+    server.answer = lambda asked: reply
+    with pytest.raises(ServerFailure) as raised:
+        ask(server)
+    message = str(raised.value)
+    assert message.startswith(f"{server.url}: ")
+    assert said in message
+    assert message.isprintable()
+    assert len(message) < 500
+    assert len(server.asked) == calls
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_request_that_is_refused_is_not_asked_again(server, status):
+    server.answer = lambda asked: failure(status, "unknown parameter top_k")
+    with pytest.raises(RequestRefused, match="unknown parameter top_k"):
+        ask(server)
+    assert len(server.asked) == 1
+
+
+def test_a_server_that_does_not_answer_in_time_is_left(server, monkeypatch):
+    monkeypatch.setattr(endpoint, "RETRIES", 0)
+    server.answer = lambda asked: Reply(seconds=1.0)
+    started = time.monotonic()
+    with pytest.raises(ServerFailure, match="APITimeoutError"):
+        ask(server, seconds=0.2)
+    assert time.monotonic() - started < 0.9
+
+
+def test_nobody_at_home(monkeypatch):
+    monkeypatch.setattr(endpoint, "RETRIES", 0)
+    nowhere = Loopback()
+    nowhere.url = "http://127.0.0.1:9/v1"
+    with pytest.raises(ServerFailure, match=r"127\.0\.0\.1:9/v1: APIConnectionError"):
+        ask(nowhere)
+
+
+def test_the_key_is_sent_and_stands_in_no_message(server, monkeypatch):
+    monkeypatch.setenv(endpoint.KEY, "sk-very-secret")
+    server.answer = lambda asked: failure(401, "Incorrect API key provided: sk-very-secret.")
+    with pytest.raises(ServerFailure) as raised:
+        ask(server)
+    assert server.headers[0]["authorization"] == "Bearer sk-very-secret"
+    assert "Incorrect API key provided: …." in str(raised.value)
+    assert "very-secret" not in str(raised.value)
+    assert raised.value.__cause__ is None
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_server_without_keys_needs_none(server, monkeypatch, value):
+    if value is not None:
+        monkeypatch.setenv(endpoint.KEY, value)
+    server.answer = lambda asked: choices("free")
+    assert ask(server) == ["free"]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://me:sk-1@host/v1", "http://sk-1@host/v1", "https://host/v1?key=sk-1"]
+)
+def test_a_secret_in_the_url_is_refused_and_not_repeated(url):
+    with pytest.raises(BadOption, match=endpoint.KEY) as raised:
+        Endpoint(url, "tiny")
+    assert "sk-1" not in str(raised.value)
+
+
+def test_without_the_client_it_is_said_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "openai", None)
+    with pytest.raises(BadOption, match=r"pip install 'rmeval\[server\]'"):
+        Endpoint("http://127.0.0.1/v1", "tiny")
