@@ -3,43 +3,158 @@
 A model does not need to be known to be evaluated: its family is found in its own files.
 """
 
+import csv
 import tomllib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from rmeval.errors import BadData
 
 DEMO = "demo"  # what the model that ships with rmeval is called
+PROOFS = ("golden cases", "inspection", "not yet")
+BYTES = {"float16": 2, "bfloat16": 2, "float32": 4}
+FACTS = ("benchmark", "model", "type", "Score", "weighting", "source", "date", "note")
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A row that a model's authors published, in percent, with the weighting that it carries."""
+    """A row of a published table, in percent, with the weighting that it carries.
 
+    `type` is what kind of model it is: sequence classifier, custom head or generative.
+    `note` says what is odd about the row, if anything.
+    """
+
+    model: str
+    benchmark: str
+    type: str
     weighting: str
     overall: float
     sections: dict[str, float]
+    source: str
+    date: str
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
 class KnownCheckpoint:
-    """A checkpoint's family and, where its authors published one, its RewardBench v1 row."""
+    """A checkpoint's family, size, proof and, where a table has one, its RewardBench v1 row.
+
+    `dtype` is that of its weights, or None where nobody has read it. `proof`, one of PROOFS, says
+    what shows that the adapter gives the authors' scores; `golden` names the folder of cases.
+    """
 
     name: str
     family: str
     parameters: str
+    dtype: str | None
+    proof: str
+    golden: str | None
     published: Published | None
+
+    @property
+    def memory(self) -> float | None:
+        """What the weights take in their own dtype, in GiB; None where that is not known."""
+        if self.dtype is None:
+            return None
+        return float(self.parameters.removesuffix("B")) * 1e9 * BYTES[self.dtype] / 2**30
 
 
 @cache
 def known_checkpoints() -> dict[str, KnownCheckpoint]:
     """Returns the shipped table, `rmeval/data/checkpoints.toml`, by Hub name."""
     text = (files("rmeval") / "data" / "checkpoints.toml").read_text(encoding="utf-8")
+    rows = {row.model: row for row in published_rows() if row.benchmark == "rewardbench"}
     return {
         name: KnownCheckpoint(
-            name,
-            facts["family"],
-            facts["parameters"],
-            Published(**facts["published"]) if "published" in facts else None,
+            name=name,
+            family=facts["family"],
+            parameters=facts["parameters"],
+            dtype=facts.get("dtype"),
+            proof=facts["proof"],
+            golden=facts.get("golden"),
+            published=rows.get(name),
         )
         for name, facts in tomllib.loads(text).items()
     }
+
+
+@cache
+def published_tables() -> dict[str, tuple[Published, ...]]:
+    """Returns the shipped tables, `rmeval/data/published/*.csv`, each as a model card has it."""
+    folder = files("rmeval") / "data" / "published"
+    return {
+        item.name.removesuffix(".csv"): _read_table(item.read_text(encoding="utf-8"), item.name)
+        for item in sorted(folder.iterdir(), key=lambda item: item.name)
+    }
+
+
+def published_rows() -> tuple[Published, ...]:
+    """Returns the rows of every shipped table, each model's figures once."""
+    return without_repeats(row for table in published_tables().values() for row in table)
+
+
+def without_repeats(rows: Iterable[Published]) -> tuple[Published, ...]:
+    """Returns the first of the rows that have the same figures: model cards cite each other."""
+    first: dict[tuple[object, ...], Published] = {}
+    for row in rows:
+        figures = (row.overall, *sorted(row.sections.items()))
+        first.setdefault((row.benchmark, row.model, row.weighting, *figures), row)
+    return tuple(first.values())
+
+
+def read_published(path: Path) -> tuple[Published, ...]:
+    """Reads a table in the layout of the shipped ones. Raises BadData, naming the line."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadData(f"{path}: cannot be read as a table of published rows") from error
+    return _read_table(text, str(path))
+
+
+def published_from(facts: Mapping[str, Any], place: str) -> Published:
+    """Returns a row from FACTS and a percentage per section; a blank is no section.
+
+    Raises BadData for a fact that is missing, or a figure that is no percentage.
+    """
+    missing = [fact for fact in FACTS if not isinstance(facts.get(fact), str | int | float)]
+    if missing:
+        raise BadData(f"{place}: no {missing[0]}; a published row has {', '.join(FACTS)}")
+    sections = {name: value for name, value in facts.items() if name not in FACTS and value != ""}
+    return Published(
+        model=facts["model"],
+        benchmark=facts["benchmark"],
+        type=facts["type"],
+        weighting=facts["weighting"],
+        overall=_percent(facts["Score"], f"{place}: Score"),
+        sections={name: _percent(value, f"{place}: {name}") for name, value in sections.items()},
+        source=facts["source"],
+        date=facts["date"],
+        note=facts["note"],
+    )
+
+
+def _read_table(text: str, name: str) -> tuple[Published, ...]:
+    reader = csv.DictReader(StringIO(text), restkey="a cell too many", strict=True)
+    try:
+        missing = [fact for fact in FACTS if fact not in (reader.fieldnames or ())]
+        if missing:
+            columns = ", ".join(FACTS)
+            raise BadData(f"{name}: no column {missing[0]}; a published table has {columns}")
+        return tuple(published_from(row, f"{name} line {reader.line_num}") for row in reader)
+    except csv.Error as error:
+        raise BadData(f"{name} line {reader.reader.line_num}: not CSV ({error})") from error
+
+
+def _percent(value: Any, place: str) -> float:
+    try:
+        percent = float(value)
+    except (TypeError, ValueError):
+        percent = -1.0
+    if not 0 <= percent <= 100:  # also not for NaN
+        raise BadData(f"{place} is {value!r}, no percentage")
+    return percent

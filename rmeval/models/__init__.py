@@ -1,8 +1,9 @@
 """Who answers: one file per family of reward models, chosen from the checkpoint's own files."""
 
-from typing import TYPE_CHECKING
+from inspect import isabstract
+from typing import TYPE_CHECKING, Any
 
-from rmeval.errors import BadCheckpoint
+from rmeval.errors import BadCheckpoint, BadPlugin
 from rmeval.registry import Entry, Registry
 
 if TYPE_CHECKING:
@@ -28,11 +29,42 @@ FAMILIES = Registry(
             "GRM-sftreg: a causal language model with a value head, v_head.summary",
         ),
         Entry(
+            "ultrarm",
+            "rmeval.models.ultrarm:UltraRM",
+            "UltraRM and Eurus-RM: a head called regression_head, on Llama and Mistral",
+        ),
+        Entry(
+            "beaver",
+            "rmeval.models.beaver:Beaver",
+            "Beaver reward and cost (its sign turned): score_head and its normaliser",
+        ),
+        Entry(
+            "starling",
+            "rmeval.models.starling:Starling",
+            "Starling-RM: transformer.* and v_head under a classifier's class name",
+        ),
+        Entry(
+            "nemotron",
+            "rmeval.models.nemotron:Nemotron",
+            "Nemotron-Reward, by its name: the logit of token 0 of a language model",
+        ),
+        Entry(
+            "armorm",
+            "rmeval.models.armorm:ArmoRM",
+            "ArmoRM: objectives of Llama-3, weighed by a gate that reads the prompt",
+        ),
+        Entry(
+            "qrm",
+            "rmeval.models.qrm:QRM",
+            "QRM on Llama: ArmoRM with quantiles of each objective",
+        ),
+        Entry(
             "classifier",
             "rmeval.models.classifier:Classifier",
             "any *ForSequenceClassification of transformers with one label",
         ),
     ],
+    group="rmeval.families",
 )
 
 
@@ -40,11 +72,12 @@ def detect_family(checkpoint: "Checkpoint", *, trust_remote_code: bool = False) 
     """Returns the one family that claims a checkpoint.
 
     Its own code is considered only if no family does, and only if it is trusted. Raises
-    BadCheckpoint when nothing fits, or more than one family does.
+    BadCheckpoint when nothing fits, or more than one family does, and BadPlugin for a family of
+    another package that is none.
     """
     from rmeval.models.remote import RemoteCode
 
-    families: list[type[Family]] = [FAMILIES.load(entry.name) for entry in FAMILIES]
+    families = [_load_family(entry) for entry in FAMILIES]
     claiming = [family for family in families if family.claims(checkpoint)]
     if len(claiming) == 1:
         return claiming[0](checkpoint)
@@ -63,5 +96,23 @@ def detect_family(checkpoint: "Checkpoint", *, trust_remote_code: bool = False) 
     )
     raise BadCheckpoint(
         f"no model adapter for architecture {where}; known: {names}. "
-        f"{hint} in 40 lines: ARCHITECTURE.md, 'Adding a model'"
+        f"{hint} in 40 lines: docs/adding-a-model.md"
     )
+
+
+def _load_family(entry: Entry) -> "type[Family]":
+    """Imports a family. Raises BadPlugin where a package's entry is no whole one of its name."""
+    from rmeval.models.family import Family
+
+    found: Any = FAMILIES.load(entry.name)
+    if not (isinstance(found, type) and issubclass(found, Family)) or isabstract(found):
+        raise BadPlugin(
+            f"{entry.origin} is no subclass of rmeval.models.family.Family with all its abstract "
+            "methods; see docs/adding-a-model.md"
+        )
+    if found.name != entry.name:
+        raise BadPlugin(
+            f"{entry.origin} calls itself {found.name!r} and is registered as {entry.name!r}; "
+            "make them one"
+        )
+    return found

@@ -19,6 +19,15 @@ from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.family import Family, Placed
 from rmeval.models.heads import linear_head
 
+# Under the class name of a plain classifier these belong to families of their own.
+OTHER_HEADS = {
+    "score.0.weight",
+    "v_head.weight",
+    "regression_head.weight",
+    "score_head.weight",
+    "gating.logit_scale",
+}
+
 
 class Classifier(Family):
     """Whatever class transformers itself has for the checkpoint's `model_type`."""
@@ -33,7 +42,7 @@ class Classifier(Family):
     def claims(checkpoint: Checkpoint) -> bool:
         model_type = checkpoint.config.get("model_type")
         known = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES.get(model_type)
-        return checkpoint.architecture == known and "score.0.weight" not in checkpoint.shapes
+        return checkpoint.architecture == known and OTHER_HEADS.isdisjoint(checkpoint.shapes)
 
     def read_config(self) -> PretrainedConfig:
         config = super().read_config()

@@ -17,6 +17,7 @@ from rmeval.types import DTYPES
 # twentieth of them, and never more than 4 GiB, so that 70B in bfloat16 stays on one 141 GB card.
 MARGIN_SHARE, MARGIN_AT_MOST = 0.05, 4 << 30
 NAMED_AT_MOST = 4
+OLD_ANGLES = "rotary_emb.inv_freq"  # until 2023 each layer saved what the body computes once today
 
 
 def choose_device(device: str) -> torch.device:
@@ -96,10 +97,11 @@ def _fill(
     waiting, left_over = set(shapes), []
     # buffers that older versions saved and newer ones compute
     computed = {name for name, _ in network.named_buffers()} - shapes.keys()
+    known = tuple(OLD_ANGLES for name in computed if name.endswith(OLD_ANGLES))
     for key, tensor in family.checkpoint.tensors():
         for name, value in family.place(key, tensor):
             if name not in shapes:
-                left_over += [] if name in computed else [key]
+                left_over += [] if name in computed or name.endswith(known) else [key]
                 continue
             if value.shape != shapes[name]:
                 raise BadCheckpoint(

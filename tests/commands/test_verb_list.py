@@ -18,4 +18,20 @@ def test_list_shows_adapters_benchmarks_and_checkpoints(capsys: Capture) -> None
 def test_a_published_score_stands_with_its_weighting(capsys: Capture) -> None:
     out, _ = done(capsys, "list")
     line = next(line for line in out.splitlines() if line.startswith("internlm/internlm2-1_8b"))
-    assert line.split()[1:] == ["internlm2", "1.8B", "80.6", "rewardbench-v1-2024-07"]
+    assert line.split()[5:7] == ["80.6", "rewardbench-v1-2024-07"]
+
+
+def test_a_known_model_stands_with_its_size_dtype_memory_and_proof(capsys: Capture) -> None:
+    out, _ = done(capsys, "list", "models")
+    lines = {line.split()[0]: line.split() for line in out.splitlines() if line}
+    # 20e9 weights of two bytes are 40e9 / 1024**3 GiB.
+    row = lines["internlm/internlm2-20b-reward"]
+    assert row[1:5] == ["internlm2", "20B", "float16", "37.3"]
+    assert row[-2:] == ["golden", "cases"]
+    assert lines["Skywork/Skywork-Reward-Gemma-2-27B"][-1] == "inspection"
+
+
+def test_what_nobody_has_read_is_no_number(capsys: Capture) -> None:
+    out, _ = done(capsys, "list", "models")
+    line = next(line for line in out.splitlines() if line.startswith("Ray2333/GRM-llama3-8B-sft"))
+    assert line.split()[1:6] == ["grm", "8B", "not", "known", "87.0"]

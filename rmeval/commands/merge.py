@@ -1,0 +1,44 @@
+"""Average two checkpoints of one architecture, tensor by tensor, into a new folder."""
+
+import argparse
+from pathlib import Path
+
+from rmeval.results import prepare_folder
+
+
+def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
+    """Runs the verb; what does not match is found before anything is written."""
+    parser.add_argument("a", metavar="A", help="a local folder, or a name on the Hub")
+    parser.add_argument("b", metavar="B", help="another of the same architecture")
+    parser.add_argument(
+        "--weight",
+        type=_share,
+        default=0.5,
+        metavar="W",
+        help="A's share, from 0 to 1; B has the rest",
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="empty, or new")
+    options = parser.parse_args(arguments)
+    from rmeval.models.checkpoint import open_checkpoint
+    from rmeval.models.merging import Merge, require_empty
+
+    require_empty(options.output)
+    merge = Merge(open_checkpoint(options.a), open_checkpoint(options.b), options.weight)
+    merge.write(prepare_folder(options.output))
+    count = len(merge.a.shapes)
+    print(
+        f"{options.output}: {count} tensors, {options.weight:g} x {options.a} + "
+        f"{1 - options.weight:g} x {options.b}"
+    )
+    return 0
+
+
+def _share(value: str) -> float:
+    """An argument type: a number from 0 to 1."""
+    try:
+        share = float(value)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:  # also not for NaN
+        raise argparse.ArgumentTypeError(f"{value!r} is not a number from 0 to 1")
+    return share

@@ -1,0 +1,220 @@
+"""Several models' stored scores as one model: a weighted sum of what each gave a response.
+
+Rewards have no common unit, so each member's are normalised first, over all responses of its
+result. MetaMetrics-RM (arXiv 2410.02381) is an ensemble of this kind, with min-max.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from rmeval.benchmarks import scheme_of
+from rmeval.comparison import require_same_rows
+from rmeval.errors import BadData, BadOption, OutputFailure
+from rmeval.metrics.statistics import describe_scores
+from rmeval.results import (
+    RESULT,
+    prepare_folder,
+    read_result_document,
+    run_folder,
+    scores_digest,
+    spare_whole_result,
+)
+from rmeval.types import Result, Score, ScoredPreference
+
+Floats = NDArray[np.float64]
+FAMILY = "ensemble"
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """How members are put together: a weight each, and how their scores are made comparable.
+
+    `name` is what the ensemble is called; None names it after the members and their weights.
+    """
+
+    weights: tuple[float, ...]
+    normalise: str
+    name: str | None = None
+
+
+def combine_results(
+    members: Sequence[Result], mixture: Mixture, weighting: str | None = None
+) -> Result:
+    """Returns the ensemble of results over the same rows, evaluated as a model of its own.
+
+    A response's score is Σ weight · normalised score; the weights are taken as they are given.
+    Rows stand in the first member's order, and token counts are the first member's. Without a
+    weighting it is that of all members, or the benchmark's default where they differ.
+
+    Raises BadOption for weights that do not go with the members, BadData for members over
+    different rows or one whose scores cannot be normalised.
+    """
+    started = datetime.now(UTC)
+    _check(members, mixture.weights)
+    first = members[0]
+    for other in members[1:]:
+        require_same_rows(first, other)
+    scored = _combine(members, mixture)
+    scheme = scheme_of(first.definition)
+    if weighting is None and len({member.weighting for member in members}) == 1:
+        weighting = first.weighting
+    weighting = scheme.check_weighting(weighting)
+    provenance = _provenance(members, mixture)
+    return Result(
+        benchmark=first.benchmark,
+        definition=first.definition,
+        model=provenance["model"]["name"],
+        weighting=weighting,
+        metrics=describe_scores(scheme, scored, weighting),
+        scored=scored,
+        partial=next((member.partial for member in members if member.partial), None),
+        provenance={**provenance, **_timing(started)},
+    )
+
+
+def place_result(result: Result, output: Path) -> Result:
+    """Returns the result with the folder where it belongs, which is made.
+
+    Raises OutputFailure, also where a model's result stands: an ensemble never takes its place.
+    """
+    folder = run_folder(output, result.benchmark, result.model)
+    there = folder / RESULT
+    if there.is_file() and "ensemble" not in read_result_document(there)["provenance"]:
+        raise OutputFailure(f"{folder} holds a model's result; choose another --name or --output")
+    return replace(result, folder=prepare_folder(spare_whole_result(folder, result.partial)))
+
+
+def _check(members: Sequence[Result], weights: Sequence[float]) -> None:
+    if len(members) < 2:
+        raise BadOption("an ensemble has at least two members: pass the folders of two results")
+    if len(weights) != len(members):
+        raise BadOption(f"{len(weights)} weights for {len(members)} members; pass one for each")
+    if not all(map(isfinite, weights)) or not any(weights):
+        raise BadOption("the weights must be finite, and one of them other than 0")
+
+
+def _combine(members: Sequence[Result], mixture: Mixture) -> tuple[ScoredPreference, ...]:
+    """Returns the first member's rows with the ensemble's scores."""
+    ordered = [_in_order_of(members[0], member) for member in members]
+    scaled = []
+    for member, rows, weight in zip(members, ordered, mixture.weights, strict=True):
+        values = np.array([score.value for item in rows for score in item.scores])
+        scaled.append(weight * NORMALISATIONS[mixture.normalise](values, _name(member)))
+    total = np.sum(scaled, axis=0)
+    if not np.isfinite(total).all():
+        raise BadData("the weighted sum is not finite; use smaller weights or --normalise rank")
+    remaining = iter(total.tolist())
+    return tuple(_with_scores(same, remaining) for same in zip(*ordered, strict=True))
+
+
+def _with_scores(same: Sequence[ScoredPreference], values: Iterator[float]) -> ScoredPreference:
+    """Returns the first member's row with the next values; a cut in any member counts."""
+    responses = zip(*(item.scores for item in same), strict=True)
+    scores = (Score(next(values), s[0].tokens, any(m.truncated for m in s)) for s in responses)
+    return replace(same[0], scores=tuple(scores))
+
+
+def _in_order_of(first: Result, member: Result) -> list[ScoredPreference]:
+    """Returns a member's rows in the first one's order. Raises BadData."""
+    by_id = {item.id: item for item in member.scored}
+    rows = [by_id[item.id] for item in first.scored]
+    for item, own in zip(first.scored, rows, strict=True):
+        if (item.num_chosen, len(item.scores)) != (own.num_chosen, len(own.scores)):
+            raise BadData(
+                f"different rows: {item.id!r} has other responses in {_name(member)} than in "
+                f"{_name(first)}"
+            )
+    return rows
+
+
+def _min_max(values: Floats, name: str) -> Floats:
+    _require_spread(values, name)
+    scaled: Floats = (values - values.min()) / (values.max() - values.min())
+    return scaled
+
+
+def _z_score(values: Floats, name: str) -> Floats:
+    _require_spread(values, name)
+    scaled: Floats = (values - values.mean()) / values.std()
+    return scaled
+
+
+def _rank(values: Floats, _: str) -> Floats:
+    """Returns the share of the other responses below each, equal ones sharing the mean rank."""
+    ranks: Floats = rankdata(values)
+    return (ranks - 1) / (len(values) - 1)
+
+
+def _as_it_is(values: Floats, _: str) -> Floats:
+    return values
+
+
+NORMALISATIONS: dict[str, Callable[[Floats, str], Floats]] = {
+    "minmax": _min_max,
+    "zscore": _z_score,
+    "rank": _rank,
+    "none": _as_it_is,
+}
+
+
+def _require_spread(values: Floats, name: str) -> None:
+    if values.min() == values.max():
+        raise BadData(
+            f"{name}: every response has the same score, which cannot be normalised; leave this "
+            "member out"
+        )
+
+
+def _name(result: Result) -> str:
+    return f"{result.folder or result.model}"
+
+
+def _provenance(members: Sequence[Result], mixture: Mixture) -> dict[str, Any]:
+    """Returns who the members are and how they were put together, under every result's keys."""
+    models = [member.provenance["model"] for member in members]
+    anonymous = [{k: v for k, v in model.items() if k != "name"} for model in models]
+    made_of = [anonymous, mixture.weights, mixture.normalise]
+    fingerprint = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+    return {
+        "model": {
+            "name": mixture.name or f"ensemble-{fingerprint[:8]}",
+            "revision": None,
+            "fingerprint": fingerprint,
+            "family": FAMILY,
+            "dtype": " and ".join(dict.fromkeys(str(model["dtype"]) for model in models)),
+        },
+        "ensemble": {
+            "normalise": mixture.normalise,
+            "over": "all responses of a member's result",
+            "tokens": "of the first member",
+            "members": [
+                {
+                    "result": None if member.folder is None else str(member.folder),
+                    "weight": weight,
+                    "model": member.provenance["model"],
+                    "scores_sha256": scores_digest(member.scored),
+                }
+                for member, weight in zip(members, mixture.weights, strict=True)
+            ],
+        },
+        "engine": {"path": "stored scores", "reason": None, "device": "no device"},
+        "versions": {"rmeval": version("rmeval")},
+        "checks": "not made",
+        "data": members[0].provenance["data"],
+    }
+
+
+def _timing(started: datetime) -> dict[str, Any]:
+    seconds = (datetime.now(UTC) - started).total_seconds()
+    return {"started": started.isoformat(timespec="seconds"), "seconds": round(seconds, 3)}

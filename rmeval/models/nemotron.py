@@ -1,0 +1,50 @@
+"""Nemotron-Reward (arXiv 2410.01257): a language model whose logit of token 0 is the reward.
+
+The logit stands at the place of the next token, after the template's generation prompt.
+"""
+
+import re
+from typing import Any
+
+import torch
+from torch import nn
+
+from rmeval.models.checkpoint import Checkpoint
+from rmeval.models.family import Family, Placed
+from rmeval.models.tokenizer import require_chat_template
+
+NAMED = re.compile(r"nemotron[^/]*reward|(^|/)nemotron$", re.IGNORECASE)
+
+
+class Nemotron(Family):
+    """Body `model.*`; head is the first row of `lm_head.weight`.
+
+    No field of config.json and no weight tells it from a language model, which has a token 0 too
+    and would give numbers that look like scores. So a name must: the checkpoint's own, its
+    folder's, or that in config.json's `_name_or_path`.
+    """
+
+    name = "nemotron"
+
+    @staticmethod
+    def claims(checkpoint: Checkpoint) -> bool:
+        names = (checkpoint.name, checkpoint.folder, checkpoint.config.get("_name_or_path", ""))
+        return (
+            checkpoint.architecture.endswith("ForCausalLM")
+            and {"model.norm.weight", "lm_head.weight"} <= checkpoint.shapes.keys()
+            and any(NAMED.search(str(name).rstrip("/")) for name in names)
+        )
+
+    def head(self) -> nn.Module:
+        return nn.Linear(self.checkpoint.shapes["lm_head.weight"][-1], 1, bias=False)
+
+    def place(self, key: str, tensor: torch.Tensor) -> Placed:
+        if key == "lm_head.weight":
+            return [("head.weight", tensor[:1])]
+        return [(key.replace("model.", "backbone.", 1), tensor)]
+
+    def tokenizer(self) -> Any:
+        tokenizer = super().tokenizer()
+        template = require_chat_template(tokenizer, self.checkpoint.folder)
+        tokenizer.chat_template = "{% set add_generation_prompt = true %}" + template
+        return tokenizer

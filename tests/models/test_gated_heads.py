@@ -1,0 +1,199 @@
+"""ArmoRM's and QRM's gate, against the formula written out for one sequence at a time."""
+
+import pytest
+import torch
+from checkpoints import edit_config, read_tensors, write_checkpoint, write_tensors
+from torch.nn import functional
+from transformers import LlamaConfig, LlamaModel
+
+import rmeval
+from rmeval.errors import BadCheckpoint, BadData
+from rmeval.models.gating import ASSISTANT_TURN, gate_places
+
+HIDDEN, INNER, OBJECTIVES = 16, 12, 3
+SIZES = {
+    "vocab_size": 128010,
+    "hidden_size": HIDDEN,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 24,
+    "max_position_embeddings": 256,
+}
+TURN = list(ASSISTANT_TURN)
+PROMPT = [5, 9, 31, 7]
+SEQUENCES = [
+    [*PROMPT, *TURN, 8, 8, 4],
+    [*PROMPT, *TURN, 8, 8, 11, 12],  # shares the turn with the one before
+    [*PROMPT, *TURN, 6, *TURN, 3],  # two turns: the last one counts
+    [*PROMPT, *TURN, 6, *TURN, 2, 2, *TURN[:4], 1],  # and a third that is none
+    [44, *TURN],
+]
+
+
+def normal(*shape, seed):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)) / shape[-1] ** 0.5
+
+
+def linear(number, rows, columns, *, bias):
+    weights = {f"gating.layers.{number}.weight": 2 * normal(rows, columns, seed=number)}
+    return weights | ({f"gating.layers.{number}.bias": normal(rows, seed=99)} if bias else {})
+
+
+def batch_norm(number):
+    at = f"gating.layers.{number}"
+    return {
+        f"{at}.weight": 1 + normal(INNER, seed=number),
+        f"{at}.bias": normal(INNER, seed=number + 50),
+        f"{at}.running_mean": normal(INNER, seed=number + 60),
+        f"{at}.running_var": 0.5 + normal(INNER, seed=number + 70).abs(),
+        f"{at}.num_batches_tracked": torch.tensor(7),
+    }
+
+
+# The numbers are those of ArmoRM, of QRM, and of QRM with a dropout in every step.
+GATES = {
+    "armorm": (
+        {
+            **linear(0, INNER, HIDDEN, bias=True),
+            **linear(1, OBJECTIVES, INNER, bias=True),
+        },
+        (0, 1),
+    ),
+    "qrm": (
+        {
+            **linear(0, INNER, HIDDEN, bias=False),
+            **batch_norm(2),
+            **linear(3, OBJECTIVES, INNER, bias=True),
+        },
+        (0, 2, 3),
+    ),
+    "qrm, in steps of four": (
+        {
+            **linear(0, INNER, HIDDEN, bias=False),
+            **batch_norm(2),
+            **linear(4, OBJECTIVES, INNER, bias=True),
+        },
+        (0, 2, 4),
+    ),
+}
+
+
+def make(folder, name, **config):
+    """Saves a random checkpoint and returns it with its number of quantiles."""
+    torch.manual_seed(0)
+    quantiles = 1 if name == "armorm" else 2
+    body = LlamaModel(LlamaConfig(**SIZES)).state_dict()
+    body = {f"model.{key}": 5 * w if w.ndim == 2 else w for key, w in body.items()}
+    tensors = {
+        **body,
+        **GATES[name][0],
+        "gating.logit_scale": torch.tensor([1.5]),
+        "regression_layer.weight": 3 * normal(OBJECTIVES * quantiles, HIDDEN, seed=5),
+        "reward_transform_matrix": normal(OBJECTIVES, OBJECTIVES, seed=6),
+    }
+    named = {"architectures": ["ForRewardModelWithGating"], "model_type": "llama"}
+    return write_checkpoint(folder, {**named, **SIZES, "gating_temperature": 2, **config}, tensors)
+
+
+def by_hand(folder, name, ids, temperature=2):
+    tensors = read_tensors(folder)
+    body = LlamaModel(LlamaConfig(**SIZES)).eval()
+    body.load_state_dict({k[6:]: w for k, w in tensors.items() if k.startswith("model.")})
+    with torch.inference_mode():
+        states = body(torch.tensor([ids])).last_hidden_state[0]
+    starts = [i for i in range(len(ids)) if ids[i : i + len(TURN)] == TURN]
+    gate = states[starts[-1]]
+    *inner, last = GATES[name][1]
+    for number in inner:
+        weights = {k: tensors.get(f"gating.layers.{number}.{k}") for k in ("weight", "bias")}
+        if f"gating.layers.{number}.running_mean" in tensors:
+            mean = tensors[f"gating.layers.{number}.running_mean"]
+            deviation = (tensors[f"gating.layers.{number}.running_var"] + 1e-5).sqrt()
+            gate = (gate - mean) / deviation * weights["weight"] + weights["bias"]
+        else:
+            gate = functional.linear(gate, **weights).relu()
+    weight, bias = (tensors[f"gating.layers.{last}.{kind}"] for kind in ("weight", "bias"))
+    shares = torch.softmax((weight @ gate + bias) / temperature, 0) * tensors["gating.logit_scale"]
+    numbers = tensors["regression_layer.weight"] @ states[-1]
+    rewards = torch.stack([part.mean() for part in numbers.chunk(OBJECTIVES)])
+    return float((shares * (rewards @ tensors["reward_transform_matrix"])).sum())
+
+
+def load(folder, **options):
+    return rmeval.load_model(str(folder), dtype="float32", device="cpu", **options)
+
+
+def near(expected):
+    return pytest.approx(expected, abs=1e-5, rel=0)
+
+
+@pytest.mark.parametrize("engine", ["packed", "padded"])
+@pytest.mark.parametrize("name", GATES)
+def test_scores_are_the_formulas_alone_and_together(tmp_path, name, engine):
+    folder = make(tmp_path, name)
+    expected = [by_hand(folder, name, ids) for ids in SEQUENCES]
+    assert max(expected) - min(expected) > 0.1
+    for batch_tokens in (1, 30, 10**6):
+        model = load(folder, engine=engine, batch_tokens=batch_tokens)
+        assert model.family.name == name.split(",")[0]
+        assert model.score_tokens(SEQUENCES) == near(expected)
+
+
+def test_an_unsaid_temperature_is_that_of_the_authors_code(tmp_path):
+    folder = make(tmp_path, "armorm")
+    edit_config(folder, remove=("gating_temperature",))
+    at_ten = by_hand(folder, "armorm", SEQUENCES[0], temperature=10)
+    assert abs(at_ten - by_hand(folder, "armorm", SEQUENCES[0])) > 0.01
+    assert load(folder).score_tokens(SEQUENCES[:1]) == near([at_ten])
+
+
+@pytest.mark.parametrize("engine", ["packed", "padded"])
+def test_a_sequence_without_an_assistant_turn_is_never_scored(tmp_path, engine):
+    model = load(make(tmp_path, "armorm"), engine=engine)
+    with pytest.raises(BadData, match="1 of 3 sequences hold no assistant turn"):
+        model.score_tokens([*SEQUENCES[:2], [*PROMPT, *TURN[1:], 3]])
+
+
+def test_a_gate_looks_where_the_last_turn_begins():
+    ids = [5, *TURN, 6, *TURN, 7]
+    assert gate_places(ids, range(13)) == [-1] * 5 + [1] * 6 + [7] * 2
+
+
+def test_in_a_pack_a_gate_looks_along_its_own_sequence():
+    """A turn, then a sequence that leaves it before its last token, then one that has it whole."""
+    ids = [5, *TURN, 6, 272, 6, 271, 3]
+    positions = [0, 1, 2, 3, 4, 5, 6, 5, 6, 5, 6]
+    assert gate_places(ids, positions) == [-1, -1, -1, -1, -1, 1, 1, -1, -1, 1, 1]
+
+
+def test_quantiles_that_do_not_fit_the_weights_are_refused(tmp_path):
+    folder = make(tmp_path, "qrm", num_quantiles=4)
+    with pytest.raises(BadCheckpoint, match=r"has 6 rows, not 4 for each of the 3 objectives"):
+        load(folder)
+
+
+def test_a_gate_without_layers_is_refused(tmp_path):
+    folder = make(tmp_path, "armorm")
+    tensors = {k: w for k, w in read_tensors(folder).items() if "gating.layers" not in k}
+    write_tensors(folder, tensors)
+    with pytest.raises(BadCheckpoint, match=r"weights called gating\.layers\.N"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    "lost", ["gating.logit_scale", "gating.layers.2.running_var", "model.norm.weight"]
+)
+def test_a_gated_model_that_lacks_a_weight_is_never_scored(tmp_path, lost):
+    folder = make(tmp_path, "qrm")
+    tensors = read_tensors(folder)
+    del tensors[lost]
+    write_tensors(folder, tensors)
+    with pytest.raises(BadCheckpoint, match="weights are missing"):
+        load(folder)
+
+
+def test_another_body_marks_its_turns_otherwise_and_is_not_claimed(tmp_path):
+    folder = make(tmp_path, "qrm", model_type="gemma2")
+    with pytest.raises(BadCheckpoint, match="no model adapter"):
+        load(folder)
