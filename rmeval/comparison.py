@@ -46,14 +46,9 @@ def compare_results(a: Result, b: Result, weighting: str | None = None) -> Compa
     if weighting is None and a.weighting == b.weighting:
         weighting = a.weighting
     weighting = scheme.check_weighting(weighting)
-    # In one order, whatever order the rows were run in.
-    by_id = {item.id: item for item in b.scored}
-    scored_b = [by_id[item.id] for item in a.scored]
-    metrics = [scheme.metrics(rows, weighting).values for rows in (a.scored, scored_b)]
-    strata_a, strata_b = scheme.stratify(a.scored), scheme.stratify(scored_b)
-    differences = paired_differences(
-        strata_a, strata_b, scheme.parts(strata_a, weighting), metrics[0]
-    )
+    names = scheme.metrics(a.scored, weighting).values
+    strata_a, strata_b = scheme.stratify(a.scored), scheme.stratify(rows_in_order_of(a, b))
+    differences = paired_differences(strata_a, strata_b, scheme.parts(strata_a, weighting), names)
     subsets = {d.metric: d.p for d in differences if d.metric.startswith("subset/")}
     return Comparison(a, b, weighting, tuple(differences), holm(subsets), tuple(_causes(a, b)))
 
@@ -83,6 +78,12 @@ def require_same_rows(a: Result, b: Result) -> None:
         )
 
 
+def rows_in_order_of(first: Result, other: Result) -> list[ScoredPreference]:
+    """Returns the rows of `other`, which are the same, in the order in which `first` has them."""
+    by_id = {item.id: item for item in other.scored}
+    return [by_id[item.id] for item in first.scored]
+
+
 def _is_other(a: ScoredPreference, b: ScoredPreference) -> bool:
     return (a.digest, a.subset, a.weight) != (b.digest, b.subset, b.weight)
 
@@ -92,8 +93,9 @@ def most_different(a: Result, b: Result, count: int) -> list[dict[str, Any]]:
 
     Rewards have no common unit, so a margin is divided by the root mean square of its model's.
     """
-    by_id = {item.id: item for item in b.scored}
-    margins = np.array([[margin(item), margin(by_id[item.id])] for item in a.scored])
+    margins = np.array(
+        [[margin(x), margin(y)] for x, y in zip(a.scored, rows_in_order_of(a, b), strict=True)]
+    )
     spread = np.sqrt((margins**2).mean(axis=0))
     scaled = margins / np.where(spread > 0, spread, 1.0)
     apart = np.abs(scaled[:, 1] - scaled[:, 0])

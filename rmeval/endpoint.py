@@ -4,6 +4,7 @@ import os
 from typing import Any
 from urllib.parse import urlsplit
 
+from rmeval.conversations import HALF_PAIR
 from rmeval.errors import BadOption, ServerFailure, first_line, one_line
 from rmeval.types import Conversation
 
@@ -78,6 +79,6 @@ class Endpoint:
                 f"{one_line(', '.join(ends))[:SHOWN]}); a model that thinks first may need more "
                 "--max-new-tokens"
             )
-        if any("\ud800" <= character <= "\udfff" for text in texts for character in text):
+        if any(HALF_PAIR.search(text) for text in texts):
             raise ServerFailure(f"{self.url}: half of a surrogate pair, which is no text")
         return texts

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from rmeval.benchmarks import scheme_of
-from rmeval.comparison import require_same_rows
+from rmeval.comparison import require_same_rows, rows_in_order_of
 from rmeval.errors import BadData, BadOption, OutputFailure
+from rmeval.evaluation import timing
 from rmeval.metrics.statistics import describe_scores
 from rmeval.results import (
     RESULT,
@@ -79,7 +80,7 @@ def combine_results(
         metrics=describe_scores(scheme, scored, weighting),
         scored=scored,
         partial=next((member.partial for member in members if member.partial), None),
-        provenance={**provenance, **_timing(started)},
+        provenance={**provenance, **timing(started)},
     )
 
 
@@ -127,8 +128,7 @@ def _with_scores(same: Sequence[ScoredPreference], values: Iterator[float]) -> S
 
 def _in_order_of(first: Result, member: Result) -> list[ScoredPreference]:
     """Returns a member's rows in the first one's order. Raises BadData."""
-    by_id = {item.id: item for item in member.scored}
-    rows = [by_id[item.id] for item in first.scored]
+    rows = rows_in_order_of(first, member)
     for item, own in zip(first.scored, rows, strict=True):
         if (item.num_chosen, len(item.scores)) != (own.num_chosen, len(own.scores)):
             raise BadData(
@@ -213,8 +213,3 @@ def _provenance(members: Sequence[Result], mixture: Mixture) -> dict[str, Any]:
         "checks": "not made",
         "data": members[0].provenance["data"],
     }
-
-
-def _timing(started: datetime) -> dict[str, Any]:
-    seconds = (datetime.now(UTC) - started).total_seconds()
-    return {"started": started.isoformat(timespec="seconds"), "seconds": round(seconds, 3)}

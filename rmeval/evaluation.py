@@ -89,13 +89,13 @@ def _prepare(output: Path, model: "RewardModel", benchmark: Benchmark) -> Path:
 
 def _about(benchmark: Benchmark, checks: str, started: datetime) -> dict[str, Any]:
     """Returns what a result's provenance says besides how its rewards were computed."""
+    return {"checks": checks, "data": benchmark.provenance(), **timing(started)}
+
+
+def timing(started: datetime) -> dict[str, Any]:
+    """Returns when a result was begun, and how many seconds it has taken until now."""
     seconds = (datetime.now(UTC) - started).total_seconds()
-    return {
-        "checks": checks,
-        "data": benchmark.provenance(),
-        "started": started.isoformat(timespec="seconds"),
-        "seconds": round(seconds, 3),
-    }
+    return {"started": started.isoformat(timespec="seconds"), "seconds": round(seconds, 3)}
 
 
 def score_preferences(

@@ -67,6 +67,9 @@ class Registry:
                 "mend or uninstall that package"
             ) from error
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._all()
+
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._all().values())
 

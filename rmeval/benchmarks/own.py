@@ -204,4 +204,4 @@ def _names_on_hub(repository: str, revision: str | None) -> list[str] | None:
 def _safe(name: str) -> str:
     """Returns a name that can be that of a folder, and is no published benchmark's."""
     safe = re.sub(r"[^\w.-]+", "-", name).lstrip(".") or "data"
-    return f"own-{safe}" if safe in {entry.name for entry in BENCHMARKS} else safe
+    return f"own-{safe}" if safe in BENCHMARKS else safe

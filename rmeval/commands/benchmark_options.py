@@ -53,16 +53,16 @@ def load_benchmarks_from(
     data = _data_by_name(options.data, names)
     if options.data_revision and len(names) > 1:
         raise BadOption("--data-revision goes with one benchmark; run them one by one")
-    registered = [entry.name for entry in BENCHMARKS]
     for name in names:
-        if name not in registered and not _may_be_own(name):
-            raise UnknownName("benchmark", name, registered, OWN_ADVICE)
-        if name in registered and (options.columns or options.split):
+        if name not in BENCHMARKS and not _may_be_own(name):
+            known = [entry.name for entry in BENCHMARKS]
+            raise UnknownName("benchmark", name, known, OWN_ADVICE)
+        if name in BENCHMARKS and (options.columns or options.split):
             raise BadOption(f"--columns and --split are for data of your own; {name} needs neither")
-        scheme_of(name if name in registered else OWN).check_weighting(weighting)
+        scheme_of(name if name in BENCHMARKS else OWN).check_weighting(weighting)
     loaded = [
         load_benchmark(name, data.get(name), revision=options.data_revision)
-        if name in registered
+        if name in BENCHMARKS
         else load_own(
             name,
             columns=parse_columns(options.columns) if options.columns else None,
@@ -98,7 +98,7 @@ def _data_by_name(values: Sequence[str], names: Sequence[str]) -> dict[str, Path
             name, path = names[0], value
         if name in data:
             raise BadOption(f"--data is given twice for {name}")
-        if name not in {entry.name for entry in BENCHMARKS}:
+        if name not in BENCHMARKS:
             raise BadOption(f"--data is for published benchmarks; pass --benchmark {path} alone")
         data[name] = Path(path)
     return data

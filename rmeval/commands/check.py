@@ -3,11 +3,10 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from rmeval.baselines import PUBLISHED, published_baseline, read_baseline
-from rmeval.commands.options import one_of
+from rmeval.commands.options import number_up_to, one_of
 from rmeval.errors import OutputFailure
 from rmeval.gate import LEVELS, Gate, Verdict, hold_to
 from rmeval.reports.gate import (
@@ -59,14 +58,14 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--max-drop",
-        type=_share(100),
+        type=number_up_to(100),
         default=0.5,
         metavar="POINTS",
         help="the loss that is allowed, in points of a hundred; 0.5",
     )
     parser.add_argument(
         "--alpha",
-        type=_share(1),
+        type=number_up_to(1),
         default=0.05,
         metavar="P",
         help="the probability of a false alarm that is allowed: for the Score, for all sections "
@@ -81,21 +80,6 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--junit", type=Path, metavar="FILE", help="default: DIR/check.xml")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="default: DIR/check.md")
-
-
-def _share(most: float) -> Callable[[str], float]:
-    """Returns an argument type: a number from 0 to `most`."""
-
-    def check(value: str) -> float:
-        try:
-            number = float(value)
-        except ValueError:
-            number = -1.0
-        if not 0 <= number <= most:
-            raise argparse.ArgumentTypeError(f"{value!r} is not a number from 0 to {most:g}")
-        return number
-
-    return check
 
 
 def _print(gate: Gate, text: str, weighting: str) -> None:

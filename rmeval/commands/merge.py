@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from rmeval.commands.options import number_up_to
 from rmeval.results import prepare_folder
 
 
@@ -12,7 +13,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     parser.add_argument("b", metavar="B", help="another of the same architecture")
     parser.add_argument(
         "--weight",
-        type=_share,
+        type=number_up_to(1),
         default=0.5,
         metavar="W",
         help="A's share, from 0 to 1; B has the rest",
@@ -31,14 +32,3 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         f"{1 - options.weight:g} x {options.b}"
     )
     return 0
-
-
-def _share(value: str) -> float:
-    """An argument type: a number from 0 to 1."""
-    try:
-        share = float(value)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:  # also not for NaN
-        raise argparse.ArgumentTypeError(f"{value!r} is not a number from 0 to 1")
-    return share

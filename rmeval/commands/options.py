@@ -33,6 +33,21 @@ def positive(value: str) -> int:
     return int(value)
 
 
+def number_up_to(most: float) -> Callable[[str], float]:
+    """Returns an argument type: a number from 0 to `most`."""
+
+    def check(value: str) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number <= most:
+            raise argparse.ArgumentTypeError(f"{value!r} is not a number from 0 to {most:g}")
+        return number
+
+    return check
+
+
 def positive_or_auto(value: str) -> int | None:
     """An argument type: a whole number of at least 1, or None for "auto"."""
     return None if value == "auto" else positive(value)

@@ -46,7 +46,7 @@ def find_texts(result: Result, data: Path | None) -> Texts:
 def _load_again(result: Result, data: Path | None) -> Benchmark:
     about = result.provenance["data"]
     source, revision = about["source"], about["revision"]
-    if result.definition not in {entry.name for entry in BENCHMARKS}:
+    if result.definition not in BENCHMARKS:
         return load_own(
             str(data or source), **about["reading"], revision=None if data else revision
         )

@@ -46,7 +46,7 @@ def metric_intervals(
     return {
         name: _wilson(values[name], rows[name])
         if name in alone or np.ptp(resampled[name]) == 0
-        else _percentiles(resampled[name])
+        else percentile_interval(resampled[name])
         for name in names
     }
 
@@ -107,9 +107,10 @@ def _resample(stratum: Stratum, draw: np.random.Generator) -> Floats:
     return np.concatenate(chunks)
 
 
-def _percentiles(values: Floats) -> Interval:
+def percentile_interval(values: Floats, method: str = BOOTSTRAP) -> Interval:
+    """Returns the interval that holds the middle 95 % of resampled values."""
     low, high = np.percentile(values, (2.5, 97.5))
-    return Interval(float(low), float(high), BOOTSTRAP)
+    return Interval(float(low), float(high), method)
 
 
 def plus_minus(interval: Interval) -> float:

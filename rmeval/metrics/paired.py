@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rmeval.metrics.intervals import BOOTSTRAP, SEED, resample
+from rmeval.metrics.intervals import BOOTSTRAP, CELLS, SEED, percentile_interval, resample
 from rmeval.metrics.scheme import Floats, Part, Strata, compose, leaf_means
 from rmeval.types import Interval
 
 FLIPS = 100_000
-CELLS = 4_000_000  # of a table of draws that is in memory at once
 BINOMIAL_KINDS = 50  # sizes of effects up to which counting each kind is the quicker way
 EXACT = "exact McNemar"
 WEIGHTED = f"McNemar with the metric's weights, {FLIPS} draws"
@@ -54,12 +53,12 @@ def paired_differences(
     resampled, _ = compose(resample(change), parts)
     values_a, values_b = (compose(leaf_means(strata), parts)[0] for strata in (a, b))
     effects = _Effects(change, parts)
-    return [
-        _difference(
-            name, values_a[name], values_b[name], effects.of(name), _interval(resampled[name])
-        )
-        for name in metrics
-    ]
+    differences = []
+    for name in metrics:
+        interval = percentile_interval(resampled[name], f"paired {BOOTSTRAP}")
+        effect = effects.of(name)
+        differences.append(_difference(name, values_a[name], values_b[name], effect, interval))
+    return differences
 
 
 def paired_tests(
@@ -79,11 +78,6 @@ def _change(a: Strata, b: Strata) -> Strata:
         name: replace(stratum, credits=b[name].credits - stratum.credits)
         for name, stratum in a.items()
     }
-
-
-def _interval(values: Floats) -> Interval:
-    low, high = np.percentile(values, (2.5, 97.5))
-    return Interval(float(low), float(high), f"paired {BOOTSTRAP}")
 
 
 class _Effects:

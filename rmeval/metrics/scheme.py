@@ -5,6 +5,7 @@ a benchmark names what a row counts (`strata`) and the chain (`parts`); value, i
 difference and explanation follow from these two, by the same code for all.
 """
 
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -133,9 +134,8 @@ def compose(
     Leaves may be floats, or arrays of resamples. What cannot be made is absent.
     """
     values: Values = {}
-    partial = list(short)
+    partial, known = list(short), ChainMap(values, dict(leaves))
     for name, weights, needs_all in parts:
-        known = {**leaves, **values}
         present = {item: weight for item, weight in weights.items() if item in known}
         if len(present) < len(weights) or any(item in partial for item in present):
             if needs_all or not present:

@@ -1,6 +1,8 @@
 """What metrics are called where people read them."""
 
 from rmeval.errors import one_line
+from rmeval.metrics.intervals import plus_minus
+from rmeval.types import Metrics
 
 
 def metric_label(metric: str) -> str:
@@ -14,3 +16,11 @@ def metric_label(metric: str) -> str:
         return f"Score {name}".rstrip()
     told = " (subset)" if kind == "subset" and "/" in name else ""
     return one_line(name).replace("::", ": :") + told
+
+
+def shown_metric(metrics: Metrics, name: str) -> str:
+    """Returns a metric in percent with half its interval, "92.8 ±1.1", or that there is none."""
+    value, interval = metrics.values.get(name), metrics.intervals.get(name)
+    if value is None:
+        return "not available"
+    return f"{100 * value:.1f}" + (f" ±{100 * plus_minus(interval):.1f}" if interval else "")

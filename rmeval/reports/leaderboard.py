@@ -10,7 +10,7 @@ from typing import Any
 
 from rmeval.baselines import fingerprint_items
 from rmeval.benchmarks import scheme_of
-from rmeval.comparison import ALPHA, require_same_rows
+from rmeval.comparison import ALPHA, require_same_rows, rows_in_order_of
 from rmeval.errors import BadData, UnknownName
 from rmeval.known import Published
 from rmeval.metrics.intervals import Z, plus_minus
@@ -221,8 +221,7 @@ def _groups(entries: Sequence[Entry], scheme: Scheme) -> list[int | None]:
 
 def _tied(a: Entry, b: Entry, scheme: Scheme) -> bool:
     if a.result and b.result and a.weighting == b.weighting and _same_rows(a.result, b.result):
-        by_id = {item.id: item for item in b.result.scored}
-        ordered = [by_id[item.id] for item in a.result.scored]
+        ordered = rows_in_order_of(a.result, b.result)
         strata = scheme.stratify(a.result.scored), scheme.stratify(ordered)
         parts = scheme.parts(strata[0], a.weighting)
         return paired_tests([strata], parts, "overall")[0] >= ALPHA

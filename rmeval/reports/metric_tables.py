@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rmeval.metrics.intervals import counts_wins, plus_minus
+from rmeval.metrics.intervals import counts_wins
 from rmeval.metrics.scheme import Part, Scheme, Strata
+from rmeval.reports.labels import shown_metric
 from rmeval.types import Metrics, Result
 
 Row = dict[str, Any]
@@ -41,9 +42,12 @@ class MetricTables:
 
     def section_of(self, subset: str) -> str:
         """Returns the section that a subset belongs to, or the subset itself."""
+        return self._owner(subset) or subset
+
+    def _owner(self, subset: str) -> str | None:
         leaf = self._strata[subset].leaves[0]
         owner = next((part.name for part in self._parts if leaf in part.weights), "overall")
-        return subset if owner == "overall" else owner.split("/")[1]
+        return None if owner == "overall" else owner.split("/")[1]
 
     def _section_row(self, name: str, inner: Sequence[str]) -> Row:
         label = "Score" if name == "overall" else name.removeprefix("section/")
@@ -56,9 +60,8 @@ class MetricTables:
 
     def _subset_row(self, subset: str, levels: Sequence[str]) -> Row:
         stratum = self._strata[subset]
-        owner = next((p.name for p in self._parts if stratum.leaves[0] in p.weights), "overall")
-        row: Row = {} if owner == "overall" else {"section": owner.split("/")[1]}
-        row["subset"] = subset
+        section = self._owner(subset)
+        row: Row = {"subset": subset} if section is None else {"section": section, "subset": subset}
         if levels:
             return row | {level: self._shown(f"subset/{subset}/{level}") for level in levels}
         row["accuracy"] = self._shown(f"subset/{subset}")
@@ -80,12 +83,8 @@ class MetricTables:
         return {subset for item in weights for subset in self._below(item)}
 
     def _shown(self, name: str) -> str:
-        value, interval = self._metrics.values.get(name), self._metrics.intervals.get(name)
-        if value is None:
-            return "not available"
-        text = f"{100 * value:.1f}" + (f" ±{100 * plus_minus(interval):.1f}" if interval else "")
         partial = name.removeprefix("section/") in self._metrics.partial_sections
-        return text + (" (partial)" if partial else "")
+        return shown_metric(self._metrics, name) + (" (partial)" if partial else "")
 
 
 def _levels(subset: str, leaves: Sequence[str]) -> Iterator[str]:

@@ -10,15 +10,15 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from rmeval.comparison import ALPHA, require_same_rows
+from rmeval.comparison import ALPHA, require_same_rows, rows_in_order_of
 from rmeval.errors import one_line
 from rmeval.metrics.accuracy import margin
-from rmeval.metrics.intervals import plus_minus
 from rmeval.metrics.paired import paired_tests
 from rmeval.metrics.scheme import Floats, Scheme
 from rmeval.metrics.statistics import describe_scores
 from rmeval.reports.drawing import MANY_SUBSETS, STYLE, leaves_of, shown_leaf
 from rmeval.reports.figures import PICTURES
+from rmeval.reports.labels import shown_metric
 from rmeval.types import Result
 
 MANY = 20  # models of which every two are tested
@@ -57,15 +57,13 @@ def several_tables(
 ) -> list[dict[str, Any]]:
     """Returns the Scores side by side, and the rows on which the models disagree most."""
     sections = [n for n in results[0].metrics.values if n.count("/") < 2 and "subset/" not in n]
-    sections = sections or ["overall"]
+    columns = {
+        n: "Score" if n == "overall" else n.removeprefix("section/")
+        for n in sections or ["overall"]
+    }
     scores = [
-        {
-            "model": names[index],
-            **{
-                "Score" if n == "overall" else n.removeprefix("section/"): _shown(results[index], n)
-                for n in sections
-            },
-        }
+        {"model": names[index]}
+        | {head: shown_metric(results[index].metrics, n) for n, head in columns.items()}
         for index in _best_first(results)
     ]
     tables = [{"caption": "Scores, best first", "rows": scores}]
@@ -73,13 +71,6 @@ def several_tables(
     if disputed:
         tables.append({"caption": "Rows on which the models disagree most", "rows": disputed})
     return tables
-
-
-def _shown(result: Result, name: str) -> str:
-    value, interval = result.metrics.values.get(name), result.metrics.intervals.get(name)
-    if value is None:
-        return "not available"
-    return f"{100 * value:.1f}" + (f" ±{100 * plus_minus(interval):.1f}" if interval else "")
 
 
 def _disputed(results: Sequence[Result]) -> list[dict[str, Any]]:
@@ -105,9 +96,8 @@ def _disputed(results: Sequence[Result]) -> list[dict[str, Any]]:
 
 def _margins(results: Sequence[Result]) -> Floats:
     """Returns (models, rows) margins, in the order of the first result's rows."""
-    ids = [item.id for item in results[0].scored]
-    by_id = [{item.id: margin(item) for item in result.scored} for result in results]
-    return np.array([[found[row_id] for row_id in ids] for found in by_id])
+    ordered = (rows_in_order_of(results[0], result) for result in results)
+    return np.array([[margin(item) for item in rows] for rows in ordered])
 
 
 class Drawn(NamedTuple):
@@ -191,11 +181,7 @@ def significance(results: Sequence[Result], scheme: Scheme) -> tuple[Floats, Flo
     """Returns (models, models) differences of the Scores in points, row minus column, and
     whether each is real, by Holm over all pairs."""
     weighting = results[0].weighting
-    order = [item.id for item in results[0].scored]
-    strata = []
-    for result in results:
-        by_id = {item.id: item for item in result.scored}
-        strata.append(scheme.stratify([by_id[row_id] for row_id in order]))
+    strata = [scheme.stratify(rows_in_order_of(results[0], result)) for result in results]
     parts, pairs = scheme.parts(strata[0], weighting), list(combinations(range(len(results)), 2))
     scores = np.array([100 * (result.overall or 0.0) for result in results])
     real = np.zeros((len(results), len(results)))
