@@ -8,11 +8,12 @@ import numpy as np
 
 from rmeval.benchmarks import scheme_of
 from rmeval.errors import BadData
-from rmeval.metrics.accuracy import count_oddities, margin
+from rmeval.metrics.accuracy import count_oddities, margin, win_credit
 from rmeval.metrics.paired import Difference, holm, paired_differences
 from rmeval.types import Result, ScoredPreference
 
 ALPHA = 0.05
+OUTCOMES = {0.0: "lost", 0.5: "tied", 1.0: "won"}
 NOT_A_CAUSE = ("started", "seconds", "model.name")
 
 
@@ -93,9 +94,8 @@ def most_different(a: Result, b: Result, count: int) -> list[dict[str, Any]]:
 
     Rewards have no common unit, so a margin is divided by the root mean square of its model's.
     """
-    margins = np.array(
-        [[margin(x), margin(y)] for x, y in zip(a.scored, rows_in_order_of(a, b), strict=True)]
-    )
+    others = rows_in_order_of(a, b)
+    margins = np.array([[margin(x), margin(y)] for x, y in zip(a.scored, others, strict=True)])
     spread = np.sqrt((margins**2).mean(axis=0))
     scaled = margins / np.where(spread > 0, spread, 1.0)
     apart = np.abs(scaled[:, 1] - scaled[:, 0])
@@ -106,8 +106,8 @@ def most_different(a: Result, b: Result, count: int) -> list[dict[str, Any]]:
             "subset": a.scored[index].subset,
             "margin A": float(margins[index, 0]),
             "margin B": float(margins[index, 1]),
-            "A": "won" if margins[index, 0] > 0 else "lost",
-            "B": "won" if margins[index, 1] > 0 else "lost",
+            "A": OUTCOMES[win_credit(a.scored[index])],
+            "B": OUTCOMES[win_credit(others[index])],
         }
         for index in order.tolist()
     ]

@@ -31,7 +31,7 @@ from rmeval.results import (
     scores_digest,
     spare_whole_result,
 )
-from rmeval.types import Result, Score, ScoredPreference
+from rmeval.types import Comparisons, Result, Score, ScoredPreference
 
 Floats = NDArray[np.float64]
 FAMILY = "ensemble"
@@ -123,7 +123,10 @@ def _with_scores(same: Sequence[ScoredPreference], values: Iterator[float]) -> S
     """Returns the first member's row with the next values; a cut in any member counts."""
     responses = zip(*(item.scores for item in same), strict=True)
     scores = (Score(next(values), s[0].tokens, any(m.truncated for m in s)) for s in responses)
-    return replace(same[0], scores=tuple(scores))
+    compared = [item.comparisons for item in same]
+    counts = [item for item in compared if item is not None]
+    added = Comparisons(*map(sum, zip(*counts, strict=True))) if counts == compared else None
+    return replace(same[0], scores=tuple(scores), comparisons=added)
 
 
 def _in_order_of(first: Result, member: Result) -> list[ScoredPreference]:

@@ -4,29 +4,31 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rmeval.benchmarks import Benchmark
+from rmeval.duels import Judge, scored_row
 from rmeval.errors import BadConversation, BadOption, BadReward
 from rmeval.metrics.statistics import describe_scores
 from rmeval.results import prepare_folder, run_folder, spare_whole_result, write_result
 from rmeval.types import OnProgress, Preference, Result, ScoredPreference
 
 if TYPE_CHECKING:
-    from rmeval.engine.scoring import Store
     from rmeval.engine.store import ScoreStore
     from rmeval.engine.workers import Workers
     from rmeval.models.reward_model import RewardModel
 
-SCORING_KEYS = ("model", "engine", "versions", "python")
+SCORING_KEYS = ("engine", "versions", "python")
+SERVER = "server"  # the path of what is not computed here
 PACKAGES = ("rmeval", "torch", "transformers", "tokenizers", "accelerate", "safetensors")
 
 
 def evaluate(
-    model: "RewardModel",
+    model: "RewardModel | Judge",
     benchmark: Benchmark,
     *,
     weighting: str | None = None,
@@ -66,30 +68,46 @@ def evaluate(
         scored = score_preferences(
             model, benchmark.preferences, store=kept, workers=workers, on_progress=on_progress
         )
-    result = Result(
+    benchmark = benchmark.without_refused({item.id for item in scored})
+    provenance |= {"checks": checks, "data": benchmark.provenance(), **timing(started)}
+    if isinstance(model, Judge):
+        provenance["account"] = model.account()
+    result = _describe(benchmark, scored, weighting, provenance)
+    if folder is None or (workers is not None and workers.rank > 0):
+        return replace(result, folder=folder)
+    return _keep(result, folder, model)
+
+
+def _describe(
+    benchmark: Benchmark,
+    scored: tuple[ScoredPreference, ...],
+    weighting: str,
+    provenance: dict[str, Any],
+) -> Result:
+    return Result(
         benchmark=benchmark.name,
         definition=benchmark.definition,
-        model=model.name,
+        model=provenance["model"]["name"],
         weighting=weighting,
         metrics=describe_scores(benchmark.scheme, scored, weighting),
         scored=scored,
         partial=benchmark.partial,
-        provenance={**provenance, **_about(benchmark, checks, started)},
-        folder=folder,
+        provenance=provenance,
     )
-    if folder is not None and (workers is None or workers.rank == 0):
-        write_result(folder, result)
-    return result
 
 
-def _prepare(output: Path, model: "RewardModel", benchmark: Benchmark) -> Path:
+def _keep(result: Result, folder: Path, model: "RewardModel | Judge") -> Result:
+    """Writes a result; what became partial on the way never replaces a whole one."""
+    folder = prepare_folder(spare_whole_result(folder, result.partial))
+    write_result(folder, result)
+    if isinstance(model, Judge):
+        model.keep_answers(folder)
+    return replace(result, folder=folder)
+
+
+def _prepare(output: Path, model: "RewardModel | Judge", benchmark: Benchmark) -> Path:
     folder = run_folder(output, benchmark.name, model.name, model.revision_asked)
     return prepare_folder(spare_whole_result(folder, benchmark.partial))
-
-
-def _about(benchmark: Benchmark, checks: str, started: datetime) -> dict[str, Any]:
-    """Returns what a result's provenance says besides how its rewards were computed."""
-    return {"checks": checks, "data": benchmark.provenance(), **timing(started)}
 
 
 def timing(started: datetime) -> dict[str, Any]:
@@ -99,10 +117,10 @@ def timing(started: datetime) -> dict[str, Any]:
 
 
 def score_preferences(
-    model: "RewardModel",
+    model: "RewardModel | Judge",
     preferences: Sequence[Preference],
     *,
-    store: "Store | None" = None,
+    store: "ScoreStore | None" = None,
     workers: "Workers | None" = None,
     on_progress: OnProgress | None = None,
 ) -> tuple[ScoredPreference, ...]:
@@ -110,6 +128,10 @@ def score_preferences(
 
     Raises BadReward or BadConversation, naming the preference and the response.
     """
+    if isinstance(model, Judge):
+        return model.score_preferences(
+            preferences, store=store, workers=workers, on_progress=on_progress
+        )
     conversations = [c for preference in preferences for c in preference.conversations()]
     try:
         scores = model.score_conversations(
@@ -119,15 +141,7 @@ def score_preferences(
         raise error.at(_name_response(preferences, error.index)) from error
     remaining = iter(scores)
     return tuple(
-        ScoredPreference(
-            preference.id,
-            preference.subset,
-            preference.num_chosen,
-            tuple(next(remaining) for _ in preference.responses),
-            preference.digest,
-            preference.magnitude,
-            preference.weight,
-        )
+        scored_row(preference, [next(remaining) for _ in preference.responses])
         for preference in preferences
     )
 
@@ -142,7 +156,7 @@ def _name_response(preferences: Sequence[Preference], index: int) -> str:
     raise IndexError(index)
 
 
-def scoring_provenance(model: "RewardModel") -> dict[str, Any]:
+def scoring_provenance(model: "RewardModel | Judge") -> dict[str, Any]:
     """Returns everything that a reward depends on besides its tokens."""
     return {
         "model": model.provenance(),
@@ -175,6 +189,10 @@ def open_store(
 
 
 def store_settings(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what of a provenance is the key of a store, whatever the model is called."""
+    """Returns what of a provenance is the key of a store, whatever the model is called.
+
+    What a server answered does not depend on the libraries here, nor on its address.
+    """
+    keys = () if provenance["engine"]["path"] == SERVER else SCORING_KEYS
     model = {key: value for key, value in provenance["model"].items() if key != "name"}
-    return {**{key: provenance[key] for key in SCORING_KEYS}, "model": model}
+    return {**{key: provenance[key] for key in keys}, "model": model}

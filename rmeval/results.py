@@ -18,7 +18,7 @@ from rmeval.errors import BadData, OutputFailure
 from rmeval.hub import local_folder
 from rmeval.known import DEMO
 from rmeval.metrics.accuracy import subset_rows
-from rmeval.types import Interval, Metrics, Result, Score, ScoredPreference
+from rmeval.types import Comparisons, Interval, Metrics, Result, Score, ScoredPreference
 
 SCHEMA = 2
 KINDS: dict[str, tuple[type, ...]] = {
@@ -189,10 +189,8 @@ def read_scores(path: Path) -> tuple[ScoredPreference, ...]:
 def _read_score_line(line: str, place: str) -> ScoredPreference:
     try:
         item = json.loads(line)
-        scores = tuple(
-            Score(float(entry["value"]), int(entry["tokens"]), bool(entry["truncated"]))
-            for entry in item["responses"]
-        )
+        scores = tuple(map(_read_score, item["responses"]))
+        compared = item.get("comparisons")
         preference = ScoredPreference(
             str(item["id"]),
             str(item["subset"]),
@@ -201,6 +199,7 @@ def _read_score_line(line: str, place: str) -> ScoredPreference:
             item["text_sha256"],
             item.get("magnitude"),
             item.get("weight", 1.0),
+            compared and Comparisons(**compared),
         )
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BadData(f"{place}: not a line of scores") from error
@@ -209,6 +208,11 @@ def _read_score_line(line: str, place: str) -> ScoredPreference:
     if not 0 < preference.num_chosen < len(scores):
         raise BadData(f"{place}: {preference.id} needs a chosen and a rejected response")
     return preference
+
+
+def _read_score(entry: Mapping[str, Any]) -> Score:
+    objectives = tuple(map(float, entry["objectives"] if "objectives" in entry else ()))
+    return Score(float(entry["value"]), int(entry["tokens"]), bool(entry["truncated"]), objectives)
 
 
 def _require_complete(
@@ -262,9 +266,15 @@ def _score_line(item: ScoredPreference) -> str:
         "id": item.id,
         "subset": item.subset,
         "num_chosen": item.num_chosen,
-        "responses": [score._asdict() for score in item.scores],
+        "responses": [_score_fields(score) for score in item.scores],
         "text_sha256": item.digest,
         **({} if item.magnitude is None else {"magnitude": item.magnitude}),
         **({} if item.weight == 1 else {"weight": item.weight}),
+        **({} if item.comparisons is None else {"comparisons": item.comparisons._asdict()}),
     }
     return json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _score_fields(score: Score) -> dict[str, Any]:
+    fields = score._asdict()
+    return fields if score.objectives else {k: v for k, v in fields.items() if k != "objectives"}

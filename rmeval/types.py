@@ -70,11 +70,28 @@ class Preference:
 
 
 class Score(NamedTuple):
-    """The reward of one conversation; `tokens` is its length as the model saw it."""
+    """The reward of one conversation; `tokens` is its length as the model saw it.
+
+    `objectives` are the numbers that the reward is made of, for models that say them.
+    """
 
     value: float
     tokens: int
     truncated: bool
+    objectives: tuple[float, ...] = ()
+
+
+class Comparisons(NamedTuple):
+    """The verdicts that a row's scores were made from, for those who compare responses.
+
+    How many there were, in how many the response shown first was the better, and how many were
+    ties or could not be parsed, either of which is half a win for each.
+    """
+
+    made: int
+    first: int
+    tied: int
+    unparsed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +99,8 @@ class ScoredPreference:
     """A preference reduced to its scores, in the order of its responses.
 
     `digest` is that of its texts, so that scores of two models can be known to be of the same
-    question without the texts; it is empty where nobody knows them.
+    question without the texts; it is empty where nobody knows them. With `comparisons` the scores
+    were made of verdicts, and equal ones are half a win; without, they are a loss.
     """
 
     id: str
@@ -92,6 +110,7 @@ class ScoredPreference:
     digest: str = ""
     magnitude: float | None = None
     weight: float = 1.0
+    comparisons: Comparisons | None = None
 
 
 class Sampling(NamedTuple):

@@ -34,7 +34,7 @@ class LengthModel:
         return {"name": self.name, "family": "fake", "dtype": "float32", "attention": "none"}
 
     def engine_provenance(self) -> dict[str, Any]:
-        return {"device": "cpu"}
+        return {"path": "padded", "device": "cpu"}
 
 
 class FailingModel(LengthModel):

@@ -29,7 +29,7 @@ ORDER = [
     ["models"],
     ["engine", "benchmarks"],
     ["metrics"],
-    ["preferences", "endpoint"],
+    ["preferences", "endpoint", "duels"],
     ["hub", "known", "registry", "conversations"],
     ["types", "errors"],
 ]

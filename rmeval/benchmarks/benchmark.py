@@ -1,7 +1,7 @@
 """What is known of a benchmark, and a benchmark in memory."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -127,6 +127,15 @@ class Benchmark:
     def _part(self, chosen: tuple[Preference, ...], reason: str) -> "Benchmark":
         reasons = "; ".join(filter(None, [self.partial, reason]))
         return replace(self, preferences=chosen, partial=reasons)
+
+    def without_refused(self, answered: Collection[str]) -> "Benchmark":
+        """Returns the rows that a judge could be asked, marked partial where some are missing."""
+        chosen = tuple(item for item in self.preferences if item.id in answered)
+        refused = len(self.preferences) - len(chosen)
+        if not refused:
+            return self
+        reason = f"{refused} of {len(self.preferences)} rows were refused by the server"
+        return self._part(chosen, reason)
 
     def find(self, row_id: str) -> Preference:
         """Returns the row of this id. Raises UnknownName."""

@@ -50,16 +50,24 @@ class ScoreStore:
 
     def get(self, digest: bytes) -> list[float] | None:
         """Returns a group's rewards from any part, or None if they are not there or damaged."""
+        blob = self.get_bytes(digest)
+        return None if blob is None else array("d", blob).tolist()
+
+    def put(self, digest: bytes, rewards: list[float]) -> None:
+        """Makes a group's rewards durable. Raises OutputFailure."""
+        self.put_bytes(digest, array("d", rewards).tobytes())
+
+    def get_bytes(self, digest: bytes) -> bytes | None:
+        """Returns what is kept under a digest, in any part, or None: not there, or damaged."""
         query = "SELECT rewards, checksum FROM batches WHERE digest = ?"
         for database in (self._database, *self._others.values()):
             row = database.execute(query, (digest,)).fetchone()
             if row and row[1] == crc32(digest + row[0]):
-                return array("d", row[0]).tolist()
+                return bytes(row[0])
         return None
 
-    def put(self, digest: bytes, rewards: list[float]) -> None:
-        """Makes a group's rewards durable. Raises OutputFailure."""
-        blob = array("d", rewards).tobytes()
+    def put_bytes(self, digest: bytes, blob: bytes) -> None:
+        """Makes something durable under a digest. Raises OutputFailure."""
         try:
             _insert(self._database, digest, blob)
         except sqlite3.OperationalError as error:  # a full disk, a folder gone read-only

@@ -48,7 +48,11 @@ def baselines(
 
 def _by_length(scored: Sequence[ScoredPreference], sign: int) -> list[ScoredPreference]:
     return [
-        replace(item, scores=tuple(s._replace(value=float(sign * s.tokens)) for s in item.scores))
+        replace(
+            item,
+            scores=tuple(s._replace(value=float(sign * s.tokens)) for s in item.scores),
+            comparisons=None,
+        )
         for item in scored
     ]
 

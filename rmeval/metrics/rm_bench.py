@@ -32,7 +32,9 @@ def style_credits(item: ScoredPreference) -> tuple[float, float, float]:
     if item.num_chosen != STYLES or len(item.scores) != 2 * STYLES:
         raise BadData(f"row {item.id!r}: RM-Bench has 3 chosen and 3 rejected responses")
     values = np.array([score.value for score in item.scores])
-    wins = values[:STYLES, None] > values[None, STYLES:]  # (chosen, rejected)
+    wins = 1.0 * (values[:STYLES, None] > values[None, STYLES:])  # (chosen, rejected)
+    if item.comparisons is not None:
+        wins += 0.5 * (values[:STYLES, None] == values[None, STYLES:])
     hard, normal, easy = np.triu(wins, 1).sum(), np.trace(wins), np.tril(wins, -1).sum()
     return float(hard / STYLES), float(normal / STYLES), float(easy / STYLES)
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmeval.errors import BadData, UnknownName
-from rmeval.metrics.accuracy import count_oddities, strict_win, subset_rows
+from rmeval.metrics.accuracy import count_oddities, subset_rows, win_credit
 from rmeval.types import Metrics, ScoredPreference
 
 Floats = NDArray[np.float64]
@@ -154,7 +154,7 @@ def leaf_means(strata: Strata) -> dict[str, float]:
 
 def win_strata(scored: Sequence[ScoredPreference]) -> Strata:
     """Returns strata in which a row counts 1 when every chosen response beats every other."""
-    return credit_strata(scored, strict_win)
+    return credit_strata(scored, win_credit)
 
 
 def credit_strata(

@@ -1,23 +1,17 @@
 """A loaded reward model: conversations or token ids in, rewards out."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import numpy as np
-import torch
 
 from rmeval.conversations import ConversationLike, to_conversations, to_ids
-from rmeval.engine.attention import has_fused_kernel
 from rmeval.engine.fit import Fitted, fit_to_length
-from rmeval.engine.scoring import Engine, Store, score_sequences
+from rmeval.engine.scoring import Store, score_sequences
 from rmeval.engine.workers import Workers
 from rmeval.errors import BadData
-from rmeval.models.family import Family
-from rmeval.models.network import Network
-from rmeval.models.tokenizer import encode_conversations, require_chat_template
+from rmeval.models.model import LoadedModel
+from rmeval.models.tokenizer import encode_conversations
 from rmeval.preferences import ranks_of, to_candidates
 from rmeval.types import Conversation, Message, OnProgress, Score
 
@@ -25,20 +19,8 @@ PROBES = ("x", "7")  # two contents without a common first or last token
 
 
 @dataclass(frozen=True, eq=False)
-class RewardModel:
-    """A network with its family's way of reading conversations. Made by `load_model`.
-
-    `max_length` bounds a sequence, in tokens; `engine` says how forward passes are made.
-    """
-
-    name: str
-    family: Family
-    network: Network
-    dtype: torch.dtype
-    device: torch.device
-    engine: Engine
-    max_length: int
-    revision_asked: str | None = None
+class RewardModel(LoadedModel):
+    """A network with its family's way of reading conversations. Made by `load_model`."""
 
     def score(self, conversations: Sequence[ConversationLike]) -> list[float]:
         """Returns the reward of each conversation, a sequence of {"role", "content"} messages.
@@ -131,61 +113,8 @@ class RewardModel:
         costs = [self.engine.cost([distinct[index] for index in group]) for group in groups]
         return sum(map(len, ids)), costs
 
-    @cached_property
-    def tokenizer(self) -> Any:
-        """The checkpoint's tokenizer, loaded when first needed. Raises BadCheckpoint."""
-        tokenizer = self.family.tokenizer()
-        require_chat_template(tokenizer, self.family.checkpoint.folder)
-        return tokenizer
-
-    @property
-    def dtype_name(self) -> str:
-        """The backbone's dtype as `--dtype` takes it."""
-        return str(self.dtype).removeprefix("torch.")
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A hash of config.json and all weights; reads every weight file once."""
-        return self.family.checkpoint.fingerprint()
-
-    def provenance(self) -> dict[str, Any]:
-        """Returns everything about the model that its scores depend on."""
-        checkpoint = self.family.checkpoint
-        template = require_chat_template(self.tokenizer, checkpoint.folder)
-        probe = self._encode([(Message("user", "x"), Message("assistant", "x"))])[0].ids
-        bos = self.tokenizer.bos_token_id
-        return {
-            "name": self.name,
-            "revision": checkpoint.revision,
-            "fingerprint": self.fingerprint,
-            "family": self.family.name,
-            "architecture": checkpoint.architecture,
-            "dtype": self.dtype_name,
-            "template_sha256": hashlib.sha256(template.encode()).hexdigest(),
-            "bos": {"policy": "as the template writes it", "count": list(probe).count(bos)},
-            "max_length": self.max_length,
-        }
-
-    def engine_provenance(self) -> dict[str, Any]:
-        """Returns how the scores are computed: path, budget, device."""
-        cuda = self.device.type == "cuda"
-        return {
-            "path": "packed" if self.engine.packed else "padded",
-            "reason": self.engine.reason,
-            "kernel": self._kernel(),
-            "batch_tokens": self.engine.batch_tokens,
-            "device": torch.cuda.get_device_name(self.device) if cuda else "cpu",
-        }
-
-    def _kernel(self) -> str:
-        config = self.network.config.get_text_config()
-        if not self.engine.packed:
-            return str(self.network.config._attn_implementation)
-        heads = config.num_attention_heads
-        head_dim = getattr(config, "head_dim", None) or config.hidden_size // heads
-        softcap = getattr(config, "attn_logit_softcapping", None)
-        fused = has_fused_kernel(self.device, self.dtype, head_dim, softcap)
-        return "varlen_attn" if fused else "sdpa, one sequence after the other"
+    def _probe_ids(self) -> Sequence[int]:
+        return self._encode([(Message("user", "x"), Message("assistant", "x"))])[0].ids
 
     def _encode(self, conversations: Sequence[Conversation]) -> list[Fitted]:
         end_token = self.family.end_token()
@@ -203,10 +132,3 @@ class RewardModel:
         probes = [tuple(Message(role, probe) for role in roles) for probe in PROBES]
         frames = encode_conversations(self.tokenizer, probes, self.family.end_token())
         return fit_to_length(ids, frames[0], frames[1], self.max_length)
-
-    def _require_in_vocabulary(self, ids: Sequence[int], place: str) -> None:
-        if not ids:
-            raise BadData(f"{place} has 0 tokens; {self.name} takes at least 1")
-        size = self.network.vocab_size
-        if not 0 <= min(ids) <= max(ids) < size:
-            raise BadData(f"{place} has a token id outside 0 to {size - 1}")
