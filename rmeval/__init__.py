@@ -15,7 +15,8 @@ from rmeval.preferences import pairs
 from rmeval.types import Message, Metrics, Preference, Result, Score, ScoredPreference
 
 if TYPE_CHECKING:
-    from rmeval.models.load import load_model
+    from rmeval.models.load import load_model, load_pairwise_model
+    from rmeval.models.pairwise import PairwiseModel
     from rmeval.models.reward_model import RewardModel
 
 __version__ = "0.1.0"
@@ -23,6 +24,7 @@ __all__ = [
     "Benchmark",
     "Message",
     "Metrics",
+    "PairwiseModel",
     "Preference",
     "Result",
     "RewardModel",
@@ -32,12 +34,15 @@ __all__ = [
     "evaluate",
     "load_benchmark",
     "load_model",
+    "load_pairwise_model",
     "pairs",
     "section_scores",
 ]
 
 _NEEDS_TORCH = {
     "load_model": "rmeval.models.load",
+    "load_pairwise_model": "rmeval.models.load",
+    "PairwiseModel": "rmeval.models.pairwise",
     "RewardModel": "rmeval.models.reward_model",
 }
 

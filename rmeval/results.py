@@ -211,8 +211,8 @@ def _read_score_line(line: str, place: str) -> ScoredPreference:
 
 
 def _read_score(entry: Mapping[str, Any]) -> Score:
-    objectives = tuple(map(float, entry["objectives"] if "objectives" in entry else ()))
-    return Score(float(entry["value"]), int(entry["tokens"]), bool(entry["truncated"]), objectives)
+    score = Score(float(entry["value"]), int(entry["tokens"]), bool(entry["truncated"]))
+    return score._replace(objectives=tuple(map(float, entry.get("objectives", ()))))
 
 
 def _require_complete(

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 from rmeval.benchmarks import Benchmark
 
 if TYPE_CHECKING:
+    from rmeval.models.pairwise import PairwiseModel
     from rmeval.models.reward_model import RewardModel
 
 
-def describe_run(model: "RewardModel", benchmark: Benchmark) -> str:
+def describe_run(model: "RewardModel | PairwiseModel", benchmark: Benchmark) -> str:
     """Returns the arithmetic of a run; `model` needs no weights.
 
     The time is a lower bound: every matrix product at the rate that this device reaches on large
@@ -16,8 +17,7 @@ def describe_run(model: "RewardModel", benchmark: Benchmark) -> str:
     """
     from rmeval.engine.memory import bytes_per_token, flops_per_token, matrix_rate, weight_bytes
 
-    conversations = [c for preference in benchmark.preferences for c in preference.conversations()]
-    real, computed = model.plan(conversations)
+    texts, real, computed = model.plan(benchmark.preferences)
     network, engine = model.network, model.engine
     batch = engine.batch_tokens * bytes_per_token(network, model.dtype)
     rate = matrix_rate(model.device, model.dtype)
@@ -27,7 +27,7 @@ def describe_run(model: "RewardModel", benchmark: Benchmark) -> str:
         kind = "unique tokens, shared prefixes once, if the model is found to allow it"
     lines = [
         f"{model.name} on {benchmark.name}, nothing loaded",
-        f"  conversations   {len(conversations):,}, of {real:,} tokens",
+        f"  texts           {texts:,}, of {real:,} tokens",
         f"  to compute      {sum(computed):,} {kind}",
         f"  forward passes  {len(computed):,} of up to {engine.batch_tokens:,} tokens",
         f"  weights         {weight_bytes(network) / 2**30:.2f} GiB in {model.dtype_name}",

@@ -11,6 +11,7 @@ from rmeval.known import Published, published_from
 from rmeval.types import DTYPES, ENGINES
 
 if TYPE_CHECKING:
+    from rmeval.models.pairwise import PairwiseModel
     from rmeval.models.reward_model import RewardModel
 
 
@@ -97,11 +98,22 @@ def add_model_options(parser: argparse.ArgumentParser, *, default: str | None) -
 
 
 def load_model_from(options: argparse.Namespace, *, weights: bool = True) -> "RewardModel":
-    """Loads the model that `add_model_options` describes, with its weights or without."""
-    from rmeval.models.load import load_model
+    """Loads the reward model that `add_model_options` describes, with its weights or without.
 
-    return load_model(
-        options.model,
+    Raises BadOption for a model that compares responses instead.
+    """
+    from rmeval.models.load import require_reward_model
+
+    return require_reward_model(load_scorer_from(options, weights=weights))
+
+
+def load_scorer_from(
+    options: argparse.Namespace, *, weights: bool = True
+) -> "RewardModel | PairwiseModel":
+    """Loads the model that `add_model_options` describes, of either kind."""
+    from rmeval.models.load import Loading, load_scorer
+
+    loading = Loading(
         revision=options.revision,
         dtype=options.dtype,
         device=options.device,
@@ -112,6 +124,7 @@ def load_model_from(options: argparse.Namespace, *, weights: bool = True) -> "Re
         max_length=options.max_length,
         weights=weights,
     )
+    return load_scorer(options.model, loading)
 
 
 def parse_with_recipe(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:

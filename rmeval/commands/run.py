@@ -10,8 +10,9 @@ from rmeval.benchmarks import Benchmark
 from rmeval.benchmarks.prior_sets import JOINED, join_prior_sets
 from rmeval.commands.benchmark_options import add_benchmark_options, load_benchmarks_from
 from rmeval.commands.dry_run import describe_run
-from rmeval.commands.options import add_model_options, load_model_from, parse_with_recipe, positive
+from rmeval.commands.options import add_model_options, load_scorer_from, parse_with_recipe, positive
 from rmeval.commands.progress import show_progress
+from rmeval.duels import Judge
 from rmeval.errors import BadOption
 from rmeval.evaluation import evaluate
 from rmeval.known import Published, known_checkpoints
@@ -32,20 +33,19 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     demo = options.model == "demo" and not options.data
     benchmarks = _load_benchmarks(options, "demo" if demo else "rewardbench")
     if options.dry_run:
-        model = load_model_from(options, weights=False)
+        model = load_scorer_from(options, weights=False)
         print(*(describe_run(model, benchmark) for benchmark in benchmarks), sep="\n\n")
         return 0
     for benchmark in benchmarks:
         prepare_folder(run_folder(options.output, benchmark.name, options.model, options.revision))
     from rmeval.engine.workers import join_workers
 
-    model = load_model_from(options)
-    if not options.no_checks:
-        _require_sound(model, benchmarks)
+    model = load_scorer_from(options)
+    checks = _check(model, benchmarks, options)
     workers = join_workers()
     results = []
     for number, benchmark in enumerate(benchmarks):
-        results.append(_evaluate(model, benchmark, options, workers))
+        results.append(_evaluate(model, benchmark, options, checks, workers))
         if workers.rank == 0:
             lines = _describe(results[-1], benchmark, options.published)
             print(*([""] if number else []), *lines, sep="\n")
@@ -65,15 +65,27 @@ def _load_benchmarks(options: argparse.Namespace, default: str) -> list[Benchmar
     return benchmarks
 
 
-def _require_sound(model: "RewardModel", benchmarks: Sequence[Benchmark]) -> None:
+def _check(
+    model: "RewardModel | Judge", benchmarks: Sequence[Benchmark], options: argparse.Namespace
+) -> str:
+    """Makes the checks of a reward model, and returns how they went."""
+    if options.no_checks:
+        return "insisted, --no-checks"
+    if isinstance(model, Judge):
+        return "not made"
     from rmeval.models.doctor import require_sound
 
     for benchmark in benchmarks:
         require_sound(model, [row.conversations()[0] for row in benchmark.preferences])
+    return "passed"
 
 
 def _evaluate(
-    model: "RewardModel", benchmark: Benchmark, options: argparse.Namespace, workers: "Workers"
+    model: "RewardModel | Judge",
+    benchmark: Benchmark,
+    options: argparse.Namespace,
+    checks: str,
+    workers: "Workers",
 ) -> Result:
     with show_progress(quiet=workers.rank > 0) as on_progress:
         return evaluate(
@@ -82,7 +94,7 @@ def _evaluate(
             weighting=options.weighting,
             output=options.output,
             fresh=options.fresh,
-            checks="insisted, --no-checks" if options.no_checks else "passed",
+            checks=checks,
             workers=workers,
             on_progress=on_progress,
         )

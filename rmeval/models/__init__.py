@@ -59,6 +59,16 @@ FAMILIES = Registry(
             "QRM on Llama: ArmoRM with quantiles of each objective",
         ),
         Entry(
+            "pair-pm",
+            "rmeval.models.pair_pm:PairPM",
+            "RLHFlow's pairwise preference model, by its name: answers A or B",
+        ),
+        Entry(
+            "pairrm",
+            "rmeval.models.pairrm:PairRM",
+            "PairRM-hf: compares two responses, on DeBERTa",
+        ),
+        Entry(
             "classifier",
             "rmeval.models.classifier:Classifier",
             "any *ForSequenceClassification of transformers with one label",

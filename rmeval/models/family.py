@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig
 
 from rmeval.errors import BadCheckpoint
 from rmeval.models.checkpoint import Checkpoint
-from rmeval.models.tokenizer import load_tokenizer
+from rmeval.models.tokenizer import load_tokenizer, require_chat_template
 
 Placed = Iterable[tuple[str, torch.Tensor]]
 
@@ -23,6 +23,7 @@ class Family(ABC):
     """
 
     name: ClassVar[str]
+    max_length: ClassVar[int | None] = None  # in tokens, where config.json does not say it
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
@@ -70,6 +71,10 @@ class Family(ABC):
     def tokenizer(self) -> Any:
         """Returns the checkpoint's tokenizer with its chat template."""
         return load_tokenizer(self.checkpoint)
+
+    def template(self, tokenizer: Any) -> str:
+        """Returns what texts are rendered with. Raises BadCheckpoint where there is nothing."""
+        return require_chat_template(tokenizer, self.checkpoint.folder)
 
     def end_token(self) -> int | None:
         """Returns the token that must end every sequence, where the family has one."""

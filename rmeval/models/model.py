@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 
 from rmeval.engine.attention import has_fused_kernel
@@ -13,7 +14,6 @@ from rmeval.engine.scoring import Engine
 from rmeval.errors import BadData
 from rmeval.models.family import Family
 from rmeval.models.network import Network
-from rmeval.models.tokenizer import require_chat_template
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class LoadedModel:
     def tokenizer(self) -> Any:
         """The checkpoint's tokenizer, loaded when first needed. Raises BadCheckpoint."""
         tokenizer = self.family.tokenizer()
-        require_chat_template(tokenizer, self.family.checkpoint.folder)
+        self.family.template(tokenizer)
         return tokenizer
 
     @property
@@ -52,7 +52,7 @@ class LoadedModel:
     def provenance(self) -> dict[str, Any]:
         """Returns everything about the model that its scores depend on."""
         checkpoint = self.family.checkpoint
-        template = require_chat_template(self.tokenizer, checkpoint.folder)
+        template = self.family.template(self.tokenizer)
         bos = list(self._probe_ids()).count(self.tokenizer.bos_token_id)
         return {
             "name": self.name,
@@ -86,6 +86,13 @@ class LoadedModel:
         softcap = getattr(config, "attn_logit_softcapping", None)
         fused = has_fused_kernel(self.device, self.dtype, head_dim, softcap)
         return "varlen_attn" if fused else "sdpa, one sequence after the other"
+
+    def _plan(self, sequences: Sequence[Sequence[int]]) -> tuple[int, list[int]]:
+        """Returns the tokens of all sequences, and those of each forward pass to come."""
+        distinct = [np.asarray(row, np.int32) for row in dict.fromkeys(map(tuple, sequences))]
+        groups = self.engine.plan(distinct, may_pad=self.network.may_pad)
+        costs = [self.engine.cost([distinct[index] for index in group]) for group in groups]
+        return sum(map(len, sequences)), costs
 
     def _probe_ids(self) -> Sequence[int]:
         """Returns the token ids of a short text, as the model sees it."""

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from rmeval.conversations import ConversationLike, to_conversations, to_ids
 from rmeval.engine.fit import Fitted, fit_to_length
 from rmeval.engine.scoring import Store, score_sequences
@@ -13,7 +11,7 @@ from rmeval.errors import BadData
 from rmeval.models.model import LoadedModel
 from rmeval.models.tokenizer import encode_conversations
 from rmeval.preferences import ranks_of, to_candidates
-from rmeval.types import Conversation, Message, OnProgress, Score
+from rmeval.types import Conversation, Message, OnProgress, Preference, Score
 
 PROBES = ("x", "7")  # two contents without a common first or last token
 
@@ -105,13 +103,10 @@ class RewardModel(LoadedModel):
             for value, item in zip(values, fitted, strict=True)
         ]
 
-    def plan(self, conversations: Sequence[Conversation]) -> tuple[int, list[int]]:
-        """Returns the tokens of all conversations, and those of each forward pass to come."""
-        ids = [item.ids for item in self._encode(conversations)]
-        distinct = [np.asarray(row, np.int32) for row in dict.fromkeys(ids)]
-        groups = self.engine.plan(distinct, may_pad=self.network.may_pad)
-        costs = [self.engine.cost([distinct[index] for index in group]) for group in groups]
-        return sum(map(len, ids)), costs
+    def plan(self, preferences: Sequence[Preference]) -> tuple[int, int, list[int]]:
+        """Returns how many texts there are, their tokens, and those of each forward pass."""
+        conversations = [c for preference in preferences for c in preference.conversations()]
+        return len(conversations), *self._plan([item.ids for item in self._encode(conversations)])
 
     def _probe_ids(self) -> Sequence[int]:
         return self._encode([(Message("user", "x"), Message("assistant", "x"))])[0].ids

@@ -98,7 +98,7 @@ def encode_conversations(
     """
     if not conversations:
         return []
-    texts = [_render(tokenizer, conversation, i) for i, conversation in enumerate(conversations)]
+    texts = [render(tokenizer, conversation, i) for i, conversation in enumerate(conversations)]
     ids: list[list[int]] = tokenizer(
         texts, add_special_tokens=False, return_attention_mask=False, verbose=False
     )["input_ids"]
@@ -107,13 +107,18 @@ def encode_conversations(
     return ids
 
 
-def _render(tokenizer: Any, conversation: Conversation, index: int) -> str:
-    """Returns the text of a conversation as the chat template writes it."""
+def render(
+    tokenizer: Any, conversation: Conversation, index: int, template: str | None = None
+) -> str:
+    """Returns the text of a conversation as the tokenizer's, or another, template writes it.
+
+    Raises BadConversation with `index` where the template refuses it.
+    """
     from jinja2 import TemplateError
 
     messages = [message._asdict() for message in conversation]
     try:
-        text: str = tokenizer.apply_chat_template(messages, tokenize=False)
+        text: str = tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False)
     except TemplateError as error:
         roles = ", ".join(message.role for message in conversation)
         reason = f"the chat template refuses the roles ({roles}): {error}"

@@ -77,8 +77,10 @@ def notes_of(result: Result) -> Iterator[str]:
         f"resamples, seed {SEED})"
     )
     yield from _statistics(result.metrics.statistics)
+    yield from _verdicts(counts)
+    ties = "half a win each" if "verdicts" in counts else "counted as losses"
     yield (
-        f"ties (counted as losses): {counts['ties']}; truncated: {counts['truncated']} of "
+        f"ties ({ties}): {counts['ties']}; truncated: {counts['truncated']} of "
         f"{counts['responses']} responses; empty responses: {data['empty_responses']}; "
         f"identical responses in {data['identical_responses']} rows"
     )
@@ -86,6 +88,17 @@ def notes_of(result: Result) -> Iterator[str]:
     if checks != "passed":
         yield f"checks of the model: {checks}"
     yield _made_by(result.provenance)
+
+
+def _verdicts(counts: Mapping[str, int]) -> Iterator[str]:
+    """Yields what the verdicts of those who compare responses were, and how even-handed."""
+    if made := counts.get("verdicts"):
+        first = 100 * counts["verdicts_for_first"] / made
+        tied, unparsed = counts["verdicts_tied"], counts["verdicts_unparsed"]
+        yield (
+            f"verdicts: {made:,}, {first:.1f} % for the response shown first; ties {tied:,}, "
+            f"unparsable {unparsed:,}, each half a win"
+        )
 
 
 def _made_by(provenance: Mapping[str, Any]) -> str:

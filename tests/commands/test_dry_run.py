@@ -54,7 +54,7 @@ def test_tokens_and_passes_are_those_counted_from_the_conversations(
     # every prefix once: of the six conversations two are equal
     unique = {tuple(row[:end]) for row in ids for end in range(1, len(row) + 1)}
     lines = told(capsys, *run)
-    assert lines["conversations"] == f"6, of {sum(map(len, ids))} tokens"
+    assert lines["texts"] == f"6, of {sum(map(len, ids))} tokens"
     assert lines["to compute"] == (
         f"{len(unique)} unique tokens, shared prefixes once, if the model is found to allow it"
     )
@@ -73,7 +73,7 @@ def test_the_padded_path_counts_its_padding(run, model: Path, capsys: Capture) -
 
 
 def test_a_limit_is_counted(run, capsys: Capture) -> None:
-    assert told(capsys, *run, "--limit", 2)["conversations"].startswith("4, of ")
+    assert told(capsys, *run, "--limit", 2)["texts"].startswith("4, of ")
 
 
 def test_the_passes_told_are_the_passes_made(

@@ -102,7 +102,7 @@ def test_families_give_the_reference_scores(shared, name, engine):
 
 
 def test_real_conversations_become_the_recorded_text_ids_and_scores(shared):
-    from rmeval.models.tokenizer import _render
+    from rmeval.models.tokenizer import render
     from rmeval.types import Message
 
     folder = shared / "golden" / "internlm2-text"
@@ -112,7 +112,7 @@ def test_real_conversations_become_the_recorded_text_ids_and_scores(shared):
     conversations = [row["conversation"] for row in rows]
     for row in rows:
         messages = tuple(Message(**message) for message in row["conversation"])
-        assert _render(model.tokenizer, messages, 0) == row["text"]
+        assert render(model.tokenizer, messages, 0) == row["text"]
         assert model.encode(row["conversation"]) == row["input_ids"]
     scores = [row["score"] for row in rows]
     assert model.score(conversations) == pytest.approx(scores, abs=TOLERANCE, rel=0)

@@ -1,0 +1,89 @@
+"""RLHFlow's pair-PM (arXiv 2405.07863): a language model that says "A" or "B"."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from rmeval.engine.fit import Fitted, fit_to_length
+from rmeval.errors import BadCheckpoint
+from rmeval.models.checkpoint import Checkpoint
+from rmeval.models.family import Placed
+from rmeval.models.pairwise import PairwiseFamily, Shown
+from rmeval.models.tokenizer import TOKENIZER_FILES, load_tokenizer, render
+from rmeval.types import Message
+
+NAMED = re.compile(r"pair-preference-model|(^|[/_-])pair[_-]?pm([_-]|$)", re.IGNORECASE)
+LLAMA_3 = (32, 33)  # "A" and "B" in its vocabulary, for a folder without a tokenizer
+# Of the prompt, and of what the user's turn then holds: the authors' pair_pm example.
+CONTEXT = (
+    "\n{% for message in messages %}\n\n<turn> {{ message['role'] }}\n {{ message['content'] }}"
+    "{% endfor %}\n\n\n"
+)
+QUESTION = "[CONTEXT] {context} [RESPONSE A] {first} [RESPONSE B] {second} \n"
+
+
+class PairPM(PairwiseFamily):
+    """Body `model.*`; of `lm_head` only the rows of the tokens "A" and "B" count.
+
+    P(A) = e^a / (e^a + e^b), so one linear head, row A minus row B, gives its log-odds. Nothing in
+    the files tells it from a language model: its name, its folder's, or `_name_or_path` must.
+    """
+
+    name = "pair-pm"
+
+    @staticmethod
+    def claims(checkpoint: Checkpoint) -> bool:
+        names = (checkpoint.name, checkpoint.folder, checkpoint.config.get("_name_or_path", ""))
+        return (
+            checkpoint.architecture.endswith("ForCausalLM")
+            and {"model.norm.weight", "lm_head.weight"} <= checkpoint.shapes.keys()
+            and any(NAMED.search(str(name).rstrip("/")) for name in names)
+        )
+
+    def head(self) -> nn.Module:
+        return nn.Linear(self.checkpoint.shapes["lm_head.weight"][-1], 1, bias=False)
+
+    def place(self, key: str, tensor: torch.Tensor) -> Placed:
+        if key == "lm_head.weight":
+            a, b = (tensor[index].double() for index in self._answers())  # (H,)
+            return [("head.weight", (a - b)[None])]
+        return [(key.replace("model.", "backbone.", 1), tensor)]
+
+    def encode_pairs(self, tokenizer: Any, shown: Sequence[Shown], max_length: int) -> list[Fitted]:
+        probes = [Shown((Message("user", text),), text, text) for text in ("x", "7")]
+        *rows, one, other = self._tokenise(tokenizer, [*shown, *probes])
+        return [
+            Fitted(tuple(ids), False)
+            if len(ids) <= max_length
+            else fit_to_length(ids, one, other, max_length)  # the prompt's beginning goes first
+            for ids in rows
+        ]
+
+    def _tokenise(self, tokenizer: Any, shown: Sequence[Shown]) -> list[list[int]]:
+        """Returns the ids of each pair: the user's turn of the chat template, without any BOS."""
+        texts = []
+        for index, pair in enumerate(shown):
+            context = render(tokenizer, pair.prompt, index, CONTEXT)
+            question = QUESTION.format(context=context, first=pair.first, second=pair.second)
+            text = render(tokenizer, (Message("user", question),), index)
+            texts.append(text.replace(tokenizer.bos_token or "\0", ""))
+        ids: list[list[int]] = tokenizer(
+            texts, add_special_tokens=False, return_attention_mask=False, verbose=False
+        )["input_ids"]
+        return ids
+
+    def _answers(self) -> tuple[int, int]:
+        """Returns the ids of "A" and "B". Raises BadCheckpoint where they are no single tokens."""
+        if not any((self.checkpoint.folder / file).exists() for file in TOKENIZER_FILES):
+            return LLAMA_3
+        tokenizer = load_tokenizer(self.checkpoint)
+        first, second = (tokenizer.encode(text, add_special_tokens=False) for text in "AB")
+        if len(first) != 1 or len(second) != 1:
+            raise BadCheckpoint(
+                f'{self.checkpoint.folder}: "A" and "B" are no single tokens in its tokenizer; a '
+                "pairwise preference model answers with one of them"
+            )
+        return first[0], second[0]
