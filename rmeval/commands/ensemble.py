@@ -1,17 +1,50 @@
 """Put several models' stored scores together, and evaluate the sum as a model of its own."""
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from rmeval.benchmarks import scheme_of
-from rmeval.commands.options import one_of
+from rmeval.commands.options import one_of, published_row, read_recipe
 from rmeval.ensemble import NORMALISATIONS, Mixture, combine_results, place_result
-from rmeval.reports.summary import summarise
-from rmeval.results import read_result, write_result
+from rmeval.errors import BadOption, UnknownName
+from rmeval.known import Published
+from rmeval.metrics.statistics import describe_scores
+from rmeval.reports.summary import compare_with_published, summarise
+from rmeval.results import find_results, read_result, write_result
+from rmeval.types import Result
+
+RECIPE_KEYS = ("name", "benchmark", "weighting", "normalise", "weights", "published")
+
+
+class Asked(NamedTuple):
+    """What to put together, and how."""
+
+    folders: Sequence[Path]
+    mixture: Mixture
+    weighting: str | None
+    published: Published | None = None
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     """Runs the verb; no model is loaded."""
+    _add_options(parser)
+    options = parser.parse_args(arguments)
+    asked = _read_options(options) if options.config is None else _follow_recipe(options)
+    members = [read_result(folder) for folder in asked.folders]
+    combined = combine_results(members, asked.mixture, asked.weighting)
+    result = place_result(combined, options.output)
+    assert result.folder is not None
+    write_result(result.folder, result)
+    print(summarise(result, scheme_of(result.definition)))
+    if asked.published and result.overall is not None:
+        print("", _beside_published(result, asked.published), "", sep="\n")
+    print(f"kept in {result.folder}")
+    return 0
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "folders", nargs="+", type=Path, metavar="DIR", help="folders of results on the same rows"
     )
@@ -25,24 +58,83 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     parser.add_argument(
         "--normalise",
         type=one_of("normalisation", NORMALISATIONS),
-        default="minmax",
         metavar="|".join(NORMALISATIONS),
         help="each member's scores over all responses of its result; default: minmax",
     )
     parser.add_argument("--name", metavar="NAME", help="what the ensemble is called in tables")
     parser.add_argument("--weighting", metavar="NAME", help="how subsets make a section")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE.toml",
+        help="a recipe with members and weights; their results are looked for below DIR",
+    )
     parser.add_argument("--output", type=Path, default=Path("results"), metavar="DIR")
-    options = parser.parse_args(arguments)
-    members = [read_result(folder) for folder in options.folders]
+
+
+def _read_options(options: argparse.Namespace) -> Asked:
     weights = tuple(weight for several in options.weights or () for weight in several)
-    weights = weights or (1 / len(members),) * len(members)
-    mixture = Mixture(weights, options.normalise, options.name)
-    result = place_result(combine_results(members, mixture, options.weighting), options.output)
-    assert result.folder is not None
-    write_result(result.folder, result)
-    print(summarise(result, scheme_of(result.definition)))
-    print(f"kept in {result.folder}")
-    return 0
+    weights = weights or (1 / len(options.folders),) * len(options.folders)
+    mixture = Mixture(weights, options.normalise or "minmax", options.name)
+    return Asked(options.folders, mixture, options.weighting)
+
+
+def _follow_recipe(options: argparse.Namespace) -> Asked:
+    """Returns what a recipe asks for; an option on the command line wins over it."""
+    recipe, place = read_recipe(options.config), str(options.config)
+    for key in recipe:
+        if key not in RECIPE_KEYS:
+            raise UnknownName(f"option in {place}", key, RECIPE_KEYS)
+    weights = recipe.get("weights")
+    if not isinstance(weights, dict) or not all(type(w) in (int, float) for w in weights.values()):
+        raise BadOption(f"{place}: [weights] must give each member, by its name, a number")
+    if options.weights:
+        raise BadOption("--weights and --config both give weights; pass one of them")
+    kind = one_of("normalisation", NORMALISATIONS)
+    mixture = Mixture(
+        tuple(map(float, weights.values())),
+        options.normalise or kind(recipe.get("normalise", "minmax")),
+        options.name or recipe.get("name"),
+    )
+    folders = _find_members(options.folders, list(weights), recipe.get("benchmark"))
+    published = None
+    if "published" in recipe:
+        published = published_row({**recipe, "model": recipe.get("name")}, f"{place} [published]")
+    return Asked(folders, mixture, options.weighting or recipe.get("weighting"), published)
+
+
+def _find_members(below: Sequence[Path], names: Sequence[str], benchmark: str | None) -> list[Path]:
+    """Returns the folder of each named model's one whole result on the benchmark.
+
+    Raises BadOption for those that have none, or several.
+    """
+    found: dict[str, list[Path]] = {name: [] for name in names}
+    for path, document in find_results(below):
+        if document["model"] in found and _fits(document, benchmark):
+            found[document["model"]].append(path.parent)
+    missing = [name for name in names if not found[name]]
+    if missing:
+        on = f" on {benchmark}" if benchmark else ""
+        raise BadOption(
+            f"no whole result{on} below {', '.join(map(str, below))} of {', '.join(missing)}; "
+            f"make it: rmeval run --model {missing[0]}"
+        )
+    for name, folders in found.items():
+        if len(folders) > 1:
+            raise BadOption(
+                f"several results of {name}: {', '.join(map(str, folders))}; pass a narrower DIR"
+            )
+    return [found[name][0] for name in names]
+
+
+def _fits(document: Mapping[str, Any], benchmark: str | None) -> bool:
+    return document["partial"] is None and benchmark in (None, document["benchmark"])
+
+
+def _beside_published(result: Result, published: Published) -> str:
+    scheme = scheme_of(result.definition)
+    measured = describe_scores(scheme, result.scored, published.weighting)
+    return compare_with_published(published, measured, result.model)
 
 
 def _weights(value: str) -> tuple[float, ...]:

@@ -138,9 +138,9 @@ def parse_with_recipe(parser: argparse.ArgumentParser, arguments: list[str]) -> 
     asked = finder.parse_known_args(arguments)[0]
     published = None
     if asked.config is not None:
-        recipe = _read_recipe(asked.config)
+        recipe = read_recipe(asked.config)
         if "published" in recipe:
-            published = _published_row(recipe, f"{asked.config} [published]")
+            published = published_row(recipe, f"{asked.config} [published]")
             del recipe["published"]
         if asked.model not in (None, recipe.get("model")):
             recipe.pop("revision", None)  # that of another model
@@ -150,7 +150,8 @@ def parse_with_recipe(parser: argparse.ArgumentParser, arguments: list[str]) -> 
     return options
 
 
-def _read_recipe(path: Path) -> dict[str, Any]:
+def read_recipe(path: Path) -> dict[str, Any]:
+    """Returns a TOML file. Raises BadOption for one that cannot be read, or is none."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -158,7 +159,7 @@ def _read_recipe(path: Path) -> dict[str, Any]:
         raise BadOption(f"cannot read --config {path}: {reason}") from error
 
 
-def _published_row(recipe: Mapping[str, Any], place: str) -> Published:
+def published_row(recipe: Mapping[str, Any], place: str) -> Published:
     """Returns a recipe's published row: of its own model, benchmark and weighting."""
     table = recipe["published"]
     if not isinstance(table, dict):
