@@ -78,6 +78,8 @@ def notes_of(result: Result) -> Iterator[str]:
     )
     yield from _statistics(result.metrics.statistics)
     yield from _verdicts(counts)
+    if "verdicts" in counts and any(len(item.scores) > 2 for item in result.scored):
+        yield "more than two responses: each one's mean chance of beating the others (round robin)"
     ties = "half a win each" if "verdicts" in counts else "counted as losses"
     yield (
         f"ties ({ties}): {counts['ties']}; truncated: {counts['truncated']} of "

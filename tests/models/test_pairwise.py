@@ -89,8 +89,8 @@ def test_with_one_they_are_the_tokens_a_and_b(pair_pm, engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_reference_gives_the_same(shared, engine):
-    folder = shared / "golden-families" / "pairpm"
+def test_the_reference_gives_the_same(engine):
+    folder = GOLDEN.parent / "golden_pairs" / "pair-pm"
     rows = [json.loads(line) for line in (folder / "cases.jsonl").read_text().splitlines()]
     model = load(folder, engine=engine)
     assert model.compare_tokens([row["input_ids"] for row in rows]) == pytest.approx(
