@@ -1,10 +1,13 @@
 """Are the margins honest? Under Bradley-Terry, σ(r_chosen − r_rejected) is a probability.
 
+Where verdicts were the scores, these are probabilities already: of two responses P and 1 − P.
 A row of several responses is as many pairs as it has chosen times rejected ones, which share the
 row's weight.
 """
 
 from collections.abc import Iterable
+from itertools import product
+from math import copysign, inf, isfinite, log
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,13 +22,15 @@ class Pairs(NamedTuple):
     """Every chosen response against every rejected one of its row, P in all.
 
     `margins` (P,) in units of reward, `lengths` (P,) how many tokens the chosen one is longer,
-    `weights` (P,), `magnitudes` (P,), NaN where the row has none.
+    `weights` (P,), `magnitudes` (P,), NaN where the row has none. `log_odds` (P,) of the chosen
+    one being better, as the model says it: the margin of rewards, infinite for a sure verdict.
     """
 
     margins: Floats
     lengths: Floats
     weights: Floats
     magnitudes: Floats
+    log_odds: Floats
 
 
 def all_pairs(scored: Iterable[ScoredPreference]) -> Pairs:
@@ -35,10 +40,15 @@ def all_pairs(scored: Iterable[ScoredPreference]) -> Pairs:
         chosen, rejected = item.scores[: item.num_chosen], item.scores[item.num_chosen :]
         weight = item.weight / (len(chosen) * len(rejected))
         size = float("nan") if item.magnitude is None else item.magnitude
-        rows += [
-            (a.value - b.value, a.tokens - b.tokens, weight, size) for a in chosen for b in rejected
-        ]
-    return Pairs(*np.array(rows, float).reshape(-1, 4).T)
+        for a, b in product(chosen, rejected):
+            margin = a.value - b.value
+            odds = margin if item.comparisons is None else _log_odds((1 + margin) / 2)
+            rows.append((margin, a.tokens - b.tokens, weight, size, odds))
+    return Pairs(*np.array(rows, float).reshape(-1, 5).T)
+
+
+def _log_odds(p: float) -> float:
+    return log(p / (1 - p)) if 0 < p < 1 else copysign(inf, p - 0.5)
 
 
 def calibration(pairs: Pairs) -> dict[str, Any]:
@@ -47,13 +57,14 @@ def calibration(pairs: Pairs) -> dict[str, Any]:
     `log_loss` is the mean of −log σ(margin), in nats: 0.693 is a coin. `brier` is the mean of
     (1 − σ(margin))². `ece` is the expected calibration error over BINS equal bins of confidence
     max(p, 1 − p) from 0.5 to 1, where a tie is half right. `scaled_log_loss`, the mean of
-    −d·log σ(margin), is over the pairs with a magnitude d, where there are any.
+    −d·log σ(margin), is over the pairs with a magnitude d, where there are any. Either loss is
+    None where a sure verdict was wrong.
     """
-    margins, _, weights, magnitudes = pairs
-    losses, bins = np.logaddexp(0.0, -margins), reliability(pairs)
+    _, _, weights, magnitudes, log_odds = pairs
+    losses, bins = np.logaddexp(0.0, -log_odds), reliability(pairs)
     found: dict[str, Any] = {
-        "log_loss": float(np.average(losses, weights=weights)),
-        "brier": float(np.average(_sigmoid(-margins) ** 2, weights=weights)),
+        "log_loss": _mean(losses, weights),
+        "brier": float(np.average(_sigmoid(-log_odds) ** 2, weights=weights)),
         "ece": sum(b["share"] * abs(b["accuracy"] - b["confidence"]) for b in bins),
         "bins": bins,
         "method": f"sigmoid(chosen - rejected); ece over {BINS} equal bins of confidence",
@@ -61,15 +72,20 @@ def calibration(pairs: Pairs) -> dict[str, Any]:
     stated = ~np.isnan(magnitudes)
     if stated.any():
         scaled = (magnitudes * losses)[stated]
-        found["scaled_log_loss"] = float(np.average(scaled, weights=weights[stated]))
+        found["scaled_log_loss"] = _mean(scaled, weights[stated])
     return found
+
+
+def _mean(losses: Floats, weights: Floats) -> float | None:
+    mean = float(np.average(losses, weights=weights))
+    return mean if isfinite(mean) else None
 
 
 def reliability(pairs: Pairs) -> list[dict[str, float]]:
     """Returns each bin that has pairs: their share of all, mean confidence and accuracy."""
-    margins, weights = pairs.margins, pairs.weights
-    confidence = _sigmoid(np.abs(margins))
-    right = (margins > 0) + 0.5 * (margins == 0)
+    log_odds, weights = pairs.log_odds, pairs.weights
+    confidence = _sigmoid(np.abs(log_odds))
+    right = (log_odds > 0) + 0.5 * (log_odds == 0)
     bins = np.minimum(((confidence - 0.5) * 2 * BINS).astype(int), BINS - 1)
     curve = []
     for number in np.unique(bins):

@@ -131,9 +131,10 @@ def _statistics(statistics: Mapping[str, Any]) -> Iterator[str]:
         yield f"the same rows by length alone, or by chance: {beside}"
     pearson = length["pearson"]
     shown = "not defined" if pearson is None else f"{pearson:+.2f}"
-    scaled = calibration.get("scaled_log_loss")
+    loss, scaled = calibration["log_loss"], calibration.get("scaled_log_loss")
     yield (
         f"margin and length correlate {shown}; Bradley-Terry log loss "
-        f"{calibration['log_loss']:.3f}, Brier {calibration['brier']:.3f}, calibration error "
-        f"{calibration['ece']:.3f}" + (f", scaled log loss {scaled:.3f}" if scaled else "")
+        f"{'not defined' if loss is None else f'{loss:.3f}'}, Brier {calibration['brier']:.3f}, "
+        f"calibration error {calibration['ece']:.3f}"
+        + (f", scaled log loss {scaled:.3f}" if scaled else "")
     )

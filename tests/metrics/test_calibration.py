@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmeval.metrics.calibration import Pairs, all_pairs, calibration, reliability
-from rmeval.types import Score, ScoredPreference
+from rmeval.types import Comparisons, Score, ScoredPreference
 
 
 def pairs_of(margins, weights=None, magnitudes=None) -> Pairs:
@@ -18,6 +18,7 @@ def pairs_of(margins, weights=None, magnitudes=None) -> Pairs:
         np.zeros(size),
         np.ones(size) if weights is None else np.array(weights, float),
         np.full(size, nan) if magnitudes is None else np.array(magnitudes, float),
+        np.array(margins, float),
     )
 
 
@@ -105,4 +106,25 @@ def test_a_row_of_many_responses_is_every_pair_of_them_at_a_share_of_its_weight(
 def test_a_row_without_a_magnitude_has_none_and_no_rows_have_no_pairs() -> None:
     scores = (Score(1.0, 3, False), Score(0.0, 2, False))
     assert np.isnan(all_pairs([ScoredPreference("1", "s", 1, scores)]).magnitudes).all()
-    assert [len(column) for column in all_pairs([])] == [0, 0, 0, 0]
+    assert [len(column) for column in all_pairs([])] == [0, 0, 0, 0, 0]
+
+
+def compared(p: float) -> ScoredPreference:
+    scores = (Score(p, 1, False), Score(1 - p, 1, False))
+    return ScoredPreference("1", "s", 1, scores, comparisons=Comparisons(2, 1, 0, 0))
+
+
+def test_probabilities_of_verdicts_are_taken_as_they_are():
+    found = calibration(all_pairs([compared(0.9), compared(0.2), compared(0.5)]))
+    assert found["log_loss"] == pytest.approx(-(log(0.9) + log(0.2) + log(0.5)) / 3)
+    assert found["brier"] == pytest.approx((0.1**2 + 0.8**2 + 0.5**2) / 3)
+    confidences = [b["confidence"] for b in found["bins"]]
+    assert confidences == pytest.approx([0.5, 0.8, 0.9])
+
+
+def test_a_sure_verdict_has_a_log_loss_only_where_it_is_right():
+    assert calibration(all_pairs([compared(1.0)]))["log_loss"] == 0.0
+    wrong = calibration(all_pairs([compared(1.0), compared(0.0)]))
+    assert wrong["log_loss"] is None
+    assert wrong["brier"] == 0.5
+    assert wrong["ece"] == 0.5
