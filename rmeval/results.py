@@ -36,6 +36,13 @@ KINDS: dict[str, tuple[type, ...]] = {
     "scores_sha256": (str,),
     "provenance": (dict,),
 }
+# What every reader of a provenance may count on; runs, judges and ensembles write more.
+PROVENANCE = {
+    "model": ("name", "fingerprint", "family", "dtype"),
+    "engine": ("path", "reason", "device"),
+    "data": ("source", "revision", "empty_responses", "identical_responses", "reading"),
+    "versions": ("rmeval",),
+}
 RESULT, SCORES = "result.json", "scores.jsonl"
 
 
@@ -258,7 +265,19 @@ def read_result_document(path: Path) -> dict[str, Any]:
     for key, kinds in KINDS.items():
         if key not in document or not isinstance(document[key], kinds):
             raise BadData(f"{path}: not a result of rmeval: {key} is missing or of another kind")
+    _require_provenance(path, document["provenance"])
     return document
+
+
+def _require_provenance(path: Path, provenance: Mapping[str, Any]) -> None:
+    for key, inner in PROVENANCE.items():
+        found = provenance.get(key)
+        missing = [k for k in inner if not isinstance(found, dict) or k not in found]
+        if missing:
+            raise BadData(f"{path}: not a result of rmeval: provenance has no {key}.{missing[0]}")
+    for key, kinds in (("started", str), ("seconds", int | float)):
+        if not isinstance(provenance.get(key), kinds):
+            raise BadData(f"{path}: not a result of rmeval: provenance has no {key}")
 
 
 def _score_line(item: ScoredPreference) -> str:

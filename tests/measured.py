@@ -9,8 +9,9 @@ from rmeval.results import prepare_folder, write_result
 from rmeval.types import Result, Score, ScoredPreference
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-HUB = {"source": "allenai/reward-bench", "revision": COMMIT}
-LOCAL = {"source": "/data/my-bench", "revision": None}
+REST = {"empty_responses": 0, "identical_responses": 0, "reading": {}}
+HUB = {"source": "allenai/reward-bench", "revision": COMMIT, **REST}
+LOCAL = {"source": "/data/my-bench", "revision": None, **REST}
 
 
 def verdicts(lost: int, *, text: str = "t") -> tuple[ScoredPreference, ...]:
@@ -43,9 +44,11 @@ def measured(
     scored = verdicts(lost, text=text)
     named = {"benchmark": "rewardbench", "definition": "rewardbench", "model": model}
     provenance = {
-        "model": {"dtype": dtype, "family": family},
+        "model": {"name": model, "fingerprint": model, "dtype": dtype, "family": family},
+        "engine": {"path": "packed", "reason": None, "device": "cpu"},
         "data": data,
         "started": "2026-01-02T03:04:05+00:00",
+        "seconds": 1.0,
         "versions": {"rmeval": "0.9"},
     }
     made = {

@@ -11,7 +11,7 @@ from rmeval.metrics.statistics import describe_scores
 from rmeval.types import Message, Preference, Result, Score, ScoredPreference
 
 PROVENANCE = {
-    "model": {"family": "fake", "dtype": "bfloat16"},
+    "model": {"name": "fake", "fingerprint": "f", "family": "fake", "dtype": "bfloat16"},
     "engine": {"path": "plain", "reason": None, "device": "cpu"},
     "data": {
         "source": "nowhere",
@@ -20,6 +20,8 @@ PROVENANCE = {
         "empty_responses": 0,
         "identical_responses": 0,
     },
+    "versions": {"rmeval": "0.9"},
+    "started": "2026-01-02T03:04:05+00:00",
     "seconds": 1.25,
 }
 

@@ -31,10 +31,10 @@ class LengthModel:
         return [Score(float(len(c[-1].content)), len(c), False) for c in conversations]
 
     def provenance(self) -> dict[str, Any]:
-        return {"name": self.name, "family": "fake", "dtype": "float32", "attention": "none"}
+        return {"name": self.name, "family": "fake", "dtype": "float32", "fingerprint": "f"}
 
     def engine_provenance(self) -> dict[str, Any]:
-        return {"path": "padded", "device": "cpu"}
+        return {"path": "padded", "reason": None, "device": "cpu"}
 
 
 class FailingModel(LengthModel):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from preferences_by_hand import PROVENANCE
 
 from rmeval import results
 from rmeval.errors import BadData, OutputFailure
@@ -41,7 +42,7 @@ RESULT = Result(
     ),
     scored=SCORED,
     partial="2 rows",
-    provenance={"python": "3"},
+    provenance=PROVENANCE,
 )
 
 
@@ -126,7 +127,7 @@ def test_a_result_says_everything_and_the_hash_of_its_scores(tmp_path: Path) -> 
         "rows": {"hep-go": 1, "math-prm": 1},
         "counts": {"ties": 1},
         "scores_sha256": sha,
-        "provenance": {"python": "3"},
+        "provenance": PROVENANCE,
     }
 
 
@@ -266,4 +267,29 @@ def test_a_folder_without_a_result_is_named(tmp_path: Path) -> None:
     write_result(tmp_path, RESULT)
     (tmp_path / "scores.jsonl").unlink()
     with pytest.raises(BadData, match=r"scores\.jsonl: no such file; run the model again"):
+        read_result(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "said"),
+    [
+        ("model", "fingerprint", "provenance has no model.fingerprint"),
+        ("engine", None, "provenance has no engine.path"),
+        ("data", "revision", "provenance has no data.revision"),
+        ("versions", "rmeval", "provenance has no versions.rmeval"),
+        ("seconds", None, "provenance has no seconds"),
+    ],
+)
+def test_a_provenance_that_lacks_what_readers_need_is_named(
+    tmp_path: Path, part: str, key: str | None, said: str
+) -> None:
+    write_result(tmp_path, RESULT)
+    path = tmp_path / "result.json"
+    document = json.loads(path.read_text())
+    if key is None:
+        document["provenance"][part] = "text"
+    else:
+        del document["provenance"][part][key]
+    path.write_text(json.dumps(document))
+    with pytest.raises(BadData, match=f"not a result of rmeval: {said}"):
         read_result(tmp_path)

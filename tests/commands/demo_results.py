@@ -13,8 +13,15 @@ ZERO = Score(0.0, 8, False)
 PROVENANCE: dict[str, Any] = {
     "model": {"name": "m", "fingerprint": "f", "family": "fake", "dtype": "float32"},
     "engine": {"path": "plain", "reason": None, "device": "cpu"},
-    "data": {"revision": "r", "empty_responses": 0, "identical_responses": 0},
-    "versions": {},
+    "data": {
+        "source": "s",
+        "revision": "r",
+        "empty_responses": 0,
+        "identical_responses": 0,
+        "reading": {},
+    },
+    "versions": {"rmeval": "0.9"},
+    "started": "2026-01-02T03:04:05+00:00",
     "seconds": 1.0,
 }
 

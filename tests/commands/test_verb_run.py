@@ -15,6 +15,7 @@ from command_line import (
 
 import rmeval
 from rmeval.cli import main
+from rmeval.models import load as models_load
 from rmeval.results import read_scores
 
 RUN = ("run", "--benchmark", "demo", "--device", "cpu")
@@ -205,9 +206,9 @@ def test_several_benchmarks_are_run_with_one_load(
     rows = '{"prompt": "p", "chosen": "good", "rejected": "bad"}\n' * 2
     (tmp_path / "mine.jsonl").write_text(rows)
     loads = []
-    load = rmeval.load_model
+    load = models_load.load_scorer
     monkeypatch.setattr(
-        "rmeval.models.load.load_model", lambda *a, **k: loads.append(a) or load(*a, **k)
+        models_load, "load_scorer", lambda *a, **k: loads.append(a) or load(*a, **k)
     )
     both = f"demo,{tmp_path / 'mine.jsonl'}"
     out, _ = done(capsys, "run", "--benchmark", both, "--device", "cpu", "--model", model,

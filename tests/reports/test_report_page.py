@@ -225,7 +225,7 @@ def test_provenance_is_told_in_full() -> None:
 
 
 def test_of_several_models_what_differs_stands_apart() -> None:
-    other = {**PROVENANCE, "model": {"family": "fake", "dtype": "float32"}}
+    other = {**PROVENANCE, "model": {**PROVENANCE["model"], "dtype": "float32"}}
     page = page_of(result(WON_TIED_LOST, "a"), result(WON_TIED_LOST, "b", provenance=other))
     differing = page[page.index("<caption>Different between") : page.index("<caption>The same")]
     assert "<tr><td>a</td><td>bfloat16</td></tr>\n<tr><td>b</td><td>float32</td></tr>" in differing
