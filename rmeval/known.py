@@ -1,4 +1,4 @@
-"""Facts about checkpoints on the Hub, by name: what the weights themselves cannot tell.
+"""Facts about checkpoints on the Hub, by name, and templates: what weights themselves cannot tell.
 
 A model does not need to be known to be evaluated: its family is found in its own files.
 """
@@ -11,9 +11,9 @@ from functools import cache
 from importlib.resources import files
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from rmeval.errors import BadData
+from rmeval.errors import BadData, BadOption, UnknownName
 
 DEMO = "demo"  # what the model that ships with rmeval is called
 PROOFS = ("golden cases", "inspection", "not yet")
@@ -46,6 +46,7 @@ class KnownCheckpoint:
 
     `dtype` is that of its weights, or None where nobody has read it. `proof`, one of PROOFS, says
     what shows that the adapter gives the authors' scores; `golden` names the folder of cases.
+    `template` names the shipped chat template that stands in where its tokenizer has none.
     """
 
     name: str
@@ -54,6 +55,7 @@ class KnownCheckpoint:
     dtype: str | None
     proof: str
     golden: str | None
+    template: str | None
     published: Published | None
 
     @property
@@ -77,10 +79,51 @@ def known_checkpoints() -> dict[str, KnownCheckpoint]:
             dtype=facts.get("dtype"),
             proof=facts["proof"],
             golden=facts.get("golden"),
-            published=rows.get(name),
+            template=facts.get("template"),
+            published=rows.get(facts.get("published_as", name)),
         )
         for name, facts in tomllib.loads(text).items()
     }
+
+
+class ChatTemplate(NamedTuple):
+    """A chat template that is not the tokenizer's own; `source` says whose it is, in words."""
+
+    text: str
+    source: str
+
+
+def shipped_templates() -> dict[str, ChatTemplate]:
+    """Returns the chat templates in `rmeval/data/templates`, by name."""
+    folder = files("rmeval") / "data" / "templates"
+    found = {item.name.removesuffix(".jinja"): item for item in folder.iterdir()}
+    return {
+        name: ChatTemplate(found[name].read_text(encoding="utf-8").rstrip("\n"), f"rmeval's {name}")
+        for name in sorted(found)
+    }
+
+
+def find_template(name_or_file: str) -> ChatTemplate:
+    """Returns a shipped template or a file's. Raises UnknownName or BadOption."""
+    shipped, path = shipped_templates(), Path(name_or_file)
+    if name_or_file in shipped:
+        return shipped[name_or_file]
+    if not path.is_file():
+        raise UnknownName("chat template", name_or_file, shipped, "; or pass a file")
+    try:
+        return ChatTemplate(path.read_text(encoding="utf-8"), f"the file {path.name}")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadOption(f"--chat-template {path}: cannot be read as text") from error
+
+
+def objective_names(family: str, number: int) -> tuple[str, ...]:
+    """Returns what a family's objectives are called, `rmeval/data/objectives.toml`.
+
+    They are numbered where it has no names for so many.
+    """
+    text = (files("rmeval") / "data" / "objectives.toml").read_text(encoding="utf-8")
+    names = tomllib.loads(text).get(family, {}).get(str(number))
+    return tuple(names or (f"objective {index}" for index in range(1, number + 1)))
 
 
 @cache

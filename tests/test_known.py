@@ -11,10 +11,12 @@ from rmeval.errors import BadData
 from rmeval.known import (
     PROOFS,
     known_checkpoints,
+    objective_names,
     published_from,
     published_rows,
     published_tables,
     read_published,
+    shipped_templates,
 )
 from rmeval.metrics.rewardbench import SECTIONS, WEIGHTINGS
 from rmeval.models import FAMILIES, detect_family
@@ -93,7 +95,8 @@ def test_a_row_that_stands_in_two_tables_comes_once_and_never_with_other_figures
 @pytest.mark.parametrize("known", known_checkpoints().values(), ids=lambda known: known.name)
 def test_a_known_checkpoint_has_a_family_and_a_type_that_agree(known) -> None:
     assert known.family in [entry.name for entry in FAMILIES]
-    assert (known.published.type == "sequence classifier") == (known.family == "classifier")
+    if known.published is not None and known.family == "classifier":
+        assert known.published.type == "sequence classifier"
 
 
 @pytest.mark.parametrize("known", known_checkpoints().values(), ids=lambda known: known.name)
@@ -101,16 +104,45 @@ def test_a_proof_that_is_claimed_lies_in_the_tests(known) -> None:
     assert known.proof in PROOFS
     assert (known.proof == "golden cases") == (known.golden is not None)
     if known.golden is not None:
-        folder = GOLDEN / known.golden
+        folders = (GOLDEN / known.golden, GOLDEN.parent / "golden_pairs" / known.golden)
+        [folder] = [folder for folder in folders if folder.is_dir()]
         assert (folder / "cases.jsonl").is_file()
         assert detect_family(open_checkpoint(str(folder))).name == known.family
 
 
-@pytest.mark.parametrize("known", known_checkpoints().values(), ids=lambda known: known.name)
-def test_a_dtype_is_that_of_the_recipe(known) -> None:
-    recipe = RECIPES / f"{known.name.split('/')[1]}.toml"
-    asked = tomllib.loads(recipe.read_text(encoding="utf-8"))["dtype"]
-    assert (known.dtype or "auto") == asked
+@pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_a_dtype_is_that_of_the_recipe(recipe: Path) -> None:
+    asked = tomllib.loads(recipe.read_text(encoding="utf-8"))
+    assert (known_checkpoints()[asked["model"]].dtype or "auto") == asked["dtype"]
+
+
+def test_every_recipe_is_of_a_known_checkpoint_and_every_dtype_is_in_a_recipe() -> None:
+    asked = [tomllib.loads(path.read_text(encoding="utf-8")) for path in RECIPES.glob("*.toml")]
+    with_dtype = {name for name, known in known_checkpoints().items() if known.dtype}
+    assert with_dtype <= {recipe["model"] for recipe in asked} <= known_checkpoints().keys()
+
+
+def test_a_row_that_is_published_under_another_name_is_found() -> None:
+    known = known_checkpoints()["nvidia/Llama-3.1-Nemotron-70B-Reward-HF"]
+    assert known.published is not None
+    assert (known.published.model, known.published.overall) == (
+        "nvidia/Llama-3.1-Nemotron-70B-Reward",
+        94.1,
+    )
+
+
+@pytest.mark.parametrize("name", known_checkpoints())
+def test_a_template_that_is_named_ships(name: str) -> None:
+    template = known_checkpoints()[name].template
+    assert template is None or template in shipped_templates()
+
+
+def test_objectives_have_names_where_their_number_is_known_and_numbers_elsewhere() -> None:
+    armorm = objective_names("armorm", 19)
+    assert len(set(armorm)) == 19
+    assert (armorm[0], armorm[18]) == ("helpsteer-helpfulness", "code-readability")
+    assert objective_names("qrm-gemma", 5)[4] == "helpsteer-verbosity"
+    assert objective_names("armorm", 2) == ("objective 1", "objective 2")
 
 
 def test_memory_is_parameters_times_bytes() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rmeval.errors import BadOption, UnknownName
-from rmeval.known import Published, published_from
+from rmeval.known import Published, published_from, shipped_templates
 from rmeval.types import DTYPES, ENGINES
 
 if TYPE_CHECKING:
@@ -66,6 +66,21 @@ def add_model_options(parser: argparse.ArgumentParser, *, default: str | None) -
     )
     model.add_argument("--revision", metavar="R", help="branch, tag or commit on the Hub")
     model.add_argument(
+        "--chat-template",
+        metavar="FILE_OR_NAME",
+        help=f"in place of the tokenizer's own; names: {', '.join(shipped_templates())}",
+    )
+    model.add_argument(
+        "--trust-remote-code",
+        action="store_true",
+        help="run the repository's own code where rmeval has no adapter",
+    )
+    model.add_argument("--allow-pickle", action="store_true", help="read .bin weights")
+    _add_engine_options(model)
+
+
+def _add_engine_options(model: argparse._ArgumentGroup) -> None:
+    model.add_argument(
         "--dtype",
         type=one_of("dtype", DTYPES),
         default="auto",
@@ -89,12 +104,6 @@ def add_model_options(parser: argparse.ArgumentParser, *, default: str | None) -
     model.add_argument(
         "--max-length", type=positive, metavar="N", help="cut conversations to N tokens"
     )
-    model.add_argument(
-        "--trust-remote-code",
-        action="store_true",
-        help="run the repository's own code where rmeval has no adapter",
-    )
-    model.add_argument("--allow-pickle", action="store_true", help="read .bin weights")
 
 
 def load_model_from(options: argparse.Namespace, *, weights: bool = True) -> "RewardModel":
@@ -122,6 +131,7 @@ def load_scorer_from(
         engine=options.engine,
         batch_tokens=options.batch_tokens,
         max_length=options.max_length,
+        chat_template=options.chat_template,
         weights=weights,
     )
     return load_scorer(options.model, loading)

@@ -1,4 +1,7 @@
-"""Score conversations: {"messages": [{"role", "content"}, …]} a line in, with "score" out."""
+"""Score conversations: {"messages": [{"role", "content"}, …]} a line in, with "score" out.
+
+Models that tell what their reward is made of add "objectives", in the order of the provenance.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -23,4 +26,5 @@ def _conversations(fields: Fields, place: str) -> list[Conversation]:
 
 
 def _add_score(fields: Fields, scores: Sequence[Score]) -> Fields:
-    return {**fields, "score": scores[0].value}
+    objectives = {"objectives": list(scores[0].objectives)} if scores[0].objectives else {}
+    return {**fields, "score": scores[0].value, **objectives}

@@ -2,6 +2,9 @@
 
 Both give the state of each sequence's last token to the head in float32. The padded path is the
 reference; the packed one computes every shared prefix once, and must equal it.
+
+A head gives one number for a sequence, or more: the reward, then those that it is made of. They
+come as one flat list, a sequence's after the other's, of N x (1 + K) numbers.
 """
 
 from collections.abc import Sequence
@@ -33,7 +36,7 @@ class RewardNetwork(Protocol):
 
 @torch.inference_mode()
 def forward_padded(network: RewardNetwork, sequences: Sequence[Tokens]) -> list[float]:
-    """Returns the reward of each sequence, as float32 (float64 in a float64 network)."""
+    """Returns the numbers of each sequence, its reward first, as float32 at least."""
     if network.head is not None:
         return _reward(network.head, pool_padded(network, sequences))
     ids, ends = _pad(network, sequences)
@@ -49,7 +52,7 @@ def forward_padded(network: RewardNetwork, sequences: Sequence[Tokens]) -> list[
 
 @torch.inference_mode()
 def forward_packed(network: RewardNetwork, sequences: Sequence[Tokens]) -> list[float]:
-    """Returns the reward of each sequence of a pack: distinct, in lexicographic order."""
+    """Returns the numbers of each sequence of a pack: distinct, in lexicographic order."""
     assert network.head is not None
     return _reward(network.head, pool_packed(network, attention.Pack(lay_out(sequences))))
 
@@ -98,11 +101,11 @@ def _pad(network: RewardNetwork, sequences: Sequence[Tokens]) -> tuple[Tensor, T
 def _reward(head: nn.Module, pooled: Tensor) -> list[float]:
     """Applies the head to (N, H) states, in float32 at least, and copies the result once."""
     precise = torch.promote_types(pooled.dtype, torch.float32)
-    return _to_list(head(pooled.to(precise)).reshape(len(pooled)))
+    return _to_list(head(pooled.to(precise)).reshape(len(pooled), -1).flatten())
 
 
-def _to_list(rewards: Tensor) -> list[float]:
-    values: list[float] = rewards.tolist()
+def _to_list(numbers: Tensor) -> list[float]:
+    values: list[float] = numbers.tolist()
     return values
 
 

@@ -55,8 +55,14 @@ class Engine:
         return unique_tokens(group) if self.packed else len(group) * max(map(len, group))
 
 
+Row = tuple[float, ...]  # the numbers of a sequence: its reward, then its objectives
+
+
 class Store(Protocol):
-    """Where the rewards of a group are kept, under a digest of its sequences."""
+    """Where the rewards of a group are kept, under a digest of its sequences.
+
+    A flat list: a group of N sequences with 1 + K numbers each has N x (1 + K), in order.
+    """
 
     def get(self, digest: bytes) -> list[float] | None:
         """Returns a group's rewards, or None if they are not there."""
@@ -88,13 +94,29 @@ def score_sequences(
     workers: Workers | None = None,
     on_progress: OnProgress | None = None,
 ) -> list[float]:
-    """Returns one reward per sequence, in the order of the input, whatever the batching.
+    """Returns one reward per sequence, in the order of the input; see `score_rows`."""
+    rows = score_rows(
+        network, sequences, engine, store=store, workers=workers, on_progress=on_progress
+    )
+    return [row[0] for row in rows]
+
+
+def score_rows(
+    network: RewardNetwork,
+    sequences: Sequence[Tokens | Sequence[int]],
+    engine: Engine,
+    *,
+    store: Store | None = None,
+    workers: Workers | None = None,
+    on_progress: OnProgress | None = None,
+) -> list[Row]:
+    """Returns reward and objectives per sequence, in the input's order, whatever the batching.
 
     Equal sequences are computed once. The plan is made over the whole run; what the store holds
     of it is not computed, and every other group is durable before the next begins. So a run that
     was interrupted, or shared by several `workers`, ends with the same bytes as one that was not.
 
-    Raises BadReward for a NaN or infinite reward, and BadOption when one sequence alone does not
+    Raises BadReward for a NaN or infinite number, and BadOption when one sequence alone does not
     fit into memory.
     """
     store = MemoryStore() if store is None else store
@@ -106,12 +128,19 @@ def score_sequences(
     digests = [_digest([tokens[index] for index in group]) for group in groups]
     todo = _Todo(tokens, groups, digests, store)
     todo.compute(network, engine, workers or Workers(), on_progress)
-    rewards: dict[bytes, float] = {}
+    found: dict[bytes, Row] = {}
     for group, digest in zip(groups, digests, strict=True):
         kept = store.get(digest)
         assert kept is not None, "a worker kept less than its share"
-        rewards |= {tokens[index].tobytes(): v for index, v in zip(group, kept, strict=True)}
-    return [rewards[sequence.tobytes()] for sequence in tokens]
+        rows = _rows(kept, len(group))
+        found |= {tokens[index].tobytes(): row for index, row in zip(group, rows, strict=True)}
+    return [found[sequence.tobytes()] for sequence in tokens]
+
+
+def _rows(numbers: Sequence[float], sequences: int) -> list[Row]:
+    """Returns the numbers of each of a group's sequences; how many follows from the length."""
+    width = len(numbers) // sequences
+    return [tuple(numbers[start : start + width]) for start in range(0, len(numbers), width)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +170,12 @@ class _Todo:
         left, total = sum(costs[number] for number in waiting), sum(costs)
         kept = total - left
         for number in mine:
-            values = forward([self.tokens[index] for index in self.groups[number]])
-            for index, value in zip(self.groups[number], values, strict=True):
-                if not math.isfinite(value):
-                    raise BadReward(index, value)
-            self.store.put(self.digests[number], values)
+            group = self.groups[number]
+            numbers = forward([self.tokens[index] for index in group])
+            for index, row in zip(group, _rows(numbers, len(group)), strict=True):
+                if not all(map(math.isfinite, row)):
+                    raise BadReward(index, next(value for value in row if not math.isfinite(value)))
+            self.store.put(self.digests[number], numbers)
             left -= costs[number] * workers.count  # the others are about as far
             if on_progress is not None:
                 held = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0

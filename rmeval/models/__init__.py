@@ -1,5 +1,6 @@
 """Who answers: one file per family of reward models, chosen from the checkpoint's own files."""
 
+from collections.abc import Iterable
 from inspect import isabstract
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,16 @@ FAMILIES = Registry(
             "PairRM-hf: compares two responses, on DeBERTa",
         ),
         Entry(
+            "qrm-gemma",
+            "rmeval.models.qrm_gemma:QRMGemma",
+            "QRM on Gemma-2: quantiles of each objective, without a transform",
+        ),
+        Entry(
+            "urm",
+            "rmeval.models.urm:URM",
+            "URM: means of attributes, weighed by a second head",
+        ),
+        Entry(
             "classifier",
             "rmeval.models.classifier:Classifier",
             "any *ForSequenceClassification of transformers with one label",
@@ -105,9 +116,26 @@ def detect_family(checkpoint: "Checkpoint", *, trust_remote_code: bool = False) 
         else "Write one"
     )
     raise BadCheckpoint(
-        f"no model adapter for architecture {where}; known: {names}. "
+        f"no model adapter for architecture {where}; {_nearest(checkpoint, families)}"
+        f"known: {names}. "
         f"{hint} in 40 lines: docs/adding-a-model.md"
     )
+
+
+def _nearest(checkpoint: "Checkpoint", families: "Iterable[type[Family]]") -> str:
+    """Says whose weights a checkpoint has, or most of, and what it lacks; "" where it has none."""
+    lacking = {
+        family: [key for key in family.needs if key not in checkpoint.shapes] for family in families
+    }
+    near = [family for family in lacking if len(lacking[family]) < len(family.needs)]
+    if not near:
+        return ""
+    nearest = min(near, key=lambda family: len(lacking[family]) / len(family.needs))
+    missing = ", ".join(lacking[nearest])
+    if missing:
+        return f"nearest: {nearest.name}, for which it lacks {missing}; "
+    needed = ", ".join(nearest.needs)
+    return f"nearest: {nearest.name}, whose {needed} it has, under another config.json or name; "
 
 
 def _load_family(entry: Entry) -> "type[Family]":

@@ -26,6 +26,7 @@ OTHER_HEADS = {
     "regression_head.weight",
     "score_head.weight",
     "gating.logit_scale",
+    "weights.fc.0.weight",
 }
 
 
@@ -33,6 +34,7 @@ class Classifier(Family):
     """Whatever class transformers itself has for the checkpoint's `model_type`."""
 
     name = "classifier"
+    needs = ("score.weight",)
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__(checkpoint)

@@ -24,6 +24,8 @@ class Family(ABC):
 
     name: ClassVar[str]
     max_length: ClassVar[int | None] = None  # in tokens, where config.json does not say it
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Weights that mark its checkpoints; what of them is missing is told where no family fits."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
@@ -35,7 +37,10 @@ class Family(ABC):
 
     @abstractmethod
     def head(self) -> nn.Module | None:
-        """Returns the empty reward head, (N, H) -> (N, 1); None if the backbone has its own."""
+        """Returns the empty reward head, (N, H) -> (N, 1); None if the backbone has its own.
+
+        One that knows what the reward is made of gives (N, 1 + K), the reward first.
+        """
 
     @abstractmethod
     def place(self, key: str, tensor: torch.Tensor) -> Placed:
@@ -43,6 +48,10 @@ class Family(ABC):
 
         Yields nothing for a weight that scoring has no use for, such as `lm_head.weight`.
         """
+
+    def objectives(self) -> tuple[str, ...]:
+        """Returns the names of the K numbers that the head gives beside the reward."""
+        return ()
 
     def config(self) -> PretrainedConfig:
         """Returns the backbone's configuration. Raises BadCheckpoint where it makes no sense."""

@@ -6,39 +6,59 @@ objective; the state of the token before the last assistant turn gives their wei
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutput
 
 from rmeval.errors import BadCheckpoint, BadData
+from rmeval.known import objective_names
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.family import Family, Placed
 
-# <|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n, in Llama-3's vocabulary
-ASSISTANT_TURN = (128009, 128006, 78191, 128007, 271)
+# How the assistant's turn begins, in the vocabulary of each body.
+ASSISTANT_TURNS = {
+    "llama": (128009, 128006, 78191, 128007, 271),  # Llama-3: <|eot_id|>, the header, \n\n
+    "gemma2": (107, 108, 106, 2516, 108),  # <end_of_turn>\n<start_of_turn>model\n
+}
 REGRESSION, TRANSFORM = "regression_layer.weight", "reward_transform_matrix"
-TEMPERATURE = 10  # the authors' code takes it where config.json has no gating_temperature
+HEAD = (REGRESSION, "gating.layers.0.weight", "gating.logit_scale")
 LAYER = re.compile(r"gating\.layers\.(\d+)\.weight")
 
 
 class Gated(Family):
-    """Body `model.*`; head `regression_layer`, `reward_transform_matrix` and `gating`."""
+    """Body `model.*`; head `regression_layer`, perhaps `reward_transform_matrix`, and `gating`.
+
+    `temperature` is what the authors' code takes where config.json has no `gating_temperature`.
+    `tells_transformed`: the objectives that their `output.rewards` tells are those after the
+    transform; else they are as the regression layer gives them, before it.
+    """
+
+    temperature: ClassVar[float] = 10
+    tells_transformed: ClassVar[bool] = False
 
     def backbone(self, config: Any, attention: str | None) -> nn.Module:
-        return GatedBackbone(super().backbone(config, attention))
+        turn = ASSISTANT_TURNS[config.model_type]
+        return GatedBackbone(super().backbone(config, attention), turn)
 
     def head(self) -> nn.Module:
-        rows, objectives = (self.checkpoint.shapes[key][0] for key in (REGRESSION, TRANSFORM))
+        gating = Gating(self.checkpoint, self.temperature)
+        objectives, rows = gating.objectives, self.checkpoint.shapes[REGRESSION][0]
         quantiles = self.checkpoint.config.get("num_quantiles", rows // objectives)
         if rows != objectives * quantiles:
             raise BadCheckpoint(
                 f"{self.checkpoint.folder}: {REGRESSION} has {rows} rows, not {quantiles} for each "
-                f"of the {objectives} objectives of {TRANSFORM}"
+                f"of the {objectives} objectives of the gate"
             )
-        gating = Gating(self.checkpoint)
-        return GatedHead(self.config().hidden_size, objectives, quantiles, gating)
+        regression = nn.Linear(self.config().hidden_size, rows, bias=False)
+        head = GatedHead(regression, gating, tells_transformed=self.tells_transformed)
+        if TRANSFORM in self.checkpoint.shapes:
+            head.reward_transform_matrix = nn.Parameter(torch.eye(objectives))
+        return head
+
+    def objectives(self) -> tuple[str, ...]:
+        return objective_names(self.name, gate_sizes(self.checkpoint)[1])
 
     def place(self, key: str, tensor: Tensor) -> Placed:
         if key.startswith("model."):
@@ -46,16 +66,20 @@ class Gated(Family):
         return [] if key == "lm_head.weight" else [(f"head.{key}", tensor)]
 
 
-def numbers_of_each_objective(checkpoint: Checkpoint) -> float:
-    """Returns how many rows of `regression_layer` each objective has; 0 where nothing is gated.
+def gate_sizes(checkpoint: Checkpoint) -> tuple[int, int]:
+    """Returns the rows of `regression_layer` and those of the gate's last layer, or zeros.
 
-    Only Llama is counted: elsewhere the assistant's turn begins with other tokens.
+    The second is the number of objectives; the first is as many, or so many for each quantile.
     """
-    regression, transform = (checkpoint.shapes.get(key, ()) for key in (REGRESSION, TRANSFORM))
-    matrices = len(regression) == len(transform) == 2 and 0 not in transform
-    if checkpoint.config.get("model_type") != "llama" or not matrices:
-        return 0
-    return regression[0] / transform[0]
+    numbers = gate_layers(checkpoint)
+    last = checkpoint.shapes[f"gating.layers.{numbers[-1]}.weight"] if numbers else ()
+    regression = checkpoint.shapes.get(REGRESSION, ())
+    return (regression[0], last[0]) if len(regression) == len(last) == 2 else (0, 0)
+
+
+def gate_layers(checkpoint: Checkpoint) -> list[int]:
+    """Returns the numbers of the gate's layers that have weights, in order."""
+    return sorted(int(match[1]) for match in map(LAYER.fullmatch, checkpoint.shapes) if match)
 
 
 class GatedBackbone(nn.Module):
@@ -65,9 +89,10 @@ class GatedBackbone(nn.Module):
     engine pools one position and gets both, and padding and packing need to know nothing of it.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, turn: Sequence[int]) -> None:
         super().__init__()
         self.model = model
+        self.turn = tuple(turn)
         self._no_split_modules = model._no_split_modules
 
     @property
@@ -85,14 +110,16 @@ class GatedBackbone(nn.Module):
         if position_ids is None:
             position_ids = torch.arange(input_ids.shape[1]).expand(input_ids.shape)
         rows = zip(input_ids.tolist(), position_ids.tolist(), strict=True)
-        places = torch.tensor([gate_places(*row) for row in rows], device=hidden.device)  # (N, L)
+        places = torch.tensor(  # (N, L)
+            [gate_places(*row, self.turn) for row in rows], device=hidden.device
+        )
         found = (places >= 0)[..., None].to(hidden.dtype)
         gate = hidden.gather(1, places.clamp(min=0)[..., None].expand_as(hidden)) * found
         return BaseModelOutput(last_hidden_state=torch.cat([hidden, gate, found], -1))
 
 
-def gate_places(ids: Sequence[int], positions: Sequence[int]) -> list[int]:
-    """Returns, for each token, where the last assistant turn on its path begins, or -1.
+def gate_places(ids: Sequence[int], positions: Sequence[int], turn: tuple[int, ...]) -> list[int]:
+    """Returns, for each token, where the last `turn` of the assistant on its path begins, or -1.
 
     In a pack a sequence goes on from the place where it leaves the one before it, as the
     positions say: what stood last at each smaller position is its path.
@@ -103,26 +130,26 @@ def gate_places(ids: Sequence[int], positions: Sequence[int]) -> list[int]:
         del path[position:]
         before = places[path[-1]] if path else -1
         path.append(place)
-        turn = path[-len(ASSISTANT_TURN) :]
-        ends_here = tuple(ids[token] for token in turn) == ASSISTANT_TURN
-        places.append(turn[0] if ends_here else before)
+        last = path[-len(turn) :]
+        ends_here = tuple(ids[token] for token in last) == turn
+        places.append(last[0] if ends_here else before)
     return places
 
 
 class Gating(nn.Module):
     """Linear, ReLU and perhaps BatchNorm, …, Linear, as the weights' names number them."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Checkpoint, temperature: float) -> None:
         super().__init__()
-        found = [match for match in map(LAYER.fullmatch, checkpoint.shapes) if match]
-        numbers = sorted(int(match[1]) for match in found)
+        numbers = gate_layers(checkpoint)
         self.layers = nn.ModuleDict({str(n): _layer(checkpoint, n) for n in numbers})
+        self.objectives = gate_sizes(checkpoint)[1]
         self.logit_scale = nn.Parameter(torch.ones(1))
-        self.temperature = checkpoint.config.get("gating_temperature", TEMPERATURE)
-        if not isinstance(self.temperature, int | float) or not numbers:
+        self.temperature = checkpoint.config.get("gating_temperature", temperature)
+        if not isinstance(self.temperature, int | float):
             raise BadCheckpoint(
-                f"{checkpoint.folder}: a gate needs a number as gating_temperature in config.json, "
-                "and weights called gating.layers.N.weight"
+                f"{checkpoint.folder}/config.json: gating_temperature is {self.temperature!r}, "
+                "no number"
             )
 
     def forward(self, states: Tensor) -> Tensor:
@@ -143,25 +170,31 @@ def _layer(checkpoint: Checkpoint, number: int) -> nn.Module:
 
 
 class GatedHead(nn.Module):
-    """Rewards of the objectives, transformed, times the gate's weights."""
+    """Rewards of the objectives, perhaps transformed, times the gate's weights."""
 
-    def __init__(self, hidden: int, objectives: int, quantiles: int, gating: Gating) -> None:
+    def __init__(self, regression: nn.Linear, gating: Gating, *, tells_transformed: bool) -> None:
         super().__init__()
-        self.regression_layer = nn.Linear(hidden, objectives * quantiles, bias=False)
-        self.reward_transform_matrix = nn.Parameter(torch.eye(objectives))
+        self.regression_layer = regression
+        self.reward_transform_matrix: Tensor | None = None
         self.gating = gating
-        self.sizes = (objectives, quantiles)
+        self.tells_transformed = tells_transformed
 
     def forward(self, states: Tensor) -> Tensor:
-        """Returns rewards (N, 1) of the backbone's states (N, 2 H + 1). Raises BadData."""
+        """Returns the reward and the K objectives', (N, 1 + K), of states (N, 2 H + 1).
+
+        Raises BadData where a sequence holds no turn of the assistant.
+        """
         hidden = self.regression_layer.in_features
         last, gate, found = torch.tensor_split(states, (hidden, 2 * hidden), -1)
         if not bool(found.all()):
             raise BadData(
                 f"{int((found == 0).sum())} of {len(found)} sequences hold no assistant turn "
-                f"(the tokens {list(ASSISTANT_TURN)}), whose state the gate reads; use the chat "
-                "template of Llama-3, and a --max-length that cuts no response's beginning"
+                f"whose beginning's state the gate reads; use the chat template of the model "
+                "that this one was made from, and a --max-length that cuts no response's beginning"
             )
-        rewards = self.regression_layer(last).unflatten(-1, self.sizes).mean(-1)
-        weighed: Tensor = self.gating(gate) * (rewards @ self.reward_transform_matrix)
-        return weighed.sum(-1, keepdim=True)
+        numbers = self.regression_layer(last)  # an objective's quantiles stand together
+        rewards = numbers.unflatten(-1, (self.gating.objectives, -1)).mean(-1)  # (N, K)
+        transform = self.reward_transform_matrix
+        transformed = rewards if transform is None else rewards @ transform
+        score = (self.gating(gate) * transformed).sum(-1, keepdim=True)
+        return torch.cat([score, transformed if self.tells_transformed else rewards], -1)

@@ -10,15 +10,22 @@ from rmeval.models.checkpoint import Checkpoint
 
 def linear_head(checkpoint: Checkpoint, key: str, *, bias: bool) -> nn.Linear:
     """Returns an empty Linear(H, 1) for the weight called `key`. Raises BadCheckpoint."""
-    rows, hidden_size = _matrix(checkpoint, key, checkpoint.config.get("hidden_size"))
-    _require_one_label(checkpoint, key, rows)
+    rows, hidden_size = matrix_shape(checkpoint, key, checkpoint.config.get("hidden_size"))
+    _require_labels(checkpoint, key, rows, 1)
     return nn.Linear(hidden_size, rows, bias=bias)
 
 
-def mlp_head(checkpoint: Checkpoint, prefix: str) -> nn.Sequential:
-    """Returns an empty Linear, ReLU, …, Linear(·, 1) for `prefix.0`, `prefix.2`, … with biases.
+def mlp_head(
+    checkpoint: Checkpoint,
+    prefix: str,
+    *,
+    outputs: int = 1,
+    activation: type[nn.Module] = nn.ReLU,
+) -> nn.Sequential:
+    """Returns an empty Linear, activation, …, Linear(·, outputs) for `prefix.0`, `prefix.2`, ….
 
-    Raises BadCheckpoint when a layer is missing, naming it, or when the last gives no scalar.
+    Every layer has a bias. Raises BadCheckpoint when one is missing, naming it, or when the last
+    gives another number of outputs.
     """
     numbered = re.compile(rf"{re.escape(prefix)}\.(\d+)\.(weight|bias)")
     found = [match for match in map(numbered.fullmatch, checkpoint.shapes) if match]
@@ -27,14 +34,14 @@ def mlp_head(checkpoint: Checkpoint, prefix: str) -> nn.Sequential:
     inputs = checkpoint.config.get("hidden_size")
     for index in range(0, last + 1, 2):
         key = f"{prefix}.{index}.weight"
-        rows, columns = _matrix(checkpoint, key, inputs)
-        layers += [nn.ReLU()] * (index > 0) + [nn.Linear(columns, rows)]
+        rows, columns = matrix_shape(checkpoint, key, inputs)
+        layers += [*([activation()] if index else []), nn.Linear(columns, rows)]
         inputs = rows
-    _require_one_label(checkpoint, key, rows)
+    _require_labels(checkpoint, key, rows, outputs)
     return nn.Sequential(*layers)
 
 
-def _matrix(checkpoint: Checkpoint, key: str, inputs: int | None) -> tuple[int, int]:
+def matrix_shape(checkpoint: Checkpoint, key: str, inputs: int | None = None) -> tuple[int, int]:
     """Returns the shape of a layer's weight, which must take `inputs` where that is known."""
     shape = checkpoint.shapes.get(key)
     if shape is None:
@@ -46,8 +53,7 @@ def _matrix(checkpoint: Checkpoint, key: str, inputs: int | None) -> tuple[int, 
     return shape[0], shape[1]
 
 
-def _require_one_label(checkpoint: Checkpoint, key: str, rows: int) -> None:
-    if rows != 1:
-        raise BadCheckpoint(
-            f"{checkpoint.folder}: {key} gives {rows} labels; a reward model gives one number"
-        )
+def _require_labels(checkpoint: Checkpoint, key: str, rows: int, outputs: int) -> None:
+    if rows != outputs:
+        wanted = "a reward model gives one number" if outputs == 1 else f"{outputs} are needed"
+        raise BadCheckpoint(f"{checkpoint.folder}: {key} gives {rows} labels; {wanted}")

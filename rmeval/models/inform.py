@@ -15,6 +15,7 @@ class INFORM(Family):
     """`INFORMForSequenceClassification`: body `model.*`, head `score.0`, `score.2`."""
 
     name = "inf-orm"
+    needs = ("score.0.weight", "score.2.weight")
 
     @staticmethod
     def claims(checkpoint: Checkpoint) -> bool:

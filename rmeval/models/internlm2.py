@@ -40,6 +40,7 @@ class InternLM2(Family):
     """InternLM2-Reward 1.8B, 7B, 20B and whatever shares their layout."""
 
     name = "internlm2"
+    needs = ("model.tok_embeddings.weight", "v_head.weight")
 
     @staticmethod
     def claims(checkpoint: Checkpoint) -> bool:

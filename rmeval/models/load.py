@@ -11,6 +11,7 @@ from rmeval.engine.gate import sees_padding, why_not_packed
 from rmeval.engine.memory import serving_batch_tokens
 from rmeval.engine.scoring import Engine
 from rmeval.errors import BadOption, UnknownName
+from rmeval.known import find_template
 from rmeval.models import detect_family
 from rmeval.models.checkpoint import open_checkpoint
 from rmeval.models.family import Family
@@ -36,6 +37,7 @@ class Loading:
     engine: str = "auto"
     batch_tokens: int | None = None
     max_length: int | None = None
+    chat_template: str | None = None
     weights: bool = True
 
 
@@ -50,6 +52,7 @@ def load_model(
     engine: str = "auto",
     batch_tokens: int | None = None,
     max_length: int | None = None,
+    chat_template: str | None = None,
     weights: bool = True,
 ) -> RewardModel:
     """Loads a reward model; its family is found in the checkpoint's own files.
@@ -68,6 +71,8 @@ def load_model(
         batch_tokens: tokens in a forward pass: unique ones if packed, else padding included;
             None takes as many as serve, see `rmeval.engine.memory`.
         max_length: tokens of a conversation; longer ones are cut after the template's head.
+        chat_template: a file, or the name of a template that ships with rmeval, in place of the
+            tokenizer's own.
         weights: False reads none: the model can encode and plan, not score.
 
     Raises:
@@ -82,6 +87,7 @@ def load_model(
         engine=engine,
         batch_tokens=batch_tokens,
         max_length=max_length,
+        chat_template=chat_template,
         weights=weights,
     )
     return require_reward_model(load_scorer(name_or_folder, options))
@@ -116,6 +122,7 @@ def load_scorer(name_or_folder: str | Path, options: Loading) -> RewardModel | P
     if options.batch_tokens is not None and options.batch_tokens < 1:
         raise BadOption(f"--batch-tokens {options.batch_tokens}: at least one token is needed")
     name = str(name_or_folder)
+    template = None if options.chat_template is None else find_template(options.chat_template)
     checkpoint = open_checkpoint(
         name,
         options.revision,
@@ -137,6 +144,7 @@ def load_scorer(name_or_folder: str | Path, options: Loading) -> RewardModel | P
         engine=_choose_engine(network, budget, options.engine),
         max_length=_max_length(options.max_length, network, family.max_length),
         revision_asked=options.revision,
+        template=template,
     )
     return model
 

@@ -11,7 +11,8 @@ import torch
 
 from rmeval.engine.attention import has_fused_kernel
 from rmeval.engine.scoring import Engine
-from rmeval.errors import BadData
+from rmeval.errors import BadData, BadOption
+from rmeval.known import ChatTemplate, known_checkpoints, shipped_templates
 from rmeval.models.family import Family
 from rmeval.models.network import Network
 
@@ -20,7 +21,8 @@ from rmeval.models.network import Network
 class LoadedModel:
     """A network with its family's way of reading text.
 
-    `max_length` bounds a sequence, in tokens; `engine` says how forward passes are made.
+    `max_length` bounds a sequence, in tokens; `engine` says how forward passes are made;
+    `template` was asked for in place of the tokenizer's own.
     """
 
     name: str
@@ -31,13 +33,30 @@ class LoadedModel:
     engine: Engine
     max_length: int
     revision_asked: str | None = None
+    template: ChatTemplate | None = None
 
     @cached_property
     def tokenizer(self) -> Any:
-        """The checkpoint's tokenizer, loaded when first needed. Raises BadCheckpoint."""
+        """The checkpoint's tokenizer, loaded when first needed.
+
+        Raises BadCheckpoint, and BadOption for a template that its family has no use for.
+        """
         tokenizer = self.family.tokenizer()
-        self.family.template(tokenizer)
+        other = self._other_template
+        if other is not None and (self.template is not None or not tokenizer.chat_template):
+            tokenizer.chat_template = other.text
+        used = self.family.template(tokenizer)
+        if self.template is not None and used != self.template.text:
+            raise BadOption(f"--chat-template: {self.family.name} renders texts in its own way")
         return tokenizer
+
+    @property
+    def _other_template(self) -> ChatTemplate | None:
+        """The template that was asked for, or what a known checkpoint takes for want of one."""
+        known = known_checkpoints().get(self.name)
+        if self.template is not None or known is None or known.template is None:
+            return self.template
+        return shipped_templates()[known.template]
 
     @property
     def dtype_name(self) -> str:
@@ -53,6 +72,7 @@ class LoadedModel:
         """Returns everything about the model that its scores depend on."""
         checkpoint = self.family.checkpoint
         template = self.family.template(self.tokenizer)
+        other, objectives = self._other_template, self.family.objectives()
         bos = list(self._probe_ids()).count(self.tokenizer.bos_token_id)
         return {
             "name": self.name,
@@ -62,8 +82,10 @@ class LoadedModel:
             "architecture": checkpoint.architecture,
             "dtype": self.dtype_name,
             "template_sha256": hashlib.sha256(template.encode()).hexdigest(),
+            "template_from": other.source if other and other.text == template else "its tokenizer",
             "bos": {"policy": "as the template writes it", "count": bos},
             "max_length": self.max_length,
+            **({"objectives": list(objectives)} if objectives else {}),
         }
 
     def engine_provenance(self) -> dict[str, Any]:

@@ -1,17 +1,16 @@
 """Nemotron-Reward (arXiv 2410.01257): a language model whose logit of token 0 is the reward.
 
-The logit stands at the place of the next token, after the template's generation prompt.
+The logit is that of what would follow the answer: the model card of the -HF repositories renders
+the conversation with add_generation_prompt=False and takes `scores[0][0][0]` of one new token.
 """
 
 import re
-from typing import Any
 
 import torch
 from torch import nn
 
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.family import Family, Placed
-from rmeval.models.tokenizer import require_chat_template
 
 NAMED = re.compile(r"nemotron[^/]*reward|(^|/)nemotron$", re.IGNORECASE)
 
@@ -25,13 +24,14 @@ class Nemotron(Family):
     """
 
     name = "nemotron"
+    needs = ("model.norm.weight", "lm_head.weight")
 
     @staticmethod
     def claims(checkpoint: Checkpoint) -> bool:
         names = (checkpoint.name, checkpoint.folder, checkpoint.config.get("_name_or_path", ""))
         return (
             checkpoint.architecture.endswith("ForCausalLM")
-            and {"model.norm.weight", "lm_head.weight"} <= checkpoint.shapes.keys()
+            and set(Nemotron.needs) <= checkpoint.shapes.keys()
             and any(NAMED.search(str(name).rstrip("/")) for name in names)
         )
 
@@ -42,9 +42,3 @@ class Nemotron(Family):
         if key == "lm_head.weight":
             return [("head.weight", tensor[:1])]
         return [(key.replace("model.", "backbone.", 1), tensor)]
-
-    def tokenizer(self) -> Any:
-        tokenizer = super().tokenizer()
-        template = require_chat_template(tokenizer, self.checkpoint.folder)
-        tokenizer.chat_template = "{% set add_generation_prompt = true %}" + template
-        return tokenizer

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rmeval.conversations import ConversationLike, to_conversations, to_ids
 from rmeval.engine.fit import Fitted, fit_to_length
-from rmeval.engine.scoring import Store, score_sequences
+from rmeval.engine.scoring import Store, score_rows, score_sequences
 from rmeval.engine.workers import Workers
 from rmeval.errors import BadData
 from rmeval.models.model import LoadedModel
@@ -83,14 +83,14 @@ class RewardModel(LoadedModel):
         workers: Workers | None = None,
         on_progress: OnProgress | None = None,
     ) -> list[Score]:
-        """Returns reward, length in tokens and truncation of each conversation.
+        """Returns reward, length in tokens, truncation and objectives of each conversation.
 
-        Raises BadReward, whose `index` is the conversation's. See `score_sequences`.
+        Raises BadReward, whose `index` is the conversation's. See `score_rows`.
         """
         fitted = self._encode(conversations)
         for index, item in enumerate(fitted):
             self._require_in_vocabulary(item.ids, f"conversation {index}")
-        values = score_sequences(
+        rows = score_rows(
             self.network,
             [item.ids for item in fitted],
             self.engine,
@@ -99,8 +99,8 @@ class RewardModel(LoadedModel):
             on_progress=on_progress,
         )
         return [
-            Score(value, len(item.ids), item.truncated)
-            for value, item in zip(values, fitted, strict=True)
+            Score(row[0], len(item.ids), item.truncated, row[1:])
+            for row, item in zip(rows, fitted, strict=True)
         ]
 
     def plan(self, preferences: Sequence[Preference]) -> tuple[int, int, list[int]]:

@@ -19,10 +19,11 @@ class Starling(Family):
     """
 
     name = "starling"
+    needs = ("transformer.embed_tokens.weight", "v_head.weight")
 
     @staticmethod
     def claims(checkpoint: Checkpoint) -> bool:
-        return {"transformer.embed_tokens.weight", "v_head.weight"} <= checkpoint.shapes.keys()
+        return set(Starling.needs) <= checkpoint.shapes.keys()
 
     def head(self) -> nn.Module:
         return linear_head(self.checkpoint, "v_head.weight", bias=False)

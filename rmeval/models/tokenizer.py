@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rmeval.errors import BadCheckpoint, BadConversation, first_line
+from rmeval.known import shipped_templates
 from rmeval.models.checkpoint import Checkpoint, read_object
 from rmeval.types import Conversation
 
@@ -134,7 +135,8 @@ def require_chat_template(tokenizer: Any, folder: Path) -> str:
     if not isinstance(template, str):
         raise BadCheckpoint(
             f"{folder}: its tokenizer has no chat template, so conversations cannot be rendered; "
-            "put the one it was trained with into chat_template.jinja"
+            "put the one it was trained with into chat_template.jinja, or pass --chat-template "
+            f"FILE or one of rmeval's ({', '.join(shipped_templates())})"
         )
     return template
 

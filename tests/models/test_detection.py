@@ -81,3 +81,36 @@ def test_one_adapter_claims_a_head_that_two_could_take(tmp_path):
     shapes = {"score.0.weight": (4, 4), "score.2.weight": (1, 4)}
     family = detect_family(Checkpoint("x", tmp_path, None, config, shapes, ()))
     assert family.name == "inf-orm"
+
+
+@pytest.mark.parametrize(
+    ("keys", "nearest"),
+    [
+        (
+            ["transformer.embed_tokens.weight"],
+            "starling, for which it lacks v_head.weight; known: ",
+        ),
+        (
+            ["regression_layer.weight", "gating.logit_scale", "reward_transform_matrix"],
+            "armorm, for which it lacks gating.layers.0.weight; known: ",
+        ),
+        (["score.weight"], "classifier, whose score.weight it has, under another config.json or "),
+        (
+            ["model.norm.weight", "lm_head.weight"],
+            "nemotron, whose model.norm.weight, lm_head.weight it has, under another ",
+        ),
+    ],
+)
+def test_where_no_adapter_fits_the_nearest_is_named_and_what_is_missing(tmp_path, keys, nearest):
+    config = {"architectures": ["FooForReward"], "model_type": "foo"}
+    checkpoint = Checkpoint("x", tmp_path, None, config, dict.fromkeys(keys, (1, 4)), ())
+    with pytest.raises(BadCheckpoint) as error:
+        detect_family(checkpoint)
+    assert f"config.json; nearest: {nearest}" in str(error.value)
+
+
+def test_where_nothing_is_near_nothing_is_named(tmp_path):
+    checkpoint = Checkpoint("x", tmp_path, None, {}, {"wte.weight": (8, 4)}, ())
+    with pytest.raises(BadCheckpoint, match=r"config\.json; known: ") as error:
+        detect_family(checkpoint)
+    assert "nearest" not in str(error.value)

@@ -4,11 +4,12 @@ import pytest
 import torch
 from checkpoints import edit_config, read_tensors, write_checkpoint, write_tensors
 from torch.nn import functional
-from transformers import LlamaConfig, LlamaModel
+from transformers import Gemma2Config, Gemma2Model, LlamaConfig, LlamaModel
 
 import rmeval
+from rmeval.engine.scoring import score_rows
 from rmeval.errors import BadCheckpoint, BadData
-from rmeval.models.gating import ASSISTANT_TURN, gate_places
+from rmeval.models.gating import gate_places
 
 HIDDEN, INNER, OBJECTIVES = 16, 12, 3
 SIZES = {
@@ -20,15 +21,27 @@ SIZES = {
     "intermediate_size": 24,
     "max_position_embeddings": 256,
 }
-TURN = list(ASSISTANT_TURN)
+GEMMA = {**SIZES, "vocab_size": 2600, "head_dim": 4, "sliding_window": 8}
+BODIES = {
+    "llama": (LlamaConfig(**SIZES), LlamaModel),
+    "gemma2": (Gemma2Config(**GEMMA), Gemma2Model),
+}
 PROMPT = [5, 9, 31, 7]
-SEQUENCES = [
-    [*PROMPT, *TURN, 8, 8, 4],
-    [*PROMPT, *TURN, 8, 8, 11, 12],  # shares the turn with the one before
-    [*PROMPT, *TURN, 6, *TURN, 3],  # two turns: the last one counts
-    [*PROMPT, *TURN, 6, *TURN, 2, 2, *TURN[:4], 1],  # and a third that is none
-    [44, *TURN],
-]
+
+
+def sequences(turn):
+    return [
+        [*PROMPT, *turn, 8, 8, 4],
+        [*PROMPT, *turn, 8, 8, 11, 12],  # shares the turn with the one before
+        [*PROMPT, *turn, 6, *turn, 3],  # two turns: the last one counts
+        [*PROMPT, *turn, 6, *turn, 2, 2, *turn[:4], 1],  # and a third that is none
+        [44, *turn],
+    ]
+
+
+TURN = [128009, 128006, 78191, 128007, 271]
+SEQUENCES = sequences(TURN)
+ALL_SEQUENCES = {"llama": SEQUENCES, "gemma2": sequences([107, 108, 106, 2516, 108])}
 
 
 def normal(*shape, seed):
@@ -51,7 +64,7 @@ def batch_norm(number):
     }
 
 
-# The numbers are those of ArmoRM, of QRM, and of QRM with a dropout in every step.
+# The numbers are those of ArmoRM, of QRM, and of QRM on Gemma: with a dropout in every step.
 GATES = {
     "armorm": (
         {
@@ -68,7 +81,7 @@ GATES = {
         },
         (0, 2, 3),
     ),
-    "qrm, in steps of four": (
+    "qrm-gemma": (
         {
             **linear(0, INNER, HIDDEN, bias=False),
             **batch_norm(2),
@@ -83,7 +96,8 @@ def make(folder, name, **config):
     """Saves a random checkpoint and returns it with its number of quantiles."""
     torch.manual_seed(0)
     quantiles = 1 if name == "armorm" else 2
-    body = LlamaModel(LlamaConfig(**SIZES)).state_dict()
+    sizes, body_class = BODIES[kind_of(name)]
+    body = body_class(sizes).state_dict()
     body = {f"model.{key}": 5 * w if w.ndim == 2 else w for key, w in body.items()}
     tensors = {
         **body,
@@ -92,17 +106,27 @@ def make(folder, name, **config):
         "regression_layer.weight": 3 * normal(OBJECTIVES * quantiles, HIDDEN, seed=5),
         "reward_transform_matrix": normal(OBJECTIVES, OBJECTIVES, seed=6),
     }
-    named = {"architectures": ["ForRewardModelWithGating"], "model_type": "llama"}
-    return write_checkpoint(folder, {**named, **SIZES, "gating_temperature": 2, **config}, tensors)
+    if kind_of(name) == "gemma2":
+        del tensors["reward_transform_matrix"]
+    named = {"architectures": ["ForRewardModelWithGating"], "model_type": kind_of(name)}
+    options = {**named, **sizes.to_diff_dict(), "gating_temperature": 2, **config}
+    return write_checkpoint(folder, options, tensors)
+
+
+def kind_of(name):
+    return "gemma2" if name == "qrm-gemma" else "llama"
 
 
 def by_hand(folder, name, ids, temperature=2):
+    """Returns the reward, and the objectives before and after the transform."""
     tensors = read_tensors(folder)
-    body = LlamaModel(LlamaConfig(**SIZES)).eval()
+    sizes, body_class = BODIES[kind_of(name)]
+    body = body_class._from_config(sizes, attn_implementation="eager").eval()
     body.load_state_dict({k[6:]: w for k, w in tensors.items() if k.startswith("model.")})
     with torch.inference_mode():
         states = body(torch.tensor([ids])).last_hidden_state[0]
-    starts = [i for i in range(len(ids)) if ids[i : i + len(TURN)] == TURN]
+    turn = ALL_SEQUENCES[kind_of(name)][4][1:]
+    starts = [i for i in range(len(ids)) if ids[i : i + len(turn)] == turn]
     gate = states[starts[-1]]
     *inner, last = GATES[name][1]
     for number in inner:
@@ -117,7 +141,8 @@ def by_hand(folder, name, ids, temperature=2):
     shares = torch.softmax((weight @ gate + bias) / temperature, 0) * tensors["gating.logit_scale"]
     numbers = tensors["regression_layer.weight"] @ states[-1]
     rewards = torch.stack([part.mean() for part in numbers.chunk(OBJECTIVES)])
-    return float((shares * (rewards @ tensors["reward_transform_matrix"])).sum())
+    transformed = rewards @ tensors.get("reward_transform_matrix", torch.eye(OBJECTIVES))
+    return float((shares * transformed).sum()), rewards.tolist(), transformed.tolist()
 
 
 def load(folder, **options):
@@ -132,20 +157,45 @@ def near(expected):
 @pytest.mark.parametrize("name", GATES)
 def test_scores_are_the_formulas_alone_and_together(tmp_path, name, engine):
     folder = make(tmp_path, name)
-    expected = [by_hand(folder, name, ids) for ids in SEQUENCES]
+    rows = ALL_SEQUENCES[kind_of(name)]
+    expected = [by_hand(folder, name, ids)[0] for ids in rows]
     assert max(expected) - min(expected) > 0.1
     for batch_tokens in (1, 30, 10**6):
         model = load(folder, engine=engine, batch_tokens=batch_tokens)
-        assert model.family.name == name.split(",")[0]
-        assert model.score_tokens(SEQUENCES) == near(expected)
+        assert model.family.name == name
+        assert model.score_tokens(rows) == near(expected)
+
+
+@pytest.mark.parametrize("engine", ["packed", "padded"])
+@pytest.mark.parametrize(("name", "told"), [("armorm", 1), ("qrm", 2), ("qrm-gemma", 1)])
+def test_the_objectives_are_those_that_the_authors_code_tells(tmp_path, name, told, engine):
+    """ArmoRM's `rewards` are the regression layer's; QRM's are transformed."""
+    folder = make(tmp_path, name)
+    rows = ALL_SEQUENCES[kind_of(name)]
+    model = load(folder, engine=engine, batch_tokens=30)
+    assert model.family.objectives() == ("objective 1", "objective 2", "objective 3")
+    for ids, (_, *found) in zip(rows, score_rows(model.network, rows, model.engine), strict=True):
+        assert found == near(by_hand(folder, name, ids)[told])
 
 
 def test_an_unsaid_temperature_is_that_of_the_authors_code(tmp_path):
     folder = make(tmp_path, "armorm")
     edit_config(folder, remove=("gating_temperature",))
-    at_ten = by_hand(folder, "armorm", SEQUENCES[0], temperature=10)
-    assert abs(at_ten - by_hand(folder, "armorm", SEQUENCES[0])) > 0.01
+    at_ten = by_hand(folder, "armorm", SEQUENCES[0], temperature=10)[0]
+    assert abs(at_ten - by_hand(folder, "armorm", SEQUENCES[0])[0]) > 0.01
     assert load(folder).score_tokens(SEQUENCES[:1]) == near([at_ten])
+
+
+def test_on_gemma_an_unsaid_temperature_is_one(tmp_path):
+    folder = make(tmp_path, "qrm-gemma")
+    edit_config(folder, remove=("gating_temperature",))
+    ids = ALL_SEQUENCES["gemma2"][0]
+    assert load(folder).score_tokens([ids]) == near([by_hand(folder, "qrm-gemma", ids, 1)[0]])
+
+
+def test_a_temperature_that_is_no_number_is_refused(tmp_path):
+    with pytest.raises(BadCheckpoint, match="gating_temperature is 'hot', no number"):
+        load(make(tmp_path, "armorm", gating_temperature="hot"))
 
 
 @pytest.mark.parametrize("engine", ["packed", "padded"])
@@ -157,14 +207,14 @@ def test_a_sequence_without_an_assistant_turn_is_never_scored(tmp_path, engine):
 
 def test_a_gate_looks_where_the_last_turn_begins():
     ids = [5, *TURN, 6, *TURN, 7]
-    assert gate_places(ids, range(13)) == [-1] * 5 + [1] * 6 + [7] * 2
+    assert gate_places(ids, range(13), tuple(TURN)) == [-1] * 5 + [1] * 6 + [7] * 2
 
 
 def test_in_a_pack_a_gate_looks_along_its_own_sequence():
     """A turn, then a sequence that leaves it before its last token, then one that has it whole."""
     ids = [5, *TURN, 6, 272, 6, 271, 3]
     positions = [0, 1, 2, 3, 4, 5, 6, 5, 6, 5, 6]
-    assert gate_places(ids, positions) == [-1, -1, -1, -1, -1, 1, 1, -1, -1, 1, 1]
+    assert gate_places(ids, positions, tuple(TURN)) == [-1, -1, -1, -1, -1, 1, 1, -1, -1, 1, 1]
 
 
 def test_quantiles_that_do_not_fit_the_weights_are_refused(tmp_path):
@@ -177,7 +227,9 @@ def test_a_gate_without_layers_is_refused(tmp_path):
     folder = make(tmp_path, "armorm")
     tensors = {k: w for k, w in read_tensors(folder).items() if "gating.layers" not in k}
     write_tensors(folder, tensors)
-    with pytest.raises(BadCheckpoint, match=r"weights called gating\.layers\.N"):
+    with pytest.raises(
+        BadCheckpoint, match=r"nearest: armorm, .* lacks gating\.layers\.0\.weight; "
+    ):
         load(folder)
 
 
@@ -193,7 +245,15 @@ def test_a_gated_model_that_lacks_a_weight_is_never_scored(tmp_path, lost):
         load(folder)
 
 
-def test_another_body_marks_its_turns_otherwise_and_is_not_claimed(tmp_path):
-    folder = make(tmp_path, "qrm", model_type="gemma2")
+@pytest.mark.parametrize("name", ["armorm", "qrm"])
+def test_another_body_marks_its_turns_otherwise_and_is_not_claimed(tmp_path, name):
+    folder = make(tmp_path, name, model_type="mistral")
+    with pytest.raises(BadCheckpoint, match="no model adapter"):
+        load(folder)
+
+
+def test_on_llama_a_missing_transform_is_no_identity(tmp_path):
+    folder = make(tmp_path, "armorm")
+    write_tensors(folder, {k: w for k, w in read_tensors(folder).items() if "transform" not in k})
     with pytest.raises(BadCheckpoint, match="no model adapter"):
         load(folder)

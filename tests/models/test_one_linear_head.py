@@ -168,13 +168,14 @@ def test_only_the_first_row_of_nemotrons_output_layer_counts(tmp_path):
     assert load(folder).score_tokens(ids[:4]) == near(scores[:4])
 
 
-def test_nemotron_reads_a_conversation_with_its_generation_prompt(tmp_path):
+def test_nemotron_reads_a_conversation_without_a_generation_prompt(tmp_path):
+    """As its model card renders it: add_generation_prompt=False."""
     folder = copy_golden("nemotron", tmp_path)
     edit_config(folder, remove=("rope_scaling",))
     add_tokenizer(folder, TURNS + PROMPT)
     model = load(folder)
     turns = [{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "2"}]
-    text = "<|user|>1+1?</s><|assistant|>2</s><|assistant|>"
+    text = "<|user|>1+1?</s><|assistant|>2</s>"
     assert model.tokenizer.decode(model.encode(turns)) == text
 
 
