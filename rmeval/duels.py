@@ -51,7 +51,7 @@ class Judge(ABC):
     """What scores responses by comparing them."""
 
     name: str
-    revision_asked: str | None
+    variant: str | None
 
     @abstractmethod
     def provenance(self) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def _keep(result: Result, folder: Path, model: "RewardModel | Judge") -> Result:
 
 
 def _prepare(output: Path, model: "RewardModel | Judge", benchmark: Benchmark) -> Path:
-    folder = run_folder(output, benchmark.name, model.name, model.revision_asked)
+    folder = run_folder(output, benchmark.name, model.name, model.variant)
     return prepare_folder(spare_whole_result(folder, benchmark.partial))
 
 
@@ -194,5 +194,13 @@ def store_settings(provenance: Mapping[str, Any]) -> dict[str, Any]:
     What a server answered does not depend on the libraries here, nor on its address.
     """
     keys = () if provenance["engine"]["path"] == SERVER else SCORING_KEYS
-    model = {key: value for key, value in provenance["model"].items() if key != "name"}
-    return {**{key: provenance[key] for key in keys}, "model": model}
+    return {**{key: provenance[key] for key in keys}, "model": _unnamed(provenance["model"])}
+
+
+def _unnamed(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what is known of a model, and of those that it holds, but what they are called."""
+    return {
+        key: _unnamed(value) if isinstance(value, dict) else value
+        for key, value in model.items()
+        if key != "name"
+    }

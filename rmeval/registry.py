@@ -47,15 +47,19 @@ class Registry:
             raise ValueError(f"two {self.kind}s are called {entry.name!r}")
         self._entries[entry.name] = entry
 
+    def find(self, name: str) -> Entry:
+        """Returns the entry of a name. Raises UnknownName."""
+        known = self._all()
+        if name not in known:
+            raise UnknownName(self.kind, name, known)
+        return known[name]
+
     def load(self, name: str) -> Any:
         """Imports and returns what `name` stands for.
 
         Raises UnknownName, and BadPlugin for another package's entry that cannot be imported.
         """
-        known = self._all()
-        if name not in known:
-            raise UnknownName(self.kind, name, known)
-        entry = known[name]
+        entry = self.find(name)
         if not entry.package:
             return _imported(entry.target)
         try:

@@ -21,7 +21,7 @@ DEMO = rmeval.load_benchmark("demo")
 class LengthModel:
     """Its reward is the length of the last turn."""
 
-    name, revision_asked = "org/length", None
+    name, variant = "org/length", None
 
     def __init__(self) -> None:
         self.calls: list[list[tuple[Message, ...]]] = []

@@ -15,13 +15,12 @@ def describe_run(model: "RewardModel | PairwiseModel", benchmark: Benchmark) -> 
     The time is a lower bound: every matrix product at the rate that this device reaches on large
     ones, measured now.
     """
-    from rmeval.engine.memory import bytes_per_token, flops_per_token, matrix_rate, weight_bytes
+    from rmeval.engine.memory import bytes_per_token, matrix_rate, weight_bytes
 
-    texts, real, computed = model.plan(benchmark.preferences)
+    texts, real, computed, flops = model.plan(benchmark.preferences)
     network, engine = model.network, model.engine
     batch = engine.batch_tokens * bytes_per_token(network, model.dtype)
     rate = matrix_rate(model.device, model.dtype)
-    flops = sum(computed) * flops_per_token(network)
     kind = "tokens with padding"
     if engine.packed:
         kind = "unique tokens, shared prefixes once, if the model is found to allow it"

@@ -66,6 +66,9 @@ def add_model_options(parser: argparse.ArgumentParser, *, default: str | None) -
     )
     model.add_argument("--revision", metavar="R", help="branch, tag or commit on the Hub")
     model.add_argument(
+        "--family", metavar="NAME", help="an adapter of `rmeval list`, where nothing tells it"
+    )
+    model.add_argument(
         "--chat-template",
         metavar="FILE_OR_NAME",
         help=f"in place of the tokenizer's own; names: {', '.join(shipped_templates())}",
@@ -104,6 +107,18 @@ def _add_engine_options(model: argparse._ArgumentGroup) -> None:
     model.add_argument(
         "--max-length", type=positive, metavar="N", help="cut conversations to N tokens"
     )
+    _add_dpo_options(model)
+
+
+def _add_dpo_options(model: argparse._ArgumentGroup) -> None:
+    model.add_argument(
+        "--reference",
+        metavar="ID_OR_FOLDER|none",
+        help="score --model as a DPO policy against this model, or by itself",
+    )
+    model.add_argument(
+        "--per-token", action="store_true", help="divide a DPO reward by the response's tokens"
+    )
 
 
 def load_model_from(options: argparse.Namespace, *, weights: bool = True) -> "RewardModel":
@@ -124,6 +139,9 @@ def load_scorer_from(
 
     loading = Loading(
         revision=options.revision,
+        family=options.family,
+        reference=options.reference,
+        per_token=options.per_token,
         dtype=options.dtype,
         device=options.device,
         trust_remote_code=options.trust_remote_code,

@@ -35,6 +35,6 @@ def fit_to_length(
     return Fitted((*ids[:head], *ids[len(ids) - (max_length - head) :]), True)
 
 
-def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
-    """Returns how many tokens two sequences share from their beginning."""
+def common_prefix(a: Sequence[object], b: Sequence[object]) -> int:
+    """Returns how many tokens, or letters, two sequences share from their beginning."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))

@@ -96,30 +96,41 @@ def detect_family(checkpoint: "Checkpoint", *, trust_remote_code: bool = False) 
     BadCheckpoint when nothing fits, or more than one family does, and BadPlugin for a family of
     another package that is none.
     """
+    from rmeval.models.language_model import LanguageModel
     from rmeval.models.remote import RemoteCode
 
     families = [_load_family(entry) for entry in FAMILIES]
     claiming = [family for family in families if family.claims(checkpoint)]
     if len(claiming) == 1:
         return claiming[0](checkpoint)
-    where = f"{checkpoint.architecture or 'none'!r} in {checkpoint.folder / 'config.json'}"
+    where = _place_of(checkpoint)
     if claiming:
         names = ", ".join(family.name for family in claiming)
-        raise BadCheckpoint(f"several model adapters claim architecture {where}: {names}")
+        raise BadCheckpoint(
+            f"several model adapters claim architecture {where}: {names}; pass --family"
+        )
     remote = RemoteCode.claims(checkpoint)
     if remote and trust_remote_code:
         return RemoteCode(checkpoint)
     names = ", ".join(entry.name for entry in FAMILIES)
-    hint = (
-        "Pass --trust-remote-code to run the repository's own code, or write one"
-        if remote
-        else "Write one"
-    )
+    hint = "Write one"
+    if remote:
+        hint = "Pass --trust-remote-code to run the repository's own code, or write one"
+    elif LanguageModel.claims(checkpoint):
+        hint = (
+            "A language model trained with DPO is scored with --reference, one whose folder has "
+            "lost its name with --family; or write an adapter"
+        )
     raise BadCheckpoint(
         f"no model adapter for architecture {where}; {_nearest(checkpoint, families)}"
         f"known: {names}. "
         f"{hint} in 40 lines: docs/adding-a-model.md"
     )
+
+
+def find_family(name: str) -> "type[Family]":
+    """Returns a family by its name. Raises UnknownName, or BadPlugin for one that is none."""
+    return _load_family(FAMILIES.find(name))
 
 
 def _nearest(checkpoint: "Checkpoint", families: "Iterable[type[Family]]") -> str:
@@ -136,6 +147,28 @@ def _nearest(checkpoint: "Checkpoint", families: "Iterable[type[Family]]") -> st
         return f"nearest: {nearest.name}, for which it lacks {missing}; "
     needed = ", ".join(nearest.needs)
     return f"nearest: {nearest.name}, whose {needed} it has, under another config.json or name; "
+
+
+def require_language_model(checkpoint: "Checkpoint") -> None:
+    """Raises BadCheckpoint for what is no causal language model, or is a reward model."""
+    from rmeval.models.language_model import LanguageModel
+
+    where = _place_of(checkpoint)
+    for entry in FAMILIES:
+        if _load_family(entry).claims(checkpoint):
+            raise BadCheckpoint(
+                f"{where} is a reward model with a head of its own ({entry.name}); with "
+                "--reference both must be language models"
+            )
+    if not LanguageModel.claims(checkpoint):
+        raise BadCheckpoint(
+            f"{where} is no causal language model that transformers knows; with --reference both "
+            "must be"
+        )
+
+
+def _place_of(checkpoint: "Checkpoint") -> str:
+    return f"{checkpoint.architecture or 'none'!r} in {checkpoint.folder / 'config.json'}"
 
 
 def _load_family(entry: Entry) -> "type[Family]":

@@ -21,8 +21,7 @@ from rmeval.engine.plan import Tokens
 from rmeval.engine.scoring import Engine, score_sequences
 from rmeval.errors import BadOption, BadReward, first_line
 from rmeval.models.checks import Check
-from rmeval.models.loading import load_network
-from rmeval.models.remote import RemoteCode
+from rmeval.models.load import make_network
 from rmeval.models.reward_model import RewardModel
 
 # In shares of the rewards' spread, measured over 48 built-in conversations or 32 golden cases on
@@ -127,8 +126,8 @@ def check_batch(probe: Probe) -> Check:
 
 def check_packed(probe: Probe) -> Check:
     """Compares with packs that compute shared prefixes once, where the gate allows them."""
-    reason = None if probe.model.engine.packed else why_not_packed(probe.model.network)
-    if reason is not None:
+    bodies = [] if probe.model.engine.packed else probe.model.network.bodies
+    for reason in filter(None, map(why_not_packed, bodies)):
         return Check("alone = packed", "skipped", f"runs by the padded path: {reason}")
     return _check_engine(probe, "alone = packed", replace(probe.model.engine, packed=True))
 
@@ -190,10 +189,7 @@ def _alone(network: RewardNetwork, ids: Sequence[Tokens]) -> list[float]:
 
 
 def _alone_in_float32(model: RewardModel, ids: Sequence[Tokens]) -> list[float]:
-    family = model.family
-    if isinstance(family, RemoteCode):
-        return _alone(family.load(model.device, torch.float32), ids)
-    return _alone(load_network(family, model.device, torch.float32, spread=False), ids)
+    return _alone(make_network(model.family, model.device, torch.float32), ids)
 
 
 @torch.inference_mode()

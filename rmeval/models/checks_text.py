@@ -12,7 +12,6 @@ from rmeval.engine.fit import common_prefix
 from rmeval.errors import BadCheckpoint, BadConversation, BadOption
 from rmeval.models.checks import Check
 from rmeval.models.reward_model import PROBES, RewardModel
-from rmeval.models.tokenizer import encode_conversations
 from rmeval.types import Conversation, Message
 
 # ASCII letters and digits come back from every tokenizer's decode, up to case and spaces.
@@ -55,14 +54,9 @@ def check_text(model: RewardModel, conversations: Sequence[Conversation]) -> lis
 def accepts(model: RewardModel, conversation: Conversation) -> bool:
     """Whether the chat template takes a conversation, and writes anything. Raises BadCheckpoint."""
     try:
-        return bool(read_whole(model, [conversation])[0])
+        return bool(model.read([conversation])[0])
     except BadConversation:
         return False
-
-
-def read_whole(model: RewardModel, conversations: Sequence[Conversation]) -> list[list[int]]:
-    """Returns the token ids of conversations, however long. Raises BadConversation."""
-    return encode_conversations(model.tokenizer, conversations, model.family.end_token())
 
 
 def rough_conversations(model: RewardModel) -> list[Conversation]:
@@ -75,7 +69,7 @@ def rough_conversations(model: RewardModel) -> list[Conversation]:
         for answer in dict.fromkeys(answers)
     ]
     read = [talk for talk in (*talks, WITH_SYSTEM, SEVERAL_TURNS) if accepts(model, talk)]
-    ids = read_whole(model, read)
+    ids = model.read(read)
     size = model.network.vocab_size
     return [talk for talk, row in zip(read, ids, strict=True) if max(row) < size]
 
@@ -91,7 +85,7 @@ def _check_template(shapes: Mapping[str, Conversation]) -> Check:
 
 
 def _check_vocabulary(model: RewardModel, conversations: Sequence[Conversation]) -> Check:
-    largest = max(map(max, read_whole(model, conversations)))
+    largest = max(map(max, model.read(conversations)))
     size, named = model.network.vocab_size, len(model.tokenizer)
     if largest >= size:
         finding = f"the tokenizer gives token {largest}; the network knows 0 to {size - 1}"
@@ -112,7 +106,7 @@ def _check_contents(model: RewardModel, shapes: Mapping[str, Conversation]) -> C
             (*conversation[:index], Message(message.role, OTHER), *conversation[index + 1 :])
             for index, message in enumerate(conversation)
         ]
-        ids, *others = read_whole(model, [conversation, *changed])
+        ids, *others = model.read([conversation, *changed])
         for index, (message, other) in enumerate(zip(conversation, others, strict=True)):
             if ids == other:
                 last = index >= len(conversation) - len(ONE_TURN) or message.role == "system"
@@ -121,7 +115,7 @@ def _check_contents(model: RewardModel, shapes: Mapping[str, Conversation]) -> C
         vital = {"the user message", "the assistant message"} & lost.keys()
         finding = f"the template drops {' and '.join(lost)}"
         return Check("contents", "fail" if vital else "warn", finding, TEMPLATE)
-    text = _squeeze(model.tokenizer.decode(read_whole(model, [ONE_TURN])[0]))
+    text = _squeeze(model.tokenizer.decode(model.read([ONE_TURN])[0]))
     if not all(_squeeze(message.content) in text for message in ONE_TURN):
         finding = "the tokens do not decode to the text of the messages"
         advice = "look at a row with `rmeval show`; the template or the tokenizer alters the text"
@@ -135,7 +129,7 @@ def _check_bos(model: RewardModel) -> Check:
     bos = tokenizer.bos_token_id
     if bos is None:
         return Check("BOS", "pass", "the tokenizer has none")
-    ids = read_whole(model, [ONE_TURN])[0]
+    ids = model.read([ONE_TURN])[0]
     leading = sum(1 for _ in takewhile(lambda token: token == bos, ids))
     named = f"{tokenizer.bos_token!r} ({bos})"
     if leading > 1:
@@ -151,8 +145,8 @@ def _check_bos(model: RewardModel) -> Check:
 
 def _check_end(model: RewardModel) -> Check:
     """Says from which token the reward is read."""
-    last = read_whole(model, [ONE_TURN])[0][-1]
-    read_from = f"the reward is read from {model.tokenizer.decode([last])!r} ({last})"
+    last = model.read([ONE_TURN])[0][-1]
+    read_from = f"{model.last_token} {model.tokenizer.decode([last])!r} ({last})"
     if model.network.head is None:
         return Check("end token", "pass", f"the model pools for itself; the last is {last}")
     if model.family.end_token() is not None:
@@ -172,7 +166,7 @@ def _generation_prompt(model: RewardModel) -> str:
     the assistant's text stands the header, behind the assistant's the tail. A template whose
     separator is the same before both roles has no header that could stand there.
     """
-    one, user, answer = read_whole(model, [_talk("xx"), _talk("7x"), _talk("x7")])
+    one, user, answer = model.read([_talk("xx"), _talk("7x"), _talk("x7")])
     header = _between(one, user, answer)
     tail = one[len(one) - common_prefix(one[::-1], answer[::-1]) :]
     again = common_prefix(header[::-1], tail[::-1])
@@ -180,9 +174,7 @@ def _generation_prompt(model: RewardModel) -> str:
     if not any(map(str.isalnum, text)):
         return ""
     turns = [_talk("xxxx"), _talk("x7xx"), _talk("xx7x")]
-    if all(accepts(model, turn) for turn in turns) and header == _between(
-        *read_whole(model, turns)
-    ):
+    if all(accepts(model, turn) for turn in turns) and header == _between(*model.read(turns)):
         return ""
     return text
 
@@ -201,7 +193,7 @@ def _between(ids: list[int], before: list[int], after: list[int]) -> list[int]:
 def _check_truncation(model: RewardModel, conversations: Sequence[Conversation]) -> Check:
     limit = min(model.max_length, TRUNCATED_AT)
     long = (Message("user", "amber " * limit + ONE_TURN[0].content), ONE_TURN[1])
-    whole = read_whole(model, [long])[0]
+    whole = model.read([long])[0]
     cutting = replace(model, max_length=limit)
     cutting.__dict__["tokenizer"] = model.tokenizer  # large ones take seconds to load
     try:
@@ -213,7 +205,7 @@ def _check_truncation(model: RewardModel, conversations: Sequence[Conversation])
     if not (truncated and answered and ids[-1] == whole[-1]) or list(ids) == other:
         finding = f"a conversation of {len(whole)} tokens, cut to {limit}, loses its answer"
         return Check("truncation", "fail", finding, "pass a larger --max-length")
-    lengths = [len(row) for row in read_whole(model, conversations)]
+    lengths = [len(row) for row in model.read(conversations)]
     cut = sum(length > model.max_length for length in lengths)
     if cut:
         finding = f"{cut} of {len(lengths)} conversations are longer than {model.max_length} tokens"

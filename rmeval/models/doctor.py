@@ -46,7 +46,7 @@ def check_model(model: RewardModel, pairs: Sequence[Preference]) -> list[Check]:
         return checks
     kept = [talk for pair in range(len(pairs)) for talk in _of_pair(model, talks, pair)]
     rough = rough_conversations(model)
-    probe = make_probe(model, [model.encode(talk) for talk in (*kept, *rough)], len(kept) // 2)
+    probe = make_probe(model, [model.sequence(talk) for talk in (*kept, *rough)], len(kept) // 2)
     checks.append(check_finite(probe))
     if checks[-1].status == "fail":
         return checks
@@ -69,7 +69,7 @@ def cheap_checks(model: RewardModel, conversations: Sequence[Conversation]) -> l
     if not _is_readable(checks):
         return checks
     few = [talk for talk in _spread_over(conversations, FEW) if accepts(model, talk)]
-    ids = dict.fromkeys(tuple(model.encode(talk)) for talk in (*few, *PLAIN))
+    ids = dict.fromkeys(tuple(model.sequence(talk)) for talk in (*few, *PLAIN))
     probe = make_probe(model, list(ids), 0)
     checks.append(check_finite(probe))
     return checks if checks[-1].status == "fail" else [*checks, check_path(probe)]
@@ -91,7 +91,7 @@ def check_weights(model: RewardModel) -> Check:
     head = model.network.head
     layers = [] if head is None else [m for m in head.modules() if isinstance(m, nn.Linear)]
     sizes = [layer.in_features for layer in layers[:1]] + [layer.out_features for layer in layers]
-    found = len(model.family.checkpoint.shapes)
+    found = sum(len(checkpoint.shapes) for checkpoint in model.family.checkpoints)
     broken = [
         name
         for name, weight in model.network.named_parameters()
@@ -111,7 +111,7 @@ def check_pad_in_text(probe: Probe) -> Check:
     pad = model.tokenizer.pad_token_id
     if pad is None:
         return Check(name, "pass", "the tokenizer has no pad token")
-    holding = [index for index, ids in enumerate(probe.ids) if pad in ids]
+    holding = [index for index, ids in enumerate(probe.ids) if pad in ids or ~pad in ids]
     named = f"{model.tokenizer.pad_token!r} ({pad})"
     if not holding:
         return Check(name, "pass", f"{named} written in a text does not become the pad token")

@@ -30,6 +30,11 @@ class Family(ABC):
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
 
+    @property
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        """Every checkpoint that scores are made of, its own first."""
+        return (self.checkpoint,)
+
     @staticmethod
     @abstractmethod
     def claims(checkpoint: Checkpoint) -> bool:

@@ -7,22 +7,23 @@ from typing import Any
 
 import torch
 
-from rmeval.engine.gate import sees_padding, why_not_packed
 from rmeval.engine.memory import serving_batch_tokens
-from rmeval.engine.scoring import Engine
-from rmeval.errors import BadOption, UnknownName
+from rmeval.errors import BadOption
 from rmeval.known import find_template
-from rmeval.models import detect_family
-from rmeval.models.checkpoint import open_checkpoint
+from rmeval.models import detect_family, find_family, require_language_model
+from rmeval.models.checkpoint import Checkpoint, open_checkpoint
+from rmeval.models.dpo import DPO
+from rmeval.models.dpo_model import DPOModel
 from rmeval.models.family import Family
+from rmeval.models.language_model import LanguageModel
+from rmeval.models.limits import choose_engine, choose_max_length
 from rmeval.models.loading import choose_device, choose_dtype, empty_network, load_network
 from rmeval.models.network import Network
 from rmeval.models.pairwise import PairwiseFamily, PairwiseModel
 from rmeval.models.remote import RemoteCode
 from rmeval.models.reward_model import RewardModel
-from rmeval.types import ENGINES
 
-UNBOUNDED = 1 << 30  # for networks without a maximum of positions, in tokens
+NO_REFERENCE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,9 @@ class Loading:
     """How a checkpoint is loaded; what each field means, `load_model` says."""
 
     revision: str | None = None
+    family: str | None = None
+    reference: str | None = None
+    per_token: bool = False
     dtype: str = "auto"
     device: str = "auto"
     trust_remote_code: bool = False
@@ -45,6 +49,9 @@ def load_model(
     name_or_folder: str | Path,
     *,
     revision: str | None = None,
+    family: str | None = None,
+    reference: str | Path | None = None,
+    per_token: bool = False,
     dtype: str = "auto",
     device: str = "auto",
     trust_remote_code: bool = False,
@@ -60,6 +67,11 @@ def load_model(
     Args:
         name_or_folder: a folder, a name on the Hub, or "demo".
         revision: branch, tag or commit on the Hub.
+        family: the name of an adapter, where neither the files nor the name of a folder tell it;
+            None finds it.
+        reference: the model that a DPO policy was trained from, "none" for the policy's log
+            probabilities alone; None for a reward model, which has a head of its own.
+        per_token: divide a DPO reward by the number of the response's tokens.
         dtype: "auto" (the checkpoint's own on a GPU, float32 on a CPU), "bfloat16", "float16",
             "float32" or "float64". The reward head runs in float32 at least.
         device: "auto", "cpu", "cuda" or "cuda:N". "auto" spreads a model that is too large for
@@ -80,6 +92,9 @@ def load_model(
     """
     options = Loading(
         revision=revision,
+        family=family,
+        reference=None if reference is None else str(reference),
+        per_token=per_token,
         dtype=dtype,
         device=device,
         trust_remote_code=trust_remote_code,
@@ -119,10 +134,9 @@ def load_pairwise_model(
 def load_scorer(name_or_folder: str | Path, options: Loading) -> RewardModel | PairwiseModel:
     """Loads a model of either kind: its family says which."""
     where = choose_device(options.device)
-    if options.batch_tokens is not None and options.batch_tokens < 1:
-        raise BadOption(f"--batch-tokens {options.batch_tokens}: at least one token is needed")
-    name = str(name_or_folder)
+    _check(options)
     template = None if options.chat_template is None else find_template(options.chat_template)
+    name = str(name_or_folder)
     checkpoint = open_checkpoint(
         name,
         options.revision,
@@ -131,64 +145,86 @@ def load_scorer(name_or_folder: str | Path, options: Loading) -> RewardModel | P
         options.weights,
     )
     precision = choose_dtype(options.dtype, checkpoint.config, where)
-    family = detect_family(checkpoint, trust_remote_code=options.trust_remote_code)
-    network = _network(family, where, precision, options)
+    family = _choose_family(checkpoint, options)
+    spread = options.device == "auto" and "LOCAL_RANK" not in os.environ
+    network = make_network(family, where, precision, weights=options.weights, spread=spread)
     budget = options.batch_tokens or serving_batch_tokens(network, where, precision)
-    made: type[Any] = PairwiseModel if isinstance(family, PairwiseFamily) else RewardModel
-    model: RewardModel | PairwiseModel = made(
+    model: RewardModel | PairwiseModel = _kind(family)(
         name=name,
         family=family,
         network=network,
         dtype=precision,
         device=where,
-        engine=_choose_engine(network, budget, options.engine),
-        max_length=_max_length(options.max_length, network, family.max_length),
-        revision_asked=options.revision,
+        engine=choose_engine(network, budget, options.engine),
+        max_length=choose_max_length(options.max_length, network, family.max_length),
+        variant=_variant(options),
         template=template,
     )
     return model
 
 
-def _network(family: Family, device: torch.device, dtype: torch.dtype, options: Loading) -> Network:
-    if not options.weights:
+def _check(options: Loading) -> None:
+    if options.batch_tokens is not None and options.batch_tokens < 1:
+        raise BadOption(f"--batch-tokens {options.batch_tokens}: at least one token is needed")
+    if options.per_token and options.reference is None:
+        raise BadOption("--per-token is for DPO models; pass --reference as well")
+    if options.family is not None and options.reference is not None:
+        raise BadOption("--family is of a model with a head; leave it or --reference out")
+
+
+def _choose_family(checkpoint: Checkpoint, options: Loading) -> Family:
+    """Returns the family that was asked for, a DPO policy's, or the one that is found."""
+    if options.reference is not None:
+        return _open_dpo(checkpoint, options.reference, options)
+    if options.family is not None:
+        return find_family(options.family)(checkpoint)
+    return detect_family(checkpoint, trust_remote_code=options.trust_remote_code)
+
+
+def _open_dpo(policy: Checkpoint, reference: str, options: Loading) -> DPO:
+    """Returns the family of a policy with its reference, or without one for "none"."""
+    require_language_model(policy)
+    if reference == NO_REFERENCE:
+        return DPO(policy, None, per_token=options.per_token)
+    opened = open_checkpoint(reference, None, options.allow_pickle, weights=options.weights)
+    require_language_model(opened)
+    return DPO(policy, opened, per_token=options.per_token)
+
+
+def _kind(family: Family) -> type[Any]:
+    if isinstance(family, PairwiseFamily):
+        return PairwiseModel
+    return DPOModel if isinstance(family, DPO) else RewardModel
+
+
+def _variant(options: Loading) -> str | None:
+    """Returns what tells results of this model from others of its name."""
+    against = options.reference and "against-" + options.reference.rstrip("/").split("/")[-1]
+    per_token = "per-token" if options.per_token else None
+    return "-".join(filter(None, [options.revision, against, per_token])) or None
+
+
+def make_network(
+    family: Family,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    weights: bool = True,
+    spread: bool = False,
+) -> Network:
+    """Returns a family's network, with its weights or without. Raises BadCheckpoint."""
+    if isinstance(family, DPO):
+        policy, *reference = (
+            make_network(part, device, dtype, weights=weights, spread=spread)
+            for part in family.parts
+        )
+        return family.join(policy, *reference)
+    if isinstance(family, LanguageModel):
+        if not weights:
+            return family.load_empty(dtype)
+        return family.load(device, dtype, spread=spread)
+    if not weights:
         return empty_network(family, dtype)
     if isinstance(family, RemoteCode):
         return family.load(device, dtype)
-    spread = options.device == "auto" and "LOCAL_RANK" not in os.environ
     return load_network(family, device, dtype, spread=spread)
-
-
-def _choose_engine(network: Network, batch_tokens: int, engine: str) -> Engine:
-    """Returns the engine asked for. Raises BadOption where packing is asked and not allowed."""
-    if engine not in ENGINES:
-        raise UnknownName("engine", engine, ENGINES)
-    empty = next(network.parameters()).is_meta  # and cannot be asked
-    network.may_pad = network.may_pad and (empty or not sees_padding(network))
-    boundary = _rope_boundary(network)
-    if engine == "padded":
-        return Engine(batch_tokens, reason="asked for", boundary=boundary)
-    reason = None if empty and network.head is not None else why_not_packed(network)
-    if reason is not None and engine == "packed":
-        raise BadOption(f"this model cannot be packed: {reason}; use --engine padded")
-    return Engine(batch_tokens, packed=reason is None, reason=reason, boundary=boundary)
-
-
-def _rope_boundary(network: Network) -> int | None:
-    """Returns the length beyond which LongRoPE uses its other angles, for those that have it."""
-    rope = getattr(network.config.get_text_config(), "rope_parameters", None) or {}
-    if rope.get("rope_type") != "longrope":
-        return None
-    return int(rope["original_max_position_embeddings"])
-
-
-def _max_length(asked: int | None, network: Network, longest: int | None) -> int:
-    """Returns the longest sequence in tokens. Raises BadOption for more than the positions."""
-    config = network.config.get_text_config()
-    positions = getattr(config, "max_position_embeddings", None) or UNBOUNDED
-    for name, module in network.named_modules():
-        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None):
-            positions -= module.padding_idx + 1  # RoBERTa counts positions from there
-    positions = longest or positions
-    if asked is not None and not 0 < asked <= positions:
-        raise BadOption(f"--max-length {asked}: this model takes 1 to {positions} tokens")
-    return int(asked or positions)

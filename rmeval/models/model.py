@@ -4,12 +4,14 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from rmeval.engine.attention import has_fused_kernel
+from rmeval.engine.memory import flops_per_token
+from rmeval.engine.plan import Tokens
 from rmeval.engine.scoring import Engine
 from rmeval.errors import BadData, BadOption
 from rmeval.known import ChatTemplate, known_checkpoints, shipped_templates
@@ -17,12 +19,22 @@ from rmeval.models.family import Family
 from rmeval.models.network import Network
 
 
+class Plan(NamedTuple):
+    """What scoring will take: texts, all their tokens, those of each pass, and the arithmetic."""
+
+    texts: int
+    tokens: int
+    passes: list[int]
+    flops: int
+
+
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
     """A network with its family's way of reading text.
 
     `max_length` bounds a sequence, in tokens; `engine` says how forward passes are made;
-    `template` was asked for in place of the tokenizer's own.
+    `template` was asked for in place of the tokenizer's own. `variant` tells its results from
+    others of its name: the revision that was asked for, a DPO policy's reference.
     """
 
     name: str
@@ -32,7 +44,7 @@ class LoadedModel:
     device: torch.device
     engine: Engine
     max_length: int
-    revision_asked: str | None = None
+    variant: str | None = None
     template: ChatTemplate | None = None
 
     @cached_property
@@ -109,12 +121,19 @@ class LoadedModel:
         fused = has_fused_kernel(self.device, self.dtype, head_dim, softcap)
         return "varlen_attn" if fused else "sdpa, one sequence after the other"
 
-    def _plan(self, sequences: Sequence[Sequence[int]]) -> tuple[int, list[int]]:
-        """Returns the tokens of all sequences, and those of each forward pass to come."""
+    def _plan(self, sequences: Sequence[Sequence[int]]) -> Plan:
         distinct = [np.asarray(row, np.int32) for row in dict.fromkeys(map(tuple, sequences))]
-        groups = self.engine.plan(distinct, may_pad=self.network.may_pad)
-        costs = [self.engine.cost([distinct[index] for index in group]) for group in groups]
-        return sum(map(len, sequences)), costs
+        groups = [
+            [distinct[index] for index in group]
+            for group in self.engine.plan(distinct, may_pad=self.network.may_pad)
+        ]
+        passes = [self.engine.cost(group) for group in groups]
+        flops = sum(self._flops(group) for group in groups)
+        return Plan(len(sequences), sum(map(len, sequences)), passes, flops)
+
+    def _flops(self, group: Sequence[Tokens]) -> int:
+        """Returns the arithmetic of a group's matrices."""
+        return self.engine.cost(group) * sum(map(flops_per_token, self.network.bodies))
 
     def _probe_ids(self) -> Sequence[int]:
         """Returns the token ids of a short text, as the model sees it."""

@@ -34,3 +34,8 @@ class Network(nn.Module):
     def vocab_size(self) -> int:
         """How many token ids there are; unbounded where the configuration does not say."""
         return int(getattr(self.config.get_text_config(), "vocab_size", None) or 1 << 31)
+
+    @property
+    def bodies(self) -> list["Network"]:
+        """The transformers in it, of which each must allow what is done with tokens."""
+        return [self]

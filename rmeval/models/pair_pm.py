@@ -66,7 +66,7 @@ class PairPM(PairwiseFamily):
         """Returns the ids of each pair: the user's turn of the chat template, without any BOS."""
         texts = []
         for index, pair in enumerate(shown):
-            context = render(tokenizer, pair.prompt, index, CONTEXT)
+            context = render(tokenizer, pair.prompt, index, template=CONTEXT)
             question = QUESTION.format(context=context, first=pair.first, second=pair.second)
             text = render(tokenizer, (Message("user", question),), index)
             texts.append(text.replace(tokenizer.bos_token or "\0", ""))

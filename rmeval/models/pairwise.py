@@ -15,7 +15,7 @@ from rmeval.engine.scoring import Store, score_sequences
 from rmeval.engine.workers import Workers
 from rmeval.errors import BadConversation, BadReward
 from rmeval.models.family import Family
-from rmeval.models.model import LoadedModel
+from rmeval.models.model import LoadedModel, Plan
 from rmeval.preferences import to_candidates
 from rmeval.types import Conversation, Message, OnProgress, Preference, ScoredPreference
 
@@ -96,10 +96,10 @@ class PairwiseModel(LoadedModel, Judge):
         truncated = [item.truncated for item in fitted]
         return settle(preferences, duels, verdicts, self._lengths(preferences), truncated)
 
-    def plan(self, preferences: Sequence[Preference]) -> tuple[int, int, list[int]]:
-        """Returns how many texts there are, their tokens, and those of each forward pass."""
-        ids = [item.ids for item in self._encode(preferences, plan_duels(preferences))]
-        return len(ids), *self._plan(ids)
+    def plan(self, preferences: Sequence[Preference]) -> Plan:
+        """Returns what the forward passes to come will take; no weights are needed."""
+        fitted = self._encode(preferences, plan_duels(preferences))
+        return self._plan([item.ids for item in fitted])
 
     def _encode(self, preferences: Sequence[Preference], duels: Sequence[Duel]) -> list[Fitted]:
         shown = [

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rmeval.conversations import ConversationLike, to_conversations, to_ids
 from rmeval.engine.fit import Fitted, fit_to_length
 from rmeval.engine.scoring import Store, score_rows, score_sequences
 from rmeval.engine.workers import Workers
 from rmeval.errors import BadData
-from rmeval.models.model import LoadedModel
+from rmeval.models.model import LoadedModel, Plan
 from rmeval.models.tokenizer import encode_conversations
 from rmeval.preferences import ranks_of, to_candidates
 from rmeval.types import Conversation, Message, OnProgress, Preference, Score
@@ -19,6 +20,8 @@ PROBES = ("x", "7")  # two contents without a common first or last token
 @dataclass(frozen=True, eq=False)
 class RewardModel(LoadedModel):
     """A network with its family's way of reading conversations. Made by `load_model`."""
+
+    last_token: ClassVar[str] = "the reward is read from"
 
     def score(self, conversations: Sequence[ConversationLike]) -> list[float]:
         """Returns the reward of each conversation, a sequence of {"role", "content"} messages.
@@ -75,6 +78,14 @@ class RewardModel(LoadedModel):
         """Returns the token ids that the model sees, and whether some were cut to fit."""
         return self._encode(to_conversations([conversation]))[0]
 
+    def sequence(self, conversation: ConversationLike) -> list[int]:
+        """Returns a conversation as the engine takes it: its ids, some of which may be marked."""
+        return list(self._encode(to_conversations([conversation]))[0].ids)
+
+    def read(self, conversations: Sequence[Conversation]) -> list[list[int]]:
+        """Returns the token ids of conversations, however long. Raises BadConversation."""
+        return self._read(conversations)
+
     def score_conversations(
         self,
         conversations: Sequence[Conversation],
@@ -103,27 +114,29 @@ class RewardModel(LoadedModel):
             for row, item in zip(rows, fitted, strict=True)
         ]
 
-    def plan(self, preferences: Sequence[Preference]) -> tuple[int, int, list[int]]:
-        """Returns how many texts there are, their tokens, and those of each forward pass."""
+    def plan(self, preferences: Sequence[Preference]) -> Plan:
+        """Returns what the forward passes to come will take; no weights are needed."""
         conversations = [c for preference in preferences for c in preference.conversations()]
-        return len(conversations), *self._plan([item.ids for item in self._encode(conversations)])
+        return self._plan([item.ids for item in self._encode(conversations)])
 
     def _probe_ids(self) -> Sequence[int]:
-        return self._encode([(Message("user", "x"), Message("assistant", "x"))])[0].ids
+        return self.encode((Message("user", "x"), Message("assistant", "x")))
+
+    def _read(self, conversations: Sequence[Conversation]) -> list[list[int]]:
+        """Returns conversations as the engine takes them, however long."""
+        return encode_conversations(self.tokenizer, conversations, self.family.end_token())
 
     def _encode(self, conversations: Sequence[Conversation]) -> list[Fitted]:
-        end_token = self.family.end_token()
-        rows = encode_conversations(self.tokenizer, conversations, end_token)
         return [
             Fitted(tuple(ids), False)
             if len(ids) <= self.max_length
             else self._cut(ids, conversation)
-            for ids, conversation in zip(rows, conversations, strict=True)
+            for ids, conversation in zip(self._read(conversations), conversations, strict=True)
         ]
 
     def _cut(self, ids: list[int], conversation: Conversation) -> Fitted:
         """Cuts a conversation between the template's head and its own end."""
         roles = [message.role for message in conversation]
         probes = [tuple(Message(role, probe) for role in roles) for probe in PROBES]
-        frames = encode_conversations(self.tokenizer, probes, self.family.end_token())
+        frames = self._read(probes)
         return fit_to_length(ids, frames[0], frames[1], self.max_length)

@@ -109,17 +109,27 @@ def encode_conversations(
 
 
 def render(
-    tokenizer: Any, conversation: Conversation, index: int, template: str | None = None
+    tokenizer: Any,
+    conversation: Conversation,
+    index: int,
+    *,
+    template: str | None = None,
+    add_generation_prompt: bool = False,
 ) -> str:
     """Returns the text of a conversation as the tokenizer's, or another, template writes it.
 
-    Raises BadConversation with `index` where the template refuses it.
+    Raises BadConversation, naming its `index`, for one that the template refuses.
     """
     from jinja2 import TemplateError
 
     messages = [message._asdict() for message in conversation]
     try:
-        text: str = tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False)
+        text: str = tokenizer.apply_chat_template(
+            messages,
+            chat_template=template,
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+        )
     except TemplateError as error:
         roles = ", ".join(message.role for message in conversation)
         reason = f"the chat template refuses the roles ({roles}): {error}"
@@ -151,8 +161,13 @@ def _merges(vocabulary: dict[str, int]) -> list[tuple[str, str]]:
     return merges
 
 
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a checkpoint's folder has the files of a tokenizer."""
+    return any((folder / file).exists() for file in TOKENIZER_FILES)
+
+
 def _require_files(folder: Path) -> None:
-    if not any((folder / file).exists() for file in TOKENIZER_FILES):
+    if not has_tokenizer(folder):
         raise BadCheckpoint(
             f"{folder}: no tokenizer ({', '.join(TOKENIZER_FILES[:2])}, …); "
             "without one only token ids can be scored (score_tokens)"

@@ -31,7 +31,7 @@ ESTIMATED = (
     "a section were won with the probability that the section gives"
 )
 
-TYPES = {"classifier": "sequence classifier", "ensemble": "ensemble"}  # by family
+TYPES = {"classifier": "sequence classifier", "dpo": "DPO", "ensemble": "ensemble"}  # by family
 
 
 @dataclass(frozen=True)

@@ -111,8 +111,13 @@ def _made_by(provenance: Mapping[str, Any]) -> str:
         members = (f"{m['weight']:g} x {m['model']['name']}" for m in how["members"])
         return f"ensemble of stored scores, {how['normalise']}: {' + '.join(members)}"
     reason = f" ({engine['reason']})" if engine["reason"] else ""
+    against = ""
+    if "reference" in model:
+        reference = model["reference"]
+        against = f" against {reference['name']}" if reference else " without a reference"
+        against += ", per token" if model["per_token"] else ""
     return (
-        f"{model['family']} adapter, {model['dtype']}, {engine['path']} engine{reason}, "
+        f"{model['family']} adapter{against}, {model['dtype']}, {engine['path']} engine{reason}, "
         f"{engine['device']}, {seconds:.1f} s"
     )
 

@@ -5,7 +5,7 @@ import torch
 from transformers import Phi3Config, Phi3Model
 
 from rmeval.engine.scoring import Engine, score_sequences
-from rmeval.models.load import _choose_engine
+from rmeval.models.limits import choose_engine
 from rmeval.models.network import Network
 
 LONG_ROPE = {
@@ -41,7 +41,7 @@ def network():
 
 @pytest.mark.parametrize("engine", ["packed", "padded"])
 def test_a_long_sequence_does_not_turn_the_angles_of_short_ones(network, engine):
-    chosen = _choose_engine(network, 10**6, engine)
+    chosen = choose_engine(network, 10**6, engine)
     alone = [score_sequences(network, [sequence], chosen)[0] for sequence in SEQUENCES]
     assert score_sequences(network, SEQUENCES, chosen) == pytest.approx(alone, abs=5e-5)
 

@@ -2,12 +2,20 @@
 
 import pytest
 import torch
-from checkpoints import copy_golden, edit_config, read_tensors, write_tensors
+from checkpoints import (
+    TOLERANCE,
+    copy_golden,
+    edit_config,
+    golden_cases,
+    read_tensors,
+    write_tensors,
+)
 from conftest import GOLDEN
 
-from rmeval.errors import BadCheckpoint
+from rmeval.errors import BadCheckpoint, BadOption, UnknownName
 from rmeval.models import FAMILIES, detect_family
 from rmeval.models.checkpoint import Checkpoint, open_checkpoint
+from rmeval.models.load import Loading, load_scorer
 
 
 def family_of(folder):
@@ -114,3 +122,30 @@ def test_where_nothing_is_near_nothing_is_named(tmp_path):
     with pytest.raises(BadCheckpoint, match=r"config\.json; known: ") as error:
         detect_family(checkpoint)
     assert "nearest" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["nemotron", "pair-pm"])
+def test_a_family_that_only_a_name_tells_may_be_asked_for(tmp_path, name):
+    folder = copy_golden("nemotron", tmp_path / "step-2000")
+    edit_config(folder, remove=("_name_or_path",))
+    ids, scores = golden_cases(GOLDEN / "nemotron")
+    loading = Loading(family=name, dtype="float32", device="cpu")
+    model = load_scorer(folder, loading)
+    assert model.family.name == name
+    if name == "nemotron":
+        assert model.score_tokens(ids) == pytest.approx(scores, abs=TOLERANCE, rel=0)
+    else:
+        assert all(0 < p < 1 for p in model.compare_tokens(ids))
+
+
+def test_a_family_that_does_not_fit_is_refused_by_what_is_missing(tmp_path):
+    folder = copy_golden("nemotron", tmp_path / "step-2000")
+    edit_config(folder, remove=("_name_or_path",))
+    with pytest.raises(BadCheckpoint, match="with --family"):
+        load_scorer(folder, Loading(device="cpu"))
+    with pytest.raises(BadCheckpoint, match="regression_head"):
+        load_scorer(folder, Loading(family="ultrarm", device="cpu"))
+    with pytest.raises(UnknownName, match="did you mean 'nemotron'"):
+        load_scorer(folder, Loading(family="nemotrom", device="cpu"))
+    with pytest.raises(BadOption, match="leave it or --reference out"):
+        load_scorer(folder, Loading(family="nemotron", reference="none", device="cpu"))

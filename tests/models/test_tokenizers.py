@@ -106,7 +106,7 @@ def test_the_end_token_is_appended_only_where_the_template_does_not_write_it(mod
     class Tokenizer:
         chat_template = ""
 
-        def apply_chat_template(self, messages, chat_template, tokenize):
+        def apply_chat_template(self, messages, **options):
             return messages[0]["content"]
 
         def __call__(self, texts, **options):
@@ -148,7 +148,7 @@ def test_a_conversation_that_renders_to_nothing_is_bad_data(tmp_path):
     class Empty:
         bos_token_id, chat_template = 1, "{{ '' }}"
 
-        def apply_chat_template(self, messages, chat_template, tokenize):
+        def apply_chat_template(self, messages, **options):
             return ""
 
         def __call__(self, texts, **options):

@@ -1,0 +1,54 @@
+"""What a network allows: packing, padding, the lengths that may share a pass, the longest text."""
+
+from rmeval.engine.gate import sees_padding, why_not_packed
+from rmeval.engine.scoring import Engine
+from rmeval.errors import BadOption, UnknownName
+from rmeval.models.network import Network
+from rmeval.types import ENGINES
+
+UNBOUNDED = 1 << 30  # for networks without a maximum of positions, in tokens
+
+
+def choose_engine(network: Network, batch_tokens: int, engine: str) -> Engine:
+    """Returns the engine asked for. Raises BadOption where packing is asked and not allowed."""
+    if engine not in ENGINES:
+        raise UnknownName("engine", engine, ENGINES)
+    empty = next(network.parameters()).is_meta  # and cannot be asked
+    network.may_pad = network.may_pad and (empty or not any(map(sees_padding, network.bodies)))
+    boundary = _rope_boundary(network)
+    if engine == "padded":
+        return Engine(batch_tokens, reason="asked for", boundary=boundary)
+    asked = [] if empty and network.head is not None else network.bodies
+    reason = next(filter(None, map(why_not_packed, asked)), None)
+    if reason is not None and engine == "packed":
+        raise BadOption(f"this model cannot be packed: {reason}; use --engine padded")
+    return Engine(batch_tokens, packed=reason is None, reason=reason, boundary=boundary)
+
+
+def _rope_boundary(network: Network) -> int | None:
+    """Returns the length beyond which LongRoPE uses its other angles, for those that have it."""
+    found = set()
+    for body in network.bodies:
+        rope = getattr(body.config.get_text_config(), "rope_parameters", None) or {}
+        if rope.get("rope_type") == "longrope":
+            found.add(int(rope["original_max_position_embeddings"]))
+    if len(found) > 1:
+        raise BadOption("policy and reference use LongRoPE's other angles from different lengths")
+    return found.pop() if found else None
+
+
+def choose_max_length(asked: int | None, network: Network, longest: int | None) -> int:
+    """Returns the longest sequence in tokens. Raises BadOption for more than the positions."""
+    positions = longest or min(map(_positions, network.bodies))
+    if asked is not None and not 0 < asked <= positions:
+        raise BadOption(f"--max-length {asked}: this model takes 1 to {positions} tokens")
+    return asked or positions
+
+
+def _positions(body: Network) -> int:
+    config = body.config.get_text_config()
+    positions: int = getattr(config, "max_position_embeddings", None) or UNBOUNDED
+    for name, module in body.named_modules():
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None):
+            positions -= module.padding_idx + 1  # RoBERTa counts positions from there
+    return positions
