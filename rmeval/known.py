@@ -59,11 +59,10 @@ class KnownCheckpoint:
     published: Published | None
 
     @property
-    def memory(self) -> float | None:
-        """What the weights take in their own dtype, in GiB; None where that is not known."""
-        if self.dtype is None:
-            return None
-        return float(self.parameters.removesuffix("B")) * 1e9 * BYTES[self.dtype] / 2**30
+    def memory(self) -> float:
+        """What the weights take in their own dtype, or in 16 bits where it is not known, in GiB."""
+        size = BYTES[self.dtype or "float16"]
+        return float(self.parameters.removesuffix("B")) * 1e9 * size / 2**30
 
 
 @cache

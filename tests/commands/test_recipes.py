@@ -169,4 +169,6 @@ def test_there_is_a_recipe_for_every_published_model_that_can_be_loaded() -> Non
         "Skywork/Skywork-Reward-Gemma-2-27B-v0.2",
         "Skywork/Skywork-Reward-Gemma-2-27B",
         "Skywork/Skywork-Reward-Llama-3.1-8B-v0.2",
+        "nicolinho/QRM-Llama3.1-8B",
+        "LxzGordon/URM-LLaMa-3.1-8B",
     }

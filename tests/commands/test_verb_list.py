@@ -31,7 +31,7 @@ def test_a_known_model_stands_with_its_size_dtype_memory_and_proof(capsys: Captu
     assert lines["Skywork/Skywork-Reward-Gemma-2-27B"][-1] == "inspection"
 
 
-def test_what_nobody_has_read_is_no_number(capsys: Capture) -> None:
+def test_a_dtype_that_nobody_has_read_is_not_known(capsys: Capture) -> None:
     out, _ = done(capsys, "list", "models")
     line = next(line for line in out.splitlines() if line.startswith("Ray2333/GRM-llama3-8B-sft"))
-    assert line.split()[1:6] == ["grm", "8B", "not", "known", "87.0"]
+    assert line.split()[1:6] == ["grm", "8B", "not", "known", "14.9"]
