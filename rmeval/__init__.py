@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rmeval.benchmarks import Benchmark, load_benchmark
 from rmeval.errors import RmevalError
 from rmeval.evaluation import evaluate
+from rmeval.judging import load_judge
 from rmeval.metrics.rewardbench import section_scores
 from rmeval.preferences import pairs
 from rmeval.types import Message, Metrics, Preference, Result, Score, ScoredPreference
@@ -33,6 +34,7 @@ __all__ = [
     "ScoredPreference",
     "evaluate",
     "load_benchmark",
+    "load_judge",
     "load_model",
     "load_pairwise_model",
     "pairs",

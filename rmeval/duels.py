@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 ORDERS = ("both", "random")
 EVEN = 0.5
+SERVER = "server"  # the path, in a provenance, of what is not computed here
+JUDGE = "judge:"  # what the name of a generative judge begins with
 
 
 class Duel(NamedTuple):

@@ -1,7 +1,11 @@
 """Text from an OpenAI-compatible server: hosted, vLLM, SGLang, llama.cpp."""
 
+import asyncio
 import os
-from typing import Any
+from collections import abc
+from collections.abc import Callable, Collection, Coroutine, Iterable
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from rmeval.conversations import HALF_PAIR
@@ -10,7 +14,35 @@ from rmeval.types import Conversation
 
 KEY, NO_KEY = "OPENAI_API_KEY", "none"  # the client insists on one
 SECONDS, RETRIES = 300.0, 5  # of one call; after a failure, with growing pauses
+GIVE_UP = 5  # failures in a row, after which a server is not asked again
 SHOWN = 300  # characters of a server's own message
+CUT, FILTERED = "length", "content_filter"  # ends that may leave no text
+
+Asked = TypeVar("Asked")
+Found = TypeVar("Found")
+
+
+class Answer(NamedTuple):
+    """One answer; tokens are None where the server does not count them.
+
+    A refusal that a server tells apart from text is the text, and `refused`.
+    """
+
+    text: str
+    finish: str | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    refused: bool = False
+
+    @property
+    def cut(self) -> bool:
+        """Whether it ended at the limit of tokens, and would have gone on."""
+        return self.finish == CUT
+
+    @property
+    def finished(self) -> bool:
+        """Whether all was said that was to be said."""
+        return not self.refused and self.finish not in (CUT, FILTERED)
 
 
 class RequestRefused(ServerFailure):
@@ -43,22 +75,50 @@ class Endpoint:
 
         Raises ServerFailure for no answer or one without text, RequestRefused for 400 and 422.
         """
+        return self._texts(self._choices(await self._ask(conversation, settings)))
+
+    async def answer(self, conversation: Conversation, **settings: Any) -> Answer:
+        """Returns how a conversation goes on: the first choice, how it ended, what it took.
+
+        No text is an answer too where the server says why: a refusal, the limit, a filter.
+        Raises ServerFailure for no answer, RequestRefused for 400 and 422.
+        """
+        found = await self._ask(conversation, settings)
+        choice = self._choices(found)[0]
+        message, finish = getattr(choice, "message", None), getattr(choice, "finish_reason", None)
+        text, refusal = getattr(message, "content", None), getattr(message, "refusal", None)
+        refused = not isinstance(text, str) and isinstance(refusal, str)
+        if refused:
+            text = refusal
+        elif text is None and finish in (CUT, FILTERED):
+            text = ""
+        if not isinstance(text, str):
+            raise self._without_text([choice])
+        usage = getattr(found, "usage", None)
+        return Answer(
+            HALF_PAIR.sub("\N{REPLACEMENT CHARACTER}", text),
+            finish if isinstance(finish, str) else None,
+            _count(getattr(usage, "prompt_tokens", None)),
+            _count(getattr(usage, "completion_tokens", None)),
+            refused,
+        )
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client.close()
+
+    async def _ask(self, conversation: Conversation, settings: dict[str, Any]) -> Any:
         from openai import BadRequestError, OpenAIError, UnprocessableEntityError
 
         messages = [message._asdict() for message in conversation]
         try:
-            answer = await self._client.chat.completions.create(
+            return await self._client.chat.completions.create(
                 model=self.model, messages=messages, **settings
             )
         except (BadRequestError, UnprocessableEntityError) as error:
             raise RequestRefused(self._say(error)) from None
         except (OpenAIError, ValueError, RecursionError) as error:  # ValueError: not JSON
             raise ServerFailure(self._say(error)) from None
-        return self._texts(answer)
-
-    async def close(self) -> None:
-        """Closes the connections."""
-        await self._client.close()
 
     def _say(self, error: Exception) -> str:
         said = first_line(error)
@@ -66,19 +126,83 @@ class Endpoint:
             said = said.replace(self._key, "…")  # some servers repeat it
         return f"{self.url}: {type(error).__name__} ({one_line(said)[:SHOWN]})"
 
-    def _texts(self, answer: Any) -> list[str]:
+    def _choices(self, answer: Any) -> list[Any]:
         choices = getattr(answer, "choices", None)
         if not isinstance(choices, list) or not choices:
             raise ServerFailure(f"{self.url}: an answer without choices")
+        return choices
+
+    def _texts(self, choices: list[Any]) -> list[str]:
         found = [getattr(getattr(choice, "message", None), "content", None) for choice in choices]
         texts = [text for text in found if isinstance(text, str)]
         if len(texts) < len(choices):
-            ends = sorted({str(getattr(choice, "finish_reason", None)) for choice in choices})
-            raise ServerFailure(
-                f"{self.url}: an answer without text (finish_reason "
-                f"{one_line(', '.join(ends))[:SHOWN]}); a model that thinks first may need more "
-                "--max-new-tokens"
-            )
+            raise self._without_text(choices)
         if any(HALF_PAIR.search(text) for text in texts):
             raise ServerFailure(f"{self.url}: half of a surrogate pair, which is no text")
         return texts
+
+    def _without_text(self, choices: list[Any]) -> ServerFailure:
+        ends = sorted({str(getattr(choice, "finish_reason", None)) for choice in choices})
+        return ServerFailure(
+            f"{self.url}: an answer without text (finish_reason "
+            f"{one_line(', '.join(ends))[:SHOWN]}); a model that thinks first may need more "
+            "--max-new-tokens"
+        )
+
+
+def _count(value: Any) -> int | None:
+    """Returns a number of tokens, or None for what is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def ask_each(
+    endpoint: Endpoint,
+    waiting: Iterable[Asked],
+    ask: Callable[[Asked], Coroutine[Any, Any, Found]],
+    concurrency: int,
+    *,
+    served: bool = False,
+) -> abc.Generator[tuple[Asked, Found | ServerFailure], None, None]:
+    """Yields what `ask` finds for each, or why it failed, as it comes; then closes the endpoint.
+
+    After GIVE_UP failures in a row nothing more is asked. A request that is refused counts as a
+    failure only as long as no other was `served`.
+    """
+    left, failures = iter(waiting), 0
+    calls: dict[asyncio.Task[Found], Asked] = {}
+    with asyncio.Runner() as runner:
+        try:
+            while True:
+                free = concurrency - len(calls) if failures < GIVE_UP else 0
+                for item in islice(left, free):
+                    calls[runner.get_loop().create_task(ask(item))] = item
+                if not calls:
+                    return
+                for call in runner.run(_done(calls)):
+                    found = _outcome(call)
+                    if not isinstance(found, ServerFailure):
+                        failures, served = 0, True
+                    elif not (served and isinstance(found, RequestRefused)):
+                        failures += 1
+                    yield calls.pop(call), found
+        finally:
+            runner.run(_stop(endpoint, calls))
+
+
+async def _done(calls: Collection[asyncio.Task[Found]]) -> set[asyncio.Task[Found]]:
+    """Returns the calls that are done, as soon as one is."""
+    return (await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED))[0]
+
+
+def _outcome(call: asyncio.Task[Found]) -> Found | ServerFailure:
+    try:
+        return call.result()
+    except ServerFailure as error:
+        return error
+
+
+async def _stop(endpoint: Endpoint, calls: Collection[asyncio.Task[Any]]) -> None:
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    await endpoint.close()

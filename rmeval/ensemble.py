@@ -28,9 +28,9 @@ from rmeval.results import (
     prepare_folder,
     read_result_document,
     run_folder,
-    scores_digest,
     spare_whole_result,
 )
+from rmeval.scores import scores_digest
 from rmeval.types import Comparisons, Result, Score, ScoredPreference
 
 Floats = NDArray[np.float64]

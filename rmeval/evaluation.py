@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rmeval.benchmarks import Benchmark
-from rmeval.duels import Judge, scored_row
+from rmeval.duels import SERVER, Judge, scored_row
 from rmeval.errors import BadConversation, BadOption, BadReward
 from rmeval.metrics.statistics import describe_scores
 from rmeval.results import prepare_folder, run_folder, spare_whole_result, write_result
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from rmeval.models.reward_model import RewardModel
 
 SCORING_KEYS = ("engine", "versions", "python")
-SERVER = "server"  # the path of what is not computed here
 PACKAGES = ("rmeval", "torch", "transformers", "tokenizers", "accelerate", "safetensors")
 
 

@@ -1,23 +1,20 @@
 """Candidates for prompts, from a model here or from a server; what is drawn is kept at once."""
 
-import asyncio
 import hashlib
 import json
 from collections import abc
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from rmeval.endpoint import Endpoint, RequestRefused
+from rmeval.endpoint import Endpoint, RequestRefused, ask_each
 from rmeval.errors import BadConversation, BadData, BadOption, OutputFailure, ServerFailure
 from rmeval.results import prepare_folder, write_atomically
 from rmeval.types import Conversation, Sampling
 
 BATCH = 64  # sequences that a model here draws at once
-GIVE_UP = 5  # failures in a row, after which a server is not asked again
 CANDIDATES, UNFINISHED, SETTINGS = "candidates.jsonl", "candidates.unfinished", "sampling.json"
 
 Drawn = abc.Generator[tuple[int, list[str] | ServerFailure], None, None]
@@ -71,30 +68,13 @@ class ServerGenerator:
     def draw(
         self, prompts: Sequence[Conversation], waiting: Collection[int], sampling: Sampling
     ) -> Drawn:
-        """Yields candidates as they come; after GIVE_UP failures in a row nothing more is asked.
-
-        A prompt that is refused counts as a failure only as long as no other was served.
-        """
-        left, failures, served = iter(waiting), 0, 0
-        calls: dict[asyncio.Task[list[str]], int] = {}
-        with asyncio.Runner() as runner:
-            try:
-                while True:
-                    free = self.concurrency - len(calls) if failures < GIVE_UP else 0
-                    for index in islice(left, free):
-                        texts = self._one(prompts[index], sampling)
-                        calls[runner.get_loop().create_task(texts)] = index
-                    if not calls:
-                        return
-                    for call in runner.run(_done(calls)):
-                        drawn = _outcome(call)
-                        if isinstance(drawn, list):
-                            failures, served = 0, served + 1
-                        elif not (served and isinstance(drawn, RequestRefused)):
-                            failures += 1
-                        yield calls.pop(call), drawn
-            finally:
-                runner.run(self._stop(calls))
+        """Yields candidates as they come, see `ask_each`."""
+        yield from ask_each(
+            self.endpoint,
+            waiting,
+            lambda index: self._one(prompts[index], sampling),
+            self.concurrency,
+        )
 
     async def _one(self, prompt: Conversation, sampling: Sampling) -> list[str]:
         """Returns the candidates of one prompt.
@@ -121,24 +101,6 @@ class ServerGenerator:
                     raise
                 at_once = 1
         return texts[: sampling.n]
-
-    async def _stop(self, calls: Collection[asyncio.Task[list[str]]]) -> None:
-        for call in calls:
-            call.cancel()
-        await asyncio.gather(*calls, return_exceptions=True)
-        await self.endpoint.close()
-
-
-async def _done(calls: Collection[asyncio.Task[list[str]]]) -> set[asyncio.Task[list[str]]]:
-    """Returns the calls that are done, as soon as one is."""
-    return (await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED))[0]
-
-
-def _outcome(call: asyncio.Task[list[str]]) -> list[str] | ServerFailure:
-    try:
-        return call.result()
-    except ServerFailure as error:
-        return error
 
 
 def draw_candidates(

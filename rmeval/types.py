@@ -28,7 +28,7 @@ class Progress(NamedTuple):
     """Where a run stands, in tokens: put through the model, to be put through it, and in all.
 
     Shared prefixes and equal conversations make the second smaller than the third. `kept` of the
-    first were put through it by an earlier run.
+    first were put through it by an earlier run. Of a generative judge it is in calls.
     """
 
     computed: int
@@ -36,6 +36,7 @@ class Progress(NamedTuple):
     in_all: int
     kept: int = 0
     device_bytes: int = 0  # the most that a GPU's memory has held
+    unit: str = "tokens"
 
 
 OnProgress = Callable[[Progress], None]

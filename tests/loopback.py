@@ -21,12 +21,19 @@ class Reply:
     cut: bool = False
 
 
-def choices(*texts: Any) -> Reply:
+def choices(
+    *texts: Any, finish: Any = "stop", usage: Any = None, refusal: str | None = None
+) -> Reply:
+    """An answer with these texts; `usage` is (tokens read, tokens written)."""
+    said = {"role": "assistant", **({} if refusal is None else {"refusal": refusal})}
     found = [
-        {"index": i, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+        {"index": i, "finish_reason": finish, "message": {**said, "content": text}}
         for i, text in enumerate(texts)
     ]
-    return Reply({"id": "x", "object": "chat.completion", "created": 0, "choices": found})
+    body = {"id": "x", "object": "chat.completion", "created": 0, "choices": found}
+    if usage is not None:
+        body["usage"] = dict(zip(("prompt_tokens", "completion_tokens"), usage, strict=True))
+    return Reply(body)
 
 
 def failure(status: int, message: str = "no", **headers: str) -> Reply:

@@ -11,6 +11,7 @@ from torch import nn
 
 import rmeval
 from rmeval.cli import VERBS, main
+from rmeval.judging.format_files import read_format
 from rmeval.models import FAMILIES
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.family import Family, Placed
@@ -57,11 +58,26 @@ def test_the_family_in_architecture_md_loads_its_checkpoints(tmp_path, monkeypat
 
 @pytest.mark.parametrize(
     "document",
-    ["README.md", "configs/README.md", "docs/adding-a-model.md", "docs/gate.md", "docs/use.md"],
+    [
+        "README.md",
+        "configs/README.md",
+        "docs/adding-a-model.md",
+        "docs/gate.md",
+        "docs/judges.md",
+        "docs/use.md",
+    ],
 )
 def test_every_verb_that_a_document_types_is_a_verb(document):
     typed = re.findall(r"^    rmeval ([\w-]+)", (ROOT / document).read_text(), re.M)
     assert set(typed) <= VERBS.keys()
+
+
+def test_the_prompt_format_in_judges_md_is_one(tmp_path):
+    example = re.search(r"```toml\n(.*?)```", (ROOT / "docs/judges.md").read_text(), re.S)
+    (tmp_path / "brief.toml").write_text(example[1])
+    brief = read_format(str(tmp_path / "brief.toml"))
+    assert brief.verdict.tie == "BEST=SAME"
+    assert brief.several != brief.single
 
 
 def test_every_recipe_is_a_command_line(capsys):

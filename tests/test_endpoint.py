@@ -8,7 +8,7 @@ import pytest
 from loopback import Loopback, Reply, choices, failure
 
 from rmeval import endpoint
-from rmeval.endpoint import Endpoint, RequestRefused
+from rmeval.endpoint import Answer, Endpoint, RequestRefused
 from rmeval.errors import BadOption, ServerFailure
 from rmeval.types import Message
 
@@ -25,11 +25,11 @@ def server(monkeypatch):
         yield running
 
 
-def ask(server, seconds=10.0, **settings):
+def ask(server, seconds=10.0, call=Endpoint.complete, **settings):
     async def once():
         asked = Endpoint(server.url, "tiny", seconds=seconds)
         try:
-            return await asked.complete(PROMPT, **settings)
+            return await call(asked, PROMPT, **settings)
         finally:
             await asked.close()
 
@@ -104,6 +104,36 @@ def test_what_is_no_answer_is_named_in_one_line(server, kind, monkeypatch):
     assert message.isprintable()
     assert len(message) < 500
     assert len(server.asked) == calls
+
+
+ANSWERS = {
+    "text": (choices("yes", usage=(7, 3)), Answer("yes", "stop", 7, 3)),
+    "the first of several": (choices("yes", "no"), Answer("yes", "stop", None, None)),
+    "no text at the limit": (choices(None, finish="length"), Answer("", "length", None, None)),
+    "filtered": (choices(None, finish="content_filter"), Answer("", "content_filter", None, None)),
+    "refused": (choices(None, refusal="No."), Answer("No.", "stop", None, None, True)),
+    "text beside a refusal": (choices("x", refusal="No."), Answer("x", "stop", None, None)),
+    "an end of no kind": (choices("x", finish=3), Answer("x", None, None, None)),
+    "half a pair": (choices("a\ud83d", usage=(0, True)), Answer("a\ufffd", "stop", 0, None)),
+}
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_an_answer_says_how_it_ended_and_what_it_took(server, kind):
+    reply, answer = ANSWERS[kind]
+    server.answer = lambda asked: reply
+    assert ask(server, call=Endpoint.answer) == answer
+    assert (answer.cut, answer.finished) == (
+        kind == "no text at the limit",
+        answer.text in ("yes", "x", "a\ufffd"),
+    )
+
+
+@pytest.mark.parametrize("reply", [choices(None), choices(3), choices(), Reply("[]")])
+def test_what_says_nothing_and_not_why_is_no_answer(server, reply):
+    server.answer = lambda asked: reply
+    with pytest.raises(ServerFailure, match="an answer without"):
+        ask(server, call=Endpoint.answer)
 
 
 @pytest.mark.parametrize("status", [400, 422])

@@ -12,7 +12,7 @@ import rmeval
 from rmeval.benchmarks import Benchmark
 from rmeval.benchmarks.demo import DEMO as DEMO_DEFINITION
 from rmeval.errors import BadOption, BadReward, OutputFailure, UnknownName
-from rmeval.results import read_scores
+from rmeval.scores import read_scores
 from rmeval.types import Message, Preference, Score
 
 DEMO = rmeval.load_benchmark("demo")

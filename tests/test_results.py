@@ -14,11 +14,11 @@ from rmeval.results import (
     find_results,
     prepare_folder,
     read_result,
-    read_scores,
     run_folder,
     write_atomically,
     write_result,
 )
+from rmeval.scores import read_scores
 from rmeval.types import Interval, Metrics, Result, Score, ScoredPreference
 
 SCORED = (

@@ -134,7 +134,7 @@ class Benchmark:
         refused = len(self.preferences) - len(chosen)
         if not refused:
             return self
-        reason = f"{refused} of {len(self.preferences)} rows were refused by the server"
+        reason = f"{refused} of {len(self.preferences)} rows were refused by the judge"
         return self._part(chosen, reason)
 
     def find(self, row_id: str) -> Preference:

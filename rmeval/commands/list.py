@@ -1,10 +1,12 @@
-"""Show model adapters, benchmarks, and the checkpoints that are known by name."""
+"""Show model adapters, benchmarks, prompt formats of judges, and checkpoints known by name."""
 
 import argparse
 from typing import Any
 
 from rmeval.benchmarks import BENCHMARKS, define_benchmark
 from rmeval.commands.options import one_of
+from rmeval.duels import JUDGE
+from rmeval.judging.format_files import shipped_formats
 from rmeval.known import known_checkpoints
 from rmeval.models import FAMILIES
 from rmeval.reports.tables import format_rows
@@ -29,10 +31,12 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         print(format_rows(TABLES[name](), "table"), end="\n\n")
     if options.what in (None, "models"):
         print(NOTE)
-    if options.what != "benchmarks":
+    if options.what not in ("benchmarks", "judges"):
         print("Any other checkpoint of these families works too: --model FOLDER or ORG/NAME.")
-    if options.what != "models":
+    if options.what not in ("models", "judges"):
         print("Data of your own works too: --benchmark FILE or ORG/NAME.")
+    if options.what in (None, "judges"):
+        print(f"Any language model can be a judge: --model {JUDGE}NAME --prompt NAME or FILE.toml.")
     return 0
 
 
@@ -55,6 +59,19 @@ def _benchmarks() -> Rows:
     ]
 
 
+def _judges() -> Rows:
+    return [
+        {
+            "prompt format": known.name,
+            "kind": known.kind,
+            "new tokens": known.max_new_tokens,
+            "temperature": f"{known.temperature:g}",
+            "answer": known.summary,
+        }
+        for known in shipped_formats().values()
+    ]
+
+
 def _checkpoints() -> Rows:
     return [
         {
@@ -71,4 +88,9 @@ def _checkpoints() -> Rows:
     ]
 
 
-TABLES = {"adapters": _adapters, "benchmarks": _benchmarks, "models": _checkpoints}
+TABLES = {
+    "adapters": _adapters,
+    "benchmarks": _benchmarks,
+    "judges": _judges,
+    "models": _checkpoints,
+}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rmeval.duels import JUDGE
 from rmeval.errors import BadOption, UnknownName
 from rmeval.known import Published, published_from, shipped_templates
 from rmeval.types import DTYPES, ENGINES
@@ -124,8 +125,10 @@ def _add_dpo_options(model: argparse._ArgumentGroup) -> None:
 def load_model_from(options: argparse.Namespace, *, weights: bool = True) -> "RewardModel":
     """Loads the reward model that `add_model_options` describes, with its weights or without.
 
-    Raises BadOption for a model that compares responses instead.
+    Raises BadOption for a model that compares responses instead, or a judge.
     """
+    if str(options.model).startswith(JUDGE):
+        raise BadOption(f"--model {options.model}: a judge gives no rewards; use `rmeval run`")
     from rmeval.models.load import require_reward_model
 
     return require_reward_model(load_scorer_from(options, weights=weights))

@@ -59,7 +59,7 @@ def _log(stream: TextIO) -> OnProgress:
         last = at
         left = (now.to_compute - now.computed) / _rate(now, at - started)
         print(
-            f"scored {now.computed:,} of {now.to_compute:,} tokens, "
+            f"scored {now.computed:,} of {now.to_compute:,} {now.unit}, "
             f"{_facts(now, at - started)}, {left:.0f} s left",
             file=stream,
             flush=True,
@@ -69,13 +69,18 @@ def _log(stream: TextIO) -> OnProgress:
 
 
 def _rate(now: Progress, seconds: float) -> float:
-    """Returns the tokens/s of this run; what an earlier one kept took it no time."""
+    """Returns the tokens/s, or calls/s, of this run; what an earlier one kept took it no time."""
     return max(now.computed - now.kept, 1) / max(seconds, 1e-9)
 
 
 def _facts(now: Progress, seconds: float) -> str:
-    """Returns tokens/s, the share of tokens that must be computed at all, and GPU memory."""
+    """Returns tokens/s, the share of tokens that must be computed at all, and GPU memory.
+
+    Of calls there is only their rate.
+    """
     rate = _rate(now, seconds)
+    if now.unit != "tokens":
+        return f"{rate:,.1f} {now.unit}/s"
     unique = now.to_compute / max(now.in_all, 1)
     memory = f", {now.device_bytes / 2**30:.1f} GiB" if now.device_bytes else ""
     return f"{rate:,.0f} tokens/s, {unique:.0%} of {now.in_all:,} computed{memory}"

@@ -1,7 +1,7 @@
 """Evaluate a reward model on benchmarks. Without options: the demonstration, on a CPU."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,13 @@ from rmeval.benchmarks import Benchmark
 from rmeval.benchmarks.prior_sets import JOINED, join_prior_sets
 from rmeval.commands.benchmark_options import add_benchmark_options, load_benchmarks_from
 from rmeval.commands.dry_run import describe_run
+from rmeval.commands.judge_options import (
+    add_judge_options,
+    check_judge_options,
+    describe_judge_run,
+    is_judge,
+    load_judge_from,
+)
 from rmeval.commands.options import add_model_options, load_scorer_from, parse_with_recipe, positive
 from rmeval.commands.progress import show_progress
 from rmeval.duels import Judge
@@ -18,7 +25,7 @@ from rmeval.evaluation import evaluate
 from rmeval.known import Published, known_checkpoints
 from rmeval.metrics.statistics import describe_scores
 from rmeval.reports.summary import compare_with_published, summarise
-from rmeval.results import prepare_folder, run_folder
+from rmeval.results import prepare_folder
 from rmeval.types import Result
 
 if TYPE_CHECKING:
@@ -30,25 +37,25 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     """Runs the verb; everything that can be found wrong is found before the model is loaded."""
     _add_options(parser)
     options = parse_with_recipe(parser, arguments)
+    check_judge_options(parser, options)
     demo = options.model == "demo" and not options.data
     benchmarks = _load_benchmarks(options, "demo" if demo else "rewardbench")
     if options.dry_run:
-        model = load_scorer_from(options, weights=False)
-        print(*(describe_run(model, benchmark) for benchmark in benchmarks), sep="\n\n")
+        print(*_plans(options, benchmarks), sep="\n\n")
         return 0
     for benchmark in benchmarks:
-        prepare_folder(run_folder(options.output, benchmark.name, options.model, options.revision))
+        prepare_folder(options.output / benchmark.name)
     from rmeval.engine.workers import join_workers
 
-    model = load_scorer_from(options)
-    checks = _check(model, benchmarks, options)
+    models = _load_models(options, benchmarks)
+    checks = [_check(*pair, options) for pair in zip(models, benchmarks, strict=True)]
     workers = join_workers()
-    results = []
-    for number, benchmark in enumerate(benchmarks):
-        results.append(_evaluate(model, benchmark, options, checks, workers))
+    results: list[Result] = []
+    for model, benchmark, checked in zip(models, benchmarks, checks, strict=True):
+        results.append(_evaluate(model, benchmark, options, checked, workers))
         if workers.rank == 0:
             lines = _describe(results[-1], benchmark, options.published)
-            print(*([""] if number else []), *lines, sep="\n")
+            print(*([""] if len(results) > 1 else []), *lines, sep="\n")
     if workers.rank == 0 and {result.definition for result in results} >= set(JOINED):
         print("", _with_prior([r for r in results if r.definition in JOINED]), sep="\n")
     return 0
@@ -65,9 +72,27 @@ def _load_benchmarks(options: argparse.Namespace, default: str) -> list[Benchmar
     return benchmarks
 
 
-def _check(
-    model: "RewardModel | Judge", benchmarks: Sequence[Benchmark], options: argparse.Namespace
-) -> str:
+def _plans(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> Iterator[str]:
+    """Yields what each benchmark will take; no weights are loaded and nothing is asked."""
+    if is_judge(options):
+        for benchmark in benchmarks:
+            yield describe_judge_run(load_judge_from(options, benchmark), benchmark)
+        return
+    model = load_scorer_from(options, weights=False)
+    yield from (describe_run(model, benchmark) for benchmark in benchmarks)
+
+
+def _load_models(
+    options: argparse.Namespace, benchmarks: Sequence[Benchmark]
+) -> "Sequence[RewardModel | Judge]":
+    """Returns who scores each benchmark: one model, or a judge asked as is usual there."""
+    if is_judge(options):
+        return [load_judge_from(options, benchmark) for benchmark in benchmarks]
+    model = load_scorer_from(options)
+    return [model] * len(benchmarks)
+
+
+def _check(model: "RewardModel | Judge", benchmark: Benchmark, options: argparse.Namespace) -> str:
     """Makes the checks of a reward model, and returns how they went."""
     if options.no_checks:
         return "insisted, --no-checks"
@@ -75,8 +100,7 @@ def _check(
         return "not made"
     from rmeval.models.doctor import require_sound
 
-    for benchmark in benchmarks:
-        require_sound(model, [row.conversations()[0] for row in benchmark.preferences])
+    require_sound(model, [row.conversations()[0] for row in benchmark.preferences])
     return "passed"
 
 
@@ -108,6 +132,7 @@ def _with_prior(results: Sequence[Result]) -> str:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser, default="demo")
+    add_judge_options(parser)
     add_benchmark_options(parser)
     rows = parser.add_argument_group("rows and weights")
     rows.add_argument("--limit", type=positive, metavar="N", help="only N rows, evenly spread")

@@ -2,10 +2,12 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from rmeval.duels import SERVER
 from rmeval.errors import BadOption
 from rmeval.evaluation import store_settings
+from rmeval.judging.judge import FAMILY
 from rmeval.reports.tables import format_rows
 from rmeval.results import RESULT, read_result_document
 
@@ -33,12 +35,9 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         rows.append(
             {
                 "store": str(file.path.relative_to(options.folder)),
-                "rewards": file.rewards,
+                "rewards": _rewards(file),
                 "KiB": size // 1024,
-                "dtype": file.settings["model"]["dtype"],
-                "path": file.settings["engine"]["path"],
-                "batch tokens": file.settings["engine"]["batch_tokens"],
-                "torch": file.settings["versions"]["torch"],
+                **_made_by(file.settings),
                 "run": ("finished, deleted" if options.prune else "finished")
                 if finished
                 else "unfinished",
@@ -46,6 +45,22 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         )
     print(format_rows(rows, "table") if rows else f"no stores in {options.folder}")
     return 0
+
+
+def _rewards(file: "StoreFile") -> int:
+    """Returns how many rewards are kept; of a judge, how many answers, each a group."""
+    return file.groups if file.settings["model"]["family"] == FAMILY else file.rewards
+
+
+def _made_by(settings: dict[str, Any]) -> dict[str, Any]:
+    """Returns what tells stores apart; what a server answered depends on nothing here."""
+    engine, versions = settings.get("engine", {}), settings.get("versions", {})
+    return {
+        "dtype": settings["model"]["dtype"],
+        "path": engine.get("path", SERVER),
+        "batch tokens": engine.get("batch_tokens"),
+        "torch": versions.get("torch"),
+    }
 
 
 def _is_finished(file: "StoreFile") -> bool:

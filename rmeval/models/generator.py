@@ -1,14 +1,18 @@
 """Sampling candidates from a causal language model, with transformers, in batches."""
 
 from collections import abc
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence, Set
+from typing import Any, TypeVar
 
 import torch
 
+from rmeval.endpoint import CUT, Answer, RequestRefused
 from rmeval.errors import BadCheckpoint, BadConversation, BadOption, first_line
 from rmeval.models.loading import choose_device, choose_dtype
 from rmeval.types import Conversation, Sampling
+
+Rows = Sequence[Sequence[int]]  # the token ids of a batch of prompts
+Found = TypeVar("Found")
 
 
 class LocalGenerator:
@@ -16,7 +20,7 @@ class LocalGenerator:
 
     Its weights are in memory only while `draw` is at work. What its own generation_config.json
     says beyond temperature, top_k and top_p (ends, penalties) holds. `batch` sequences are sampled
-    at once.
+    at once. `options` are how errors name the model, and the size of a batch.
     """
 
     def __init__(
@@ -27,11 +31,13 @@ class LocalGenerator:
         dtype: str = "auto",
         device: str = "auto",
         batch: int,
+        options: tuple[str, str] = ("--generator", "--generator-batch"),
     ) -> None:
         """Reads everything but the weights. Raises BadCheckpoint, also without a chat template."""
         from transformers import AutoConfig, AutoTokenizer
 
         self._name, self._device, self._batch = name, choose_device(device), batch
+        self._options = options
         self._spread = device == "auto" and self._device.type == "cuda"
         self._from: Any = {"revision": revision, "trust_remote_code": False}
         try:
@@ -51,16 +57,19 @@ class LocalGenerator:
         dtype = str(self._dtype).removeprefix("torch.")
         return {"generator": self._name, "revision": commit, "dtype": dtype}
 
+    def engine(self) -> dict[str, Any]:
+        """Returns the device, and how many sequences share a batch."""
+        cuda = self._device.type == "cuda"
+        device = torch.cuda.get_device_name(self._device) if cuda else "cpu"
+        return {"device": device, "batch": self._batch}
+
     def check(self, prompts: Sequence[Conversation], sampling: Sampling) -> None:
         """Raises BadConversation for a prompt that the template refuses, or that is too long."""
-        positions = getattr(self._config.get_text_config(), "max_position_embeddings", None)
         for index, prompt in enumerate(prompts):
-            tokens = len(self._encode(prompt, index))
-            if positions is not None and tokens + sampling.max_new_tokens > positions:
+            reason = self._too_long(len(self._encode(prompt, index)), sampling)
+            if reason is not None:
                 raise BadConversation(
-                    index,
-                    f"{tokens} tokens and {sampling.max_new_tokens} new ones are more than the "
-                    f"generator's {positions}; use a smaller --max-new-tokens or leave it out",
+                    index, f"{reason}; use a smaller --max-new-tokens or leave it out"
                 )
 
     def draw(
@@ -72,27 +81,77 @@ class LocalGenerator:
         what an interrupted run still draws is what it would have drawn. Raises BadCheckpoint for
         weights that do not load, BadOption where memory runs out.
         """
-        network, waiting = self._load(), set(waiting)
-        size = max(1, self._batch // sampling.n)
+        yield from self._in_batches(
+            [self._encode(prompt, index) for index, prompt in enumerate(prompts)],
+            set(waiting),
+            max(1, self._batch // sampling.n),
+            sampling.seed,
+            lambda network, rows: self._draw_batch(network, rows, sampling),
+        )
+
+    def answer(
+        self, prompts: Sequence[Conversation], waiting: Collection[int], sampling: Sampling
+    ) -> abc.Generator[tuple[int, Answer | RequestRefused], None, None]:
+        """Yields an answer to each prompt that is `waiting`, the likeliest at temperature 0.
+
+        A prompt that is too long is refused. Batches and errors are those of `draw`.
+        """
+        rows = [self._encode(prompt, index) for index, prompt in enumerate(prompts)]
+        reasons = [self._too_long(len(row), sampling) for row in rows]
+        fit = [index for index, reason in enumerate(reasons) if reason is None]
+        for index in waiting:
+            if (reason := reasons[index]) is not None:
+                yield index, RequestRefused(f"{self._name}: {reason}")
+        left = {place for place, index in enumerate(fit) if index in waiting}
+        if left:
+            for place, found in self._in_batches(
+                [rows[index] for index in fit],
+                left,
+                self._batch,
+                sampling.seed,
+                lambda network, rows: self._answer_batch(network, rows, sampling),
+            ):
+                yield fit[place], found
+
+    def count_tokens(self, text: str) -> int:
+        """Returns the length of a text in the model's tokens."""
+        return len(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+    def _in_batches(
+        self,
+        rows: Rows,
+        waiting: Set[int],
+        size: int,
+        seed: int,
+        work: Callable[[Any, Rows], Sequence[Found]],
+    ) -> abc.Generator[tuple[int, Found], None, None]:
+        network = self._load()
         try:
-            for first in range(0, len(prompts), size):
-                members = range(first, min(first + size, len(prompts)))
+            for first in range(0, len(rows), size):
+                members = range(first, min(first + size, len(rows)))
                 if waiting.isdisjoint(members):
                     continue
-                torch.manual_seed(sampling.seed + first)
-                rows = [self._encode(prompts[index], index) for index in members]
-                drawn = self._draw_batch(network, rows, sampling)
-                yield from (
-                    (i, texts) for i, texts in zip(members, drawn, strict=True) if i in waiting
-                )
+                torch.manual_seed(seed + first)
+                found = work(network, rows[first : first + size])
+                yield from (pair for pair in zip(members, found, strict=True) if pair[0] in waiting)
         except torch.OutOfMemoryError as error:
             raise BadOption(
                 f"out of memory while {self._batch} sequences are sampled at once: use a smaller "
-                "--generator-batch, --max-new-tokens or generator"
+                f"{self._options[1]}, --max-new-tokens or model"
             ) from error
         finally:
             del network
             torch.cuda.empty_cache()  # the reward model's engine counts what is free
+
+    def _too_long(self, tokens: int, sampling: Sampling) -> str | None:
+        """Returns why a prompt of so many tokens cannot be gone on with, or None."""
+        positions = getattr(self._config.get_text_config(), "max_position_embeddings", None)
+        if positions is None or tokens + sampling.max_new_tokens <= positions:
+            return None
+        return (
+            f"{tokens} tokens and {sampling.max_new_tokens} new ones are more than the "
+            f"generator's {positions}"
+        )
 
     def _load(self) -> Any:
         from safetensors import SafetensorError
@@ -118,7 +177,7 @@ class LocalGenerator:
         return network.eval()
 
     def _unusable(self, reason: str) -> BadCheckpoint:
-        return BadCheckpoint(f"--generator {self._name}: {reason}")
+        return BadCheckpoint(f"{self._options[0]} {self._name}: {reason}")
 
     def _encode(self, prompt: Conversation, index: int) -> list[int]:
         from jinja2 import TemplateError
@@ -133,31 +192,46 @@ class LocalGenerator:
         ids: list[int] = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         return ids
 
+    def _draw_batch(self, network: Any, rows: Rows, sampling: Sampling) -> list[list[str]]:
+        """Returns the candidates of each prompt of a batch."""
+        texts: list[list[str]] = [[] for _ in rows]
+        while (left := sampling.n - len(texts[0])) > 0:
+            drawn = self._generate(network, rows, sampling, min(left, self._batch))
+            new = self._tokenizer.batch_decode(drawn, skip_special_tokens=True)
+            count = len(new) // len(rows)
+            for place, found in enumerate(texts):
+                found += new[place * count : (place + 1) * count]
+        return texts
+
+    def _answer_batch(self, network: Any, rows: Rows, sampling: Sampling) -> list[Answer]:
+        """Returns the answer to each prompt of a batch, up to its first end token."""
+        ends = network.generation_config.eos_token_id
+        ends = set(ends) if isinstance(ends, list) else {ends}
+        answers = []
+        for row, new in zip(rows, self._generate(network, rows, sampling, 1).tolist(), strict=True):
+            count = next((place for place, token in enumerate(new, 1) if token in ends), None)
+            text = self._tokenizer.decode(new[:count], skip_special_tokens=True)
+            finish = CUT if count is None else "stop"
+            answers.append(Answer(text, finish, len(row), count or len(new)))
+        return answers
+
     @torch.inference_mode()
-    def _draw_batch(
-        self, network: Any, rows: Sequence[Sequence[int]], sampling: Sampling
-    ) -> list[list[str]]:
-        """Returns the candidates of each prompt of a batch, padded on the left."""
+    def _generate(self, network: Any, rows: Rows, sampling: Sampling, count: int) -> torch.Tensor:
+        """Returns (B · count, new) ids, those of a prompt side by side; padded on the left."""
         pad = self._tokenizer.pad_token_id
         pad = int(pad if pad is not None else self._tokenizer.eos_token_id or 0)
         width = max(map(len, rows))
         ids = torch.tensor([[pad] * (width - len(row)) + list(row) for row in rows])
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
-        texts: list[list[str]] = [[] for _ in rows]
-        while (left := sampling.n - len(texts[0])) > 0:
-            drawn = network.generate(
-                ids.to(network.device),  # (B, width)
-                attention_mask=mask.to(network.device),
-                do_sample=True,
-                temperature=sampling.temperature,
-                top_k=sampling.top_k,
-                top_p=sampling.top_p,
-                max_new_tokens=sampling.max_new_tokens,
-                num_return_sequences=min(left, self._batch),
-                pad_token_id=pad,
-            )  # (B · count, width + new), the candidates of a prompt side by side
-            new = self._tokenizer.batch_decode(drawn[:, width:], skip_special_tokens=True)
-            count = len(new) // len(rows)
-            for place, found in enumerate(texts):
-                found += new[place * count : (place + 1) * count]
-        return texts
+        names = ("temperature", "top_k", "top_p")
+        sampled = sampling.temperature > 0
+        drawn: torch.Tensor = network.generate(
+            ids.to(network.device),  # (B, width)
+            attention_mask=mask.to(network.device),
+            do_sample=sampled,
+            **{name: getattr(sampling, name) if sampled else None for name in names},
+            max_new_tokens=sampling.max_new_tokens,
+            num_return_sequences=count,
+            pad_token_id=pad,
+        )  # (B · count, width + new)
+        return drawn[:, width:]

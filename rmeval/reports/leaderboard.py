@@ -31,7 +31,14 @@ ESTIMATED = (
     "a section were won with the probability that the section gives"
 )
 
-TYPES = {"classifier": "sequence classifier", "dpo": "DPO", "ensemble": "ensemble"}  # by family
+TYPES = {  # by family
+    "classifier": "sequence classifier",
+    "dpo": "DPO",
+    "ensemble": "ensemble",
+    "judge": "generative",
+    "pair-pm": "pairwise",
+    "pairrm": "pairwise",
+}
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 from rmeval.known import Published
 from rmeval.metrics.intervals import RESAMPLES, SEED
 from rmeval.metrics.scheme import Scheme
+from rmeval.reports.judged import is_judged, judged_by, judged_notes, tie_counts_as
 from rmeval.reports.metric_tables import MetricTables
 from rmeval.reports.tables import format_rows
 from rmeval.types import Interval, Metrics, Result
@@ -77,30 +78,19 @@ def notes_of(result: Result) -> Iterator[str]:
         f"resamples, seed {SEED})"
     )
     yield from _statistics(result.metrics.statistics)
-    yield from _verdicts(counts)
-    if "verdicts" in counts and any(len(item.scores) > 2 for item in result.scored):
-        yield "more than two responses: each one's mean chance of beating the others (round robin)"
-    ties = "half a win each" if "verdicts" in counts else "counted as losses"
     yield (
-        f"ties ({ties}): {counts['ties']}; truncated: {counts['truncated']} of "
+        f"ties ({tie_counts_as(result)}): {counts['ties']}; truncated: {counts['truncated']} of "
         f"{counts['responses']} responses; empty responses: {data['empty_responses']}; "
         f"identical responses in {data['identical_responses']} rows"
     )
+    yield from judged_notes(result)
+    if is_judged(result):
+        yield judged_by(result.provenance)
+        return
     checks = result.provenance.get("checks", "not made")
     if checks != "passed":
         yield f"checks of the model: {checks}"
     yield _made_by(result.provenance)
-
-
-def _verdicts(counts: Mapping[str, int]) -> Iterator[str]:
-    """Yields what the verdicts of those who compare responses were, and how even-handed."""
-    if made := counts.get("verdicts"):
-        first = 100 * counts["verdicts_for_first"] / made
-        tied, unparsed = counts["verdicts_tied"], counts["verdicts_unparsed"]
-        yield (
-            f"verdicts: {made:,}, {first:.1f} % for the response shown first; ties {tied:,}, "
-            f"unparsable {unparsed:,}, each half a win"
-        )
 
 
 def _made_by(provenance: Mapping[str, Any]) -> str:

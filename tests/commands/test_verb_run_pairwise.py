@@ -11,7 +11,7 @@ from readable import add_tokenizer
 import rmeval
 from rmeval.cli import main
 from rmeval.models.load import Loading
-from rmeval.results import read_scores
+from rmeval.scores import read_scores
 
 RUN = ("run", "--benchmark", "demo", "--device", "cpu", "--max-length", 400)
 
@@ -30,9 +30,8 @@ def test_every_pair_is_compared_in_both_orders_and_kept(
 ) -> None:
     out, _ = done(capsys, *RUN, "--model", model, "--limit", 6, "--output", tmp_path)
     folder = tmp_path / "demo/lab__pair-pm"
-    assert "verdicts: 12, " in out
-    assert "ties 0, unparsable 0, each half a win" in out
-    assert "ties (half a win each): " in out
+    assert "verdicts: 12; ties 0, unparsable 0 (each half a win); of the others " in out
+    assert "ties (each half a win): " in out
     assert "pair-pm adapter, float32, packed engine" in out
     scored = read_scores(folder / "scores.jsonl")
     pairwise = rmeval.load_pairwise_model(model, Loading(device="cpu", max_length=400))
@@ -48,7 +47,7 @@ def test_every_pair_is_compared_in_both_orders_and_kept(
     assert document["counts"]["verdicts"] == 12
     assert document["provenance"]["checks"] == "not made"
     again, _ = done(capsys, "aggregate", folder)
-    assert "verdicts: 12, " in again
+    assert "verdicts: 12; " in again
 
 
 def test_what_is_interrupted_goes_on_and_ends_with_the_same_bytes(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rmeval.engine.scoring import Engine, score_sequences
 from rmeval.errors import BadOption, BadReward
+from rmeval.types import Progress
 
 SEQUENCES = [[4, 1], [7], [1, 2, 3, 4], [0, 0, 0], [9, 9]]
 
@@ -73,7 +74,7 @@ def test_what_may_not_be_padded_is_batched_by_length():
 def test_progress_counts_distinct_tokens_up_to_all_of_them():
     seen = []
     score(network(), [[1, 2, 3], [1, 2, 3], [4], [5, 6]], 3, on_progress=seen.append)
-    assert seen == [(3, 6, 9, 0, 0), (5, 6, 9, 0, 0), (6, 6, 9, 0, 0)]
+    assert seen == [Progress(3, 6, 9), Progress(5, 6, 9), Progress(6, 6, 9)]
 
 
 class Broken(Adding):

@@ -1,0 +1,122 @@
+"""From a name to a judge: of a server, or of a language model on this machine."""
+
+from dataclasses import dataclass
+
+from rmeval.duels import JUDGE, ORDERS
+from rmeval.endpoint import SECONDS
+from rmeval.errors import BadOption, UnknownName
+from rmeval.judging.answers import Answers, LocalAnswers, ServerAnswers
+from rmeval.judging.format_files import read_format
+from rmeval.judging.formats import PromptFormat
+from rmeval.judging.judge import GenerativeJudge
+from rmeval.judging.record import Price
+from rmeval.types import Sampling
+
+CONCURRENCY, BATCH = 8, 16
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How a judge is asked: a prompt format by name or file, the order of two responses, and seed.
+
+    None is the prompt format's own temperature or number of tokens; without a price no cost.
+    """
+
+    prompt: str
+    order: str = "both"
+    seed: int = 0
+    temperature: float | None = None
+    max_new_tokens: int | None = None
+    price: Price | None = None
+
+
+def load_judge(
+    name: str,
+    *,
+    endpoint: str | None = None,
+    prompt: str = "rewardbench",
+    order: str = "both",
+    seed: int = 0,
+    revision: str | None = None,
+    dtype: str = "auto",
+    device: str = "auto",
+) -> GenerativeJudge:
+    """Returns a language model as a judge, to `evaluate`, or to `compare` two responses.
+
+    Args:
+        name: what the server calls the model; without a server, a folder or a name on the Hub.
+        endpoint: the address of an OpenAI-compatible server, such as http://…/v1; its key comes
+            from OPENAI_API_KEY.
+        prompt: a prompt format's name, see `rmeval list judges`, or a FILE.toml.
+        order: "both" shows two responses in both orders, "random" in one that `seed` decides.
+        revision: of a model on the Hub; `dtype` and `device` are those of `load_model`.
+
+    Raises:
+        RmevalError: one of its kinds, each with what to do.
+    """
+    name = judge_name(name)
+    answers: Answers
+    if endpoint is not None:
+        answers = ServerAnswers(endpoint, name, CONCURRENCY, SECONDS)
+    else:
+        answers = open_local(name, revision, dtype, device, BATCH)
+    return make_judge(name, answers, Asking(prompt, order, seed), revision)
+
+
+def judge_name(name: str) -> str:
+    """Returns a judge's name without "judge:". Raises BadOption for nothing."""
+    name = name.removeprefix(JUDGE)
+    if not name.strip():
+        raise BadOption(f"{JUDGE} names no judge; pass {JUDGE}NAME")
+    return name
+
+
+def open_local(
+    name: str, revision: str | None, dtype: str, device: str, batch: int
+) -> LocalAnswers:
+    """Opens a causal language model, all but its weights. Raises BadCheckpoint."""
+    from rmeval.models.generator import LocalGenerator
+
+    generator = LocalGenerator(
+        name,
+        revision=revision,
+        dtype=dtype,
+        device=device,
+        batch=batch,
+        options=("judge", "--judge-batch"),
+    )
+    return LocalAnswers(generator, name, revision)
+
+
+def make_judge(
+    name: str, answers: Answers, asking: Asking, revision: str | None = None
+) -> GenerativeJudge:
+    """Returns the judge. Raises UnknownName or BadOption for a format or an order that is none."""
+    if asking.order not in ORDERS:
+        raise UnknownName("order", asking.order, ORDERS)
+    asked = read_format(asking.prompt)
+    tokens, temperature = asking.max_new_tokens, asking.temperature
+    return GenerativeJudge(
+        name=f"{JUDGE}{name}",
+        answers=answers,
+        prompt_format=asked,
+        sampling=Sampling(
+            n=1,
+            temperature=asked.temperature if temperature is None else temperature,
+            top_k=0,
+            top_p=1.0,
+            max_new_tokens=asked.max_new_tokens if tokens is None else tokens,
+            seed=asking.seed,
+        ),
+        order=asking.order,
+        price=asking.price,
+        variant=_variant(asked, asking, revision),
+    )
+
+
+def _variant(asked: PromptFormat, asking: Asking, revision: str | None) -> str:
+    """Returns how the judge is asked, in as few words as tell it from other ways."""
+    random = f"random-{asking.seed}" if asking.order != ORDERS[0] else None
+    warm = asking.temperature is not None and asking.temperature != asked.temperature
+    heat = f"t{asking.temperature:g}" if warm else None
+    return "-".join(filter(None, [revision, asked.name, random, heat]))

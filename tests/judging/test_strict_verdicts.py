@@ -1,0 +1,99 @@
+"""One label is a verdict; none, several, or an answer that did not end, is none."""
+
+import pytest
+
+from rmeval.duels import Verdict
+from rmeval.endpoint import Answer
+from rmeval.judging.ratings import settle_ratings
+from rmeval.judging.verdicts import UNPARSED, Labels, Scale
+from rmeval.types import Comparisons, Message, Preference
+
+LABELS, SCALE = Labels("[[A]]", "[[B]]", "[[C]]"), Scale(r"\[\[(\d+)\]\]", 1, 10)
+
+
+def answer(text: str, finish: str = "stop", refused: bool = False) -> Answer:
+    return Answer(text, finish, None, None, refused)
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("[[A]]", Verdict(1.0)),
+        ("A is good. [[A]] Yes, [[A]]!", Verdict(1.0)),
+        ("so [[B]]\n", Verdict(0.0)),
+        ("[[C]]", Verdict(0.5)),
+        ("", UNPARSED),
+        ("I cannot judge this.", UNPARSED),
+        ("[A]", UNPARSED),
+        ("[[a]]", UNPARSED),
+        ("[[A]] or [[B]]", UNPARSED),
+        ("[[A]], no, [[C]]", UNPARSED),
+        ("<think>[[A]] or [[B]]?</think>[[B]]", Verdict(0.0)),
+        ("<think>a</think> [[A]] <think>b</think> [[B]]", Verdict(0.0)),
+        ("no tag at first [[A]]</think>[[B]]", Verdict(0.0)),
+        ("\n<think>it is [[A]], I am sure", UNPARSED),
+    ],
+)
+def test_exactly_one_label_is_a_verdict(text: str, verdict: Verdict) -> None:
+    assert LABELS.read(answer(text)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("text", "rating"),
+    [
+        ("[[7]]", 7.0),
+        ("Good: [[10]], that is [[10]]", 10.0),
+        ("7", None),
+        ("8/10", None),
+        ("[[7.5]]", None),
+        ("[[0]]", None),
+        ("[[11]]", None),
+        ("[[3]] or [[4]]", None),
+        ("[[3]] or [[40]]", None),
+        ("[[N]]", None),
+        ("", None),
+        ("<think>[[2]]</think>[[9]]", 9.0),
+    ],
+)
+def test_exactly_one_number_on_the_scale_is_a_rating(text: str, rating: float | None) -> None:
+    assert SCALE.read(answer(text)) == rating
+
+
+def test_an_answer_that_did_not_end_or_refused_is_none() -> None:
+    for unfinished in (
+        answer("[[A]] if A is better", "length"),
+        answer("[[A]]", "content_filter"),
+        answer("I can't say [[A]].", refused=True),
+    ):
+        assert LABELS.read(unfinished) == UNPARSED
+    assert LABELS.read(Answer("[[A]]", None, 1, 1)) == Verdict(1.0)
+
+
+def test_a_pattern_of_a_users_may_find_what_is_no_number() -> None:
+    loose = Scale("score: (.*)", 1, 10)
+    assert loose.read(answer("score: 7.5")) == 7.5
+    for odd in ("high", "nan", "inf", ""):
+        assert loose.read(answer(f"score: {odd}")) is None
+
+
+def row(*responses: str) -> Preference:
+    return Preference("r", "s", (Message("user", "q"),), responses)
+
+
+def settled(*ratings: float | None):
+    texts = [f"response {n}" for n in range(len(ratings))]
+    (found,) = settle_ratings([row(*texts)], [ratings], [[2] * len(ratings)])
+    return [score.value for score in found.scores], found.comparisons
+
+
+def test_ratings_are_the_scores_of_a_row_that_has_them_all() -> None:
+    assert settled(7, 3, 7, 1) == ([7, 3, 7, 1], Comparisons(4, 0, 0, 0))
+
+
+def test_a_row_without_a_rating_is_a_round_robin_in_which_it_is_half_a_win() -> None:
+    # 8 against 2 and 8 and nothing: (1 + 0.5 + 0.5) / 3; 2: (0 + 0 + 0.5) / 3; nothing: 0.5
+    values, comparisons = settled(8, 2, 8, None)
+    assert values == pytest.approx([2 / 3, 1 / 6, 2 / 3, 0.5])
+    assert comparisons == Comparisons(4, 0, 0, 1)
+    assert settled(9, None) == ([0.5, 0.5], Comparisons(2, 0, 0, 1))
+    assert settled(None, None)[0] == [0.5, 0.5]
