@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from rmeval.benchmarks import Benchmark, load_benchmark
 from rmeval.errors import RmevalError
 from rmeval.evaluation import evaluate
-from rmeval.judging import load_judge
 from rmeval.metrics.rewardbench import section_scores
 from rmeval.preferences import pairs
 from rmeval.types import Message, Metrics, Preference, Result, Score, ScoredPreference
 
 if TYPE_CHECKING:
+    from rmeval.judging.loading import load_judge
     from rmeval.models.load import load_model, load_pairwise_model
     from rmeval.models.pairwise import PairwiseModel
     from rmeval.models.reward_model import RewardModel
@@ -41,7 +41,8 @@ __all__ = [
     "section_scores",
 ]
 
-_NEEDS_TORCH = {
+_LATER = {
+    "load_judge": "rmeval.judging.loading",
     "load_model": "rmeval.models.load",
     "load_pairwise_model": "rmeval.models.load",
     "PairwiseModel": "rmeval.models.pairwise",
@@ -50,9 +51,9 @@ _NEEDS_TORCH = {
 
 
 def __getattr__(name: str) -> Any:
-    """Imports what needs torch only when it is asked for; torch takes seconds to start."""
-    if name in _NEEDS_TORCH:
+    """Imports what takes long to start only when it is asked for; torch takes seconds."""
+    if name in _LATER:
         from importlib import import_module
 
-        return getattr(import_module(_NEEDS_TORCH[name]), name)
+        return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module 'rmeval' has no attribute {name!r}")
