@@ -53,7 +53,8 @@ class Judge(ABC):
     """What scores responses by comparing them."""
 
     name: str
-    variant: str | None
+    revision_asked: str | None
+    variant: str | None  # what tells its results from others of its name
 
     @abstractmethod
     def provenance(self) -> dict[str, Any]:

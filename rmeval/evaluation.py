@@ -105,7 +105,8 @@ def _keep(result: Result, folder: Path, model: "RewardModel | Judge") -> Result:
 
 
 def _prepare(output: Path, model: "RewardModel | Judge", benchmark: Benchmark) -> Path:
-    folder = run_folder(output, benchmark.name, model.name, model.variant)
+    label = "-".join(filter(None, [model.revision_asked, model.variant]))
+    folder = run_folder(output, benchmark.name, model.name, label or None)
     return prepare_folder(spare_whole_result(folder, benchmark.partial))
 
 
@@ -158,11 +159,15 @@ def _name_response(preferences: Sequence[Preference], index: int) -> str:
 def scoring_provenance(model: "RewardModel | Judge") -> dict[str, Any]:
     """Returns everything that a reward depends on besides its tokens."""
     return {
-        "model": model.provenance(),
+        "model": {**model.provenance(), "name": _shown_name(model)},
         "engine": model.engine_provenance(),
         "versions": {package: version(package) for package in PACKAGES},
         "python": platform.python_version(),
     }
+
+
+def _shown_name(model: "RewardModel | Judge") -> str:
+    return f"{model.name}@{model.variant}" if model.variant else model.name
 
 
 def open_store(

@@ -21,7 +21,7 @@ DEMO = rmeval.load_benchmark("demo")
 class LengthModel:
     """Its reward is the length of the last turn."""
 
-    name, variant = "org/length", None
+    name, revision_asked, variant = "org/length", None, None
 
     def __init__(self) -> None:
         self.calls: list[list[tuple[Message, ...]]] = []

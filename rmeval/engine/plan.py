@@ -125,3 +125,17 @@ def common_prefix(a: Tokens, b: Tokens) -> int:
 def _sort_key(sequence: Tokens) -> bytes:
     """Big-endian bytes compare as the ids do, and much faster than lists."""
     return sequence.astype(">u4").tobytes()
+
+
+def parent_places(positions: Sequence[int]) -> list[int]:
+    """Returns where the token before each one on its path stands, or -1.
+
+    In a pack a sequence goes on from the place where it leaves the one before it, as the
+    positions say: what stood last at the position before is the parent.
+    """
+    latest: dict[int, int] = {}
+    parents = []
+    for place, position in enumerate(positions):
+        parents.append(latest[position - 1] if position else -1)
+        latest[position] = place
+    return parents

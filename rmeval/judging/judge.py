@@ -52,6 +52,7 @@ class GenerativeJudge(Judge):
     sampling: Sampling
     order: str = "both"
     price: Price | None = None
+    revision_asked: str | None = None
     variant: str | None = None
     record: Record | None = field(default=None, repr=False)
 

@@ -110,13 +110,14 @@ def make_judge(
         ),
         order=asking.order,
         price=asking.price,
-        variant=_variant(asked, asking, revision),
+        revision_asked=revision,
+        variant=_variant(asked, asking),
     )
 
 
-def _variant(asked: PromptFormat, asking: Asking, revision: str | None) -> str:
+def _variant(asked: PromptFormat, asking: Asking) -> str:
     """Returns how the judge is asked, in as few words as tell it from other ways."""
     random = f"random-{asking.seed}" if asking.order != ORDERS[0] else None
     warm = asking.temperature is not None and asking.temperature != asked.temperature
     heat = f"t{asking.temperature:g}" if warm else None
-    return "-".join(filter(None, [revision, asked.name, random, heat]))
+    return "-".join(filter(None, [asked.name, random, heat]))

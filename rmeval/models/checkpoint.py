@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -52,6 +53,11 @@ class Checkpoint:
     def architecture(self) -> str:
         """The first entry of config.json's `architectures`, or ""."""
         return str((self.config.get("architectures") or [""])[0])
+
+    def is_called(self, pattern: re.Pattern[str]) -> bool:
+        """Whether a pattern is found in its name, its folder's, or config.json's own."""
+        names = (self.name, self.folder, self.config.get("_name_or_path", ""))
+        return any(pattern.search(str(name).rstrip("/")) for name in names)
 
     def tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Yields every weight once, shard by shard; only one tensor is held at a time."""

@@ -34,10 +34,11 @@ TEMPLATE = "correct chat_template.jinja (or chat_template in tokenizer_config.js
 def check_text(model: RewardModel, conversations: Sequence[Conversation]) -> list[Check]:
     """Checks how a model reads conversations; ends at the first check that others rest on."""
     try:
-        shapes = {name: talk for name, talk in SHAPES.items() if accepts(model, talk)}
+        refused = {name: why_refused(model, talk) for name, talk in SHAPES.items()}
     except BadCheckpoint as error:
         return [Check("template", "fail", str(error))]
-    checks = [_check_template(shapes)]
+    shapes = {name: talk for name, talk in SHAPES.items() if refused[name] is None}
+    checks = [_check_template(model, refused)]
     if "one turn" not in shapes:
         return checks
     read = [talk for talk in conversations if accepts(model, talk)]
@@ -53,10 +54,15 @@ def check_text(model: RewardModel, conversations: Sequence[Conversation]) -> lis
 
 def accepts(model: RewardModel, conversation: Conversation) -> bool:
     """Whether the chat template takes a conversation, and writes anything. Raises BadCheckpoint."""
+    return why_refused(model, conversation) is None
+
+
+def why_refused(model: RewardModel, conversation: Conversation) -> str | None:
+    """Returns why the chat template does not take a conversation, or None if it does."""
     try:
-        return bool(model.read([conversation])[0])
-    except BadConversation:
-        return False
+        return None if model.read([conversation])[0] else "it writes nothing"
+    except BadConversation as error:
+        return error.reason
 
 
 def rough_conversations(model: RewardModel) -> list[Conversation]:
@@ -74,14 +80,16 @@ def rough_conversations(model: RewardModel) -> list[Conversation]:
     return [talk for talk, row in zip(read, ids, strict=True) if max(row) < size]
 
 
-def _check_template(shapes: Mapping[str, Conversation]) -> Check:
-    refused = [name for name in SHAPES if name not in shapes]
+def _check_template(model: RewardModel, reasons: Mapping[str, str | None]) -> Check:
+    refused = [name for name in SHAPES if reasons[name] is not None]
     if "one turn" in refused:
-        return Check("template", "fail", "renders no user's message with an answer", TEMPLATE)
+        finding = f"renders no user's message with an answer: {reasons['one turn']}"
+        advice = f"correct {model.template.source}" if model.template else TEMPLATE
+        return Check("template", "fail", finding, advice)
     if refused:
         advice = "a benchmark that holds such rows will be refused, naming the row"
         return Check("template", "warn", f"refuses {' and '.join(refused)}", advice)
-    return Check("template", "pass", f"renders {', '.join(shapes)}")
+    return Check("template", "pass", f"renders {', '.join(reasons)}")
 
 
 def _check_vocabulary(model: RewardModel, conversations: Sequence[Conversation]) -> Check:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutput
 
 from rmeval.engine import attention
+from rmeval.engine.plan import parent_places
 from rmeval.errors import BadCheckpoint, BadOption
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.language_model import CausalModel, LanguageModel
@@ -181,20 +182,6 @@ def sum_along_paths(values: Tensor, parents: Tensor) -> Tensor:
         values = torch.where(begun[..., None], values, values + above)
         parents = parents.gather(1, at).masked_fill(begun, -1)
     return values
-
-
-def parent_places(positions: Sequence[int]) -> list[int]:
-    """Returns where the token before each one on its path stands, or -1.
-
-    In a pack a sequence goes on from the place where it leaves the one before it, as the
-    positions say: what stood last at the position before is the parent.
-    """
-    latest: dict[int, int] = {}
-    parents = []
-    for place, position in enumerate(positions):
-        parents.append(latest[position - 1] if position else -1)
-        latest[position] = place
-    return parents
 
 
 def _parents(input_ids: Tensor, position_ids: Tensor | None) -> Tensor:

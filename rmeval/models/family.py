@@ -1,7 +1,7 @@
 """What rmeval must know of a family of reward models. One subclass, one file, one registry line."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -39,6 +39,11 @@ class Family(ABC):
     @abstractmethod
     def claims(checkpoint: Checkpoint) -> bool:
         """Whether config.json and the weights' names say that a checkpoint is of this family."""
+
+    @classmethod
+    def fits(cls, checkpoint: Checkpoint) -> bool:
+        """Whether a checkpoint may be read as this family where the user says that it is."""
+        return cls.claims(checkpoint)
 
     @abstractmethod
     def head(self) -> nn.Module | None:
@@ -89,6 +94,10 @@ class Family(ABC):
     def template(self, tokenizer: Any) -> str:
         """Returns what texts are rendered with. Raises BadCheckpoint where there is nothing."""
         return require_chat_template(tokenizer, self.checkpoint.folder)
+
+    def why_unreadable(self, ids: Sequence[int]) -> str | None:
+        """Returns why a sequence, (L,), cannot be scored, or None if it can."""
+        return None
 
     def end_token(self) -> int | None:
         """Returns the token that must end every sequence, where the family has one."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutput
 
+from rmeval.engine.plan import parent_places
 from rmeval.errors import BadCheckpoint, BadData
 from rmeval.known import objective_names
 from rmeval.models.checkpoint import Checkpoint
@@ -22,6 +23,10 @@ ASSISTANT_TURNS = {
     "llama": (128009, 128006, 78191, 128007, 271),  # Llama-3: <|eot_id|>, the header, \n\n
     "gemma2": (107, 108, 106, 2516, 108),  # <end_of_turn>\n<start_of_turn>model\n
 }
+NO_TURN = (
+    "no assistant's turn, whose beginning the gate reads; use the chat template of the model that "
+    "this one was made from, and a --max-length that cuts no response's beginning"
+)
 REGRESSION, TRANSFORM = "regression_layer.weight", "reward_transform_matrix"
 HEAD = (REGRESSION, "gating.layers.0.weight", "gating.logit_scale")
 LAYER = re.compile(r"gating\.layers\.(\d+)\.weight")
@@ -59,6 +64,12 @@ class Gated(Family):
 
     def objectives(self) -> tuple[str, ...]:
         return objective_names(self.name, gate_sizes(self.checkpoint)[1])
+
+    def why_unreadable(self, ids: Sequence[int]) -> str | None:
+        turn = ASSISTANT_TURNS[self.checkpoint.config["model_type"]]
+        if gate_places(ids, range(len(ids)), turn)[-1] >= 0:
+            return None
+        return NO_TURN
 
     def place(self, key: str, tensor: Tensor) -> Placed:
         if key.startswith("model."):
@@ -119,20 +130,18 @@ class GatedBackbone(nn.Module):
 
 
 def gate_places(ids: Sequence[int], positions: Sequence[int], turn: tuple[int, ...]) -> list[int]:
-    """Returns, for each token, where the last `turn` of the assistant on its path begins, or -1.
-
-    In a pack a sequence goes on from the place where it leaves the one before it, as the
-    positions say: what stood last at each smaller position is its path.
-    """
-    path: list[int] = []  # the token at each position of the present sequence
+    """Returns, for each token, where the last `turn` of the assistant on its path begins, or -1."""
+    parents = parent_places(positions)
     places: list[int] = []
-    for place, position in enumerate(positions):
-        del path[position:]
-        before = places[path[-1]] if path else -1
-        path.append(place)
-        last = path[-len(turn) :]
-        ends_here = tuple(ids[token] for token in last) == turn
-        places.append(last[0] if ends_here else before)
+    for place, parent in enumerate(parents):
+        at = place
+        for depth, token in enumerate(reversed(turn), 1):
+            if at < 0 or ids[at] != token:
+                places.append(places[parent] if parent >= 0 else -1)
+                break
+            if depth == len(turn):
+                places.append(at)
+            at = parents[at]
     return places
 
 
@@ -187,11 +196,7 @@ class GatedHead(nn.Module):
         hidden = self.regression_layer.in_features
         last, gate, found = torch.tensor_split(states, (hidden, 2 * hidden), -1)
         if not bool(found.all()):
-            raise BadData(
-                f"{int((found == 0).sum())} of {len(found)} sequences hold no assistant turn "
-                f"whose beginning's state the gate reads; use the chat template of the model "
-                "that this one was made from, and a --max-length that cuts no response's beginning"
-            )
+            raise BadData(f"{int((found == 0).sum())} of {len(found)} sequences: {NO_TURN}")
         numbers = self.regression_layer(last)  # an objective's quantiles stand together
         rewards = numbers.unflatten(-1, (self.gating.objectives, -1)).mean(-1)  # (N, K)
         transform = self.reward_transform_matrix

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from rmeval.engine.memory import serving_batch_tokens
-from rmeval.errors import BadOption
+from rmeval.errors import BadCheckpoint, BadOption, UnknownName, Unreachable
 from rmeval.known import find_template
 from rmeval.models import detect_family, find_family, require_language_model
 from rmeval.models.checkpoint import Checkpoint, open_checkpoint
@@ -112,8 +112,8 @@ def require_reward_model(model: RewardModel | PairwiseModel) -> RewardModel:
     """Returns a model that gives rewards. Raises BadOption for one that compares."""
     if isinstance(model, PairwiseModel):
         raise BadOption(
-            f"{model.name} compares two responses and has no reward for one; use "
-            "`rmeval run`, or rmeval.load_pairwise_model"
+            f"{model.name} compares two responses and has no reward for one; "
+            "`rmeval run` evaluates it, and rmeval.load_pairwise_model loads it in Python"
         )
     return model
 
@@ -157,6 +157,7 @@ def load_scorer(name_or_folder: str | Path, options: Loading) -> RewardModel | P
         device=where,
         engine=choose_engine(network, budget, options.engine),
         max_length=choose_max_length(options.max_length, network, family.max_length),
+        revision_asked=options.revision,
         variant=_variant(options),
         template=template,
     )
@@ -168,6 +169,8 @@ def _check(options: Loading) -> None:
         raise BadOption(f"--batch-tokens {options.batch_tokens}: at least one token is needed")
     if options.per_token and options.reference is None:
         raise BadOption("--per-token is for DPO models; pass --reference as well")
+    if options.reference is not None and not options.reference.strip():
+        raise BadOption("--reference names no model; pass a folder, a name on the Hub, or none")
     if options.family is not None and options.reference is not None:
         raise BadOption("--family is of a model with a head; leave it or --reference out")
 
@@ -177,7 +180,14 @@ def _choose_family(checkpoint: Checkpoint, options: Loading) -> Family:
     if options.reference is not None:
         return _open_dpo(checkpoint, options.reference, options)
     if options.family is not None:
-        return find_family(options.family)(checkpoint)
+        found = find_family(options.family)
+        if not found.fits(checkpoint):
+            lacking = ", ".join(key for key in found.needs if key not in checkpoint.shapes)
+            raise BadCheckpoint(
+                f"--family {found.name} does not fit {checkpoint.folder}: "
+                f"{f'it lacks {lacking}' if lacking else 'its config.json or weights differ'}"
+            )
+        return found(checkpoint)
     return detect_family(checkpoint, trust_remote_code=options.trust_remote_code)
 
 
@@ -186,7 +196,14 @@ def _open_dpo(policy: Checkpoint, reference: str, options: Loading) -> DPO:
     require_language_model(policy)
     if reference == NO_REFERENCE:
         return DPO(policy, None, per_token=options.per_token)
-    opened = open_checkpoint(reference, None, options.allow_pickle, weights=options.weights)
+    try:
+        opened = open_checkpoint(reference, None, options.allow_pickle, weights=options.weights)
+    except (UnknownName, Unreachable) as error:
+        reason = str(error).partition(";")[0]
+        raise BadOption(
+            f"--reference {reference}: {reason}; pass a local folder, organisation/name on the "
+            f"Hub, or {NO_REFERENCE}"
+        ) from error
     require_language_model(opened)
     return DPO(policy, opened, per_token=options.per_token)
 
@@ -198,10 +215,11 @@ def _kind(family: Family) -> type[Any]:
 
 
 def _variant(options: Loading) -> str | None:
-    """Returns what tells results of this model from others of its name."""
-    against = options.reference and "against-" + options.reference.rstrip("/").split("/")[-1]
-    per_token = "per-token" if options.per_token else None
-    return "-".join(filter(None, [options.revision, against, per_token])) or None
+    """Returns what tells results of a DPO policy from others of its name."""
+    if options.reference is None:
+        return None
+    against = "against-" + "__".join(Path(options.reference).parts[-2:])
+    return f"{against}-per-token" if options.per_token else against
 
 
 def make_network(

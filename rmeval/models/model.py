@@ -34,7 +34,7 @@ class LoadedModel:
 
     `max_length` bounds a sequence, in tokens; `engine` says how forward passes are made;
     `template` was asked for in place of the tokenizer's own. `variant` tells its results from
-    others of its name: the revision that was asked for, a DPO policy's reference.
+    others of its name, as a DPO policy's reference does.
     """
 
     name: str
@@ -44,6 +44,7 @@ class LoadedModel:
     device: torch.device
     engine: Engine
     max_length: int
+    revision_asked: str | None = None
     variant: str | None = None
     template: ChatTemplate | None = None
 

@@ -28,12 +28,12 @@ class Nemotron(Family):
 
     @staticmethod
     def claims(checkpoint: Checkpoint) -> bool:
-        names = (checkpoint.name, checkpoint.folder, checkpoint.config.get("_name_or_path", ""))
-        return (
-            checkpoint.architecture.endswith("ForCausalLM")
-            and set(Nemotron.needs) <= checkpoint.shapes.keys()
-            and any(NAMED.search(str(name).rstrip("/")) for name in names)
-        )
+        return Nemotron.fits(checkpoint) and checkpoint.is_called(NAMED)
+
+    @classmethod
+    def fits(cls, checkpoint: Checkpoint) -> bool:
+        causal = checkpoint.architecture.endswith("ForCausalLM")
+        return causal and set(cls.needs) <= checkpoint.shapes.keys()
 
     def head(self) -> nn.Module:
         return nn.Linear(self.checkpoint.shapes["lm_head.weight"][-1], 1, bias=False)

@@ -33,15 +33,16 @@ class PairPM(PairwiseFamily):
     """
 
     name = "pair-pm"
+    needs = ("model.norm.weight", "lm_head.weight")
 
     @staticmethod
     def claims(checkpoint: Checkpoint) -> bool:
-        names = (checkpoint.name, checkpoint.folder, checkpoint.config.get("_name_or_path", ""))
-        return (
-            checkpoint.architecture.endswith("ForCausalLM")
-            and {"model.norm.weight", "lm_head.weight"} <= checkpoint.shapes.keys()
-            and any(NAMED.search(str(name).rstrip("/")) for name in names)
-        )
+        return PairPM.fits(checkpoint) and checkpoint.is_called(NAMED)
+
+    @classmethod
+    def fits(cls, checkpoint: Checkpoint) -> bool:
+        causal = checkpoint.architecture.endswith("ForCausalLM")
+        return causal and set(cls.needs) <= checkpoint.shapes.keys()
 
     def head(self) -> nn.Module:
         return nn.Linear(self.checkpoint.shapes["lm_head.weight"][-1], 1, bias=False)

@@ -30,6 +30,7 @@ class PairRM(PairwiseFamily):
     """Body `pretrained_model.*` (DeBERTa); `head_layer` scores each candidate's marker token."""
 
     name = "pairrm"
+    needs = HEADS
     max_length = LONGEST  # its body counts distances, not positions
 
     @staticmethod

@@ -8,7 +8,7 @@ from rmeval.conversations import ConversationLike, to_conversations, to_ids
 from rmeval.engine.fit import Fitted, fit_to_length
 from rmeval.engine.scoring import Store, score_rows, score_sequences
 from rmeval.engine.workers import Workers
-from rmeval.errors import BadData
+from rmeval.errors import BadConversation, BadData
 from rmeval.models.model import LoadedModel, Plan
 from rmeval.models.tokenizer import encode_conversations
 from rmeval.preferences import ranks_of, to_candidates
@@ -101,6 +101,8 @@ class RewardModel(LoadedModel):
         fitted = self._encode(conversations)
         for index, item in enumerate(fitted):
             self._require_in_vocabulary(item.ids, f"conversation {index}")
+            if reason := self.family.why_unreadable(item.ids):
+                raise BadConversation(index, reason)
         rows = score_rows(
             self.network,
             [item.ids for item in fitted],

@@ -26,6 +26,7 @@ from rmeval.reports.drawing import (
     leaves_of,
     shown_leaf,
 )
+from rmeval.reports.labels import score_word
 from rmeval.types import Result
 
 LENGTH_BINS = 9
@@ -110,7 +111,7 @@ def _draw_margins(result: Result, scheme: Scheme) -> Figure:
         label=[f"{name}: {len(values):,}" for name, values, _, _ in found],
     )  # fmt: skip
     axes.axvline(0, color=GREY, linewidth=1)
-    axes.set_xlabel("margin: chosen minus rejected reward")
+    axes.set_xlabel(f"margin: chosen minus rejected {score_word(result)}")
     axes.set_ylabel("rows")
     axes.legend()
     return figure
@@ -134,7 +135,7 @@ def _draw_rewards(result: Result, scheme: Scheme) -> Figure:
         rejected, edges, histtype="step", linewidth=1.6, linestyle="--", color=VERMILLION,
         label="rejected",
     )  # fmt: skip
-    axes.set_xlabel("reward")
+    axes.set_xlabel(score_word(result))
     axes.set_ylabel("responses")
     axes.legend()
     return figure
@@ -153,7 +154,7 @@ def _draw_reliability(result: Result, scheme: Scheme) -> Figure:
         axes.plot(100 * b["confidence"], 100 * b["accuracy"], "o", color=BLUE,
                   markersize=3 + 18 * np.sqrt(b["share"]), alpha=0.3)  # fmt: skip
     axes.set_xlim(49, 101)
-    axes.set_xlabel("confidence σ(|margin|) in percent")
+    axes.set_xlabel("confidence in percent")
     axes.set_ylabel("right in percent")
     axes.legend()
     return figure
@@ -174,7 +175,7 @@ def _draw_reward_by_length(result: Result, scheme: Scheme) -> Figure:
     axes.xaxis.set_major_formatter(PLAIN)
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("tokens of the conversation")
-    axes.set_ylabel("reward")
+    axes.set_ylabel(score_word(result))
     return figure
 
 
@@ -227,7 +228,7 @@ PICTURES: Sequence[Picture] = (
     Picture(
         "margins",
         "Margins",
-        "How many rows have which margin. A tie counts as lost.",
+        "How many rows have which margin. The notes of each model say what a tie counts.",
         _draw_margins,
     ),
     Picture(
@@ -240,9 +241,9 @@ PICTURES: Sequence[Picture] = (
     Picture(
         "reliability",
         "Reliability of the margins",
-        "The probability σ(|margin|) that Bradley-Terry gives the preferred response, against the "
-        "share that was right. Below the dashed line the model is too sure, above it too "
-        "careful. The larger a point, the more pairs.",
+        "How probable the preferred response is to the model (of rewards σ(|margin|), as "
+        "Bradley-Terry has it), against the share that was right. Below the dashed line the model "
+        "is too sure, above it too careful. The larger a point, the more pairs.",
         _draw_reliability,
     ),
     Picture(

@@ -2,7 +2,7 @@
 
 from rmeval.errors import one_line
 from rmeval.metrics.intervals import plus_minus
-from rmeval.types import Metrics
+from rmeval.types import Metrics, Result
 
 
 def metric_label(metric: str) -> str:
@@ -24,3 +24,11 @@ def shown_metric(metrics: Metrics, name: str) -> str:
     if value is None:
         return "not available"
     return f"{100 * value:.1f}" + (f" ±{100 * plus_minus(interval):.1f}" if interval else "")
+
+
+def score_word(result: Result) -> str:
+    """Returns what the scores of a result are."""
+    if "verdicts" not in result.metrics.counts:
+        return "reward"
+    prompt = result.provenance["model"].get("prompt", {})
+    return "rating" if prompt.get("kind") == "rating" else "chance of beating the others"

@@ -77,7 +77,7 @@ def notes_of(result: Result) -> Iterator[str]:
         f"±: half a 95 % interval; subsets Wilson, the rest stratified bootstrap ({RESAMPLES:,} "
         f"resamples, seed {SEED})"
     )
-    yield from _statistics(result.metrics.statistics)
+    yield from _statistics(result.metrics)
     yield (
         f"ties ({tie_counts_as(result)}): {counts['ties']}; truncated: {counts['truncated']} of "
         f"{counts['responses']} responses; empty responses: {data['empty_responses']}; "
@@ -112,7 +112,8 @@ def _made_by(provenance: Mapping[str, Any]) -> str:
     )
 
 
-def _statistics(statistics: Mapping[str, Any]) -> Iterator[str]:
+def _statistics(metrics: Metrics) -> Iterator[str]:
+    statistics = metrics.statistics
     if not statistics:
         return
     calibration, length = statistics["calibration"], statistics["length"]
@@ -127,8 +128,9 @@ def _statistics(statistics: Mapping[str, Any]) -> Iterator[str]:
     pearson = length["pearson"]
     shown = "not defined" if pearson is None else f"{pearson:+.2f}"
     loss, scaled = calibration["log_loss"], calibration.get("scaled_log_loss")
+    name = "log loss" if "verdicts" in metrics.counts else "Bradley-Terry log loss"
     yield (
-        f"margin and length correlate {shown}; Bradley-Terry log loss "
+        f"margin and length correlate {shown}; {name} "
         f"{'not defined' if loss is None else f'{loss:.3f}'}, Brier {calibration['brier']:.3f}, "
         f"calibration error {calibration['ece']:.3f}"
         + (f", scaled log loss {scaled:.3f}" if scaled else "")

@@ -138,7 +138,7 @@ def test_a_chosen_row_shows_both_responses_with_what_differs_marked(open_report,
     assert page.locator("#row h3").first.inner_text() == "50 · alpacaeval-easy"
     assert page.locator("#row .chosen mark").all_inner_texts() == ["right50"]
     assert page.locator("#row .rejected mark").all_inner_texts() == ["wrong50"]
-    assert page.locator("#row .chosen .meta").inner_text() == "reward 51.000, 121 tokens, truncated"
+    assert page.locator("#row .chosen .meta").inner_text() == "score 51.000, 121 tokens, truncated"
     left, right = (page.locator(f"#row .{side}").bounding_box() for side in ("chosen", "rejected"))
     assert left["y"] == right["y"]
     assert left["x"] + left["width"] <= right["x"]

@@ -70,7 +70,7 @@ def test_other_references_share_no_store_and_no_folder(
     assert "per token" in out
     found = {path.parent.name: path.read_bytes() for path in tmp_path.rglob("scores.jsonl")}
     name = "__".join(pair[0].parts[-2:])
-    reference = f"{name}@against-{pair[1].name}"
+    reference = f"{name}@against-{'__'.join(pair[1].parts[-2:])}"
     assert set(found) == {f"{name}@against-none", reference, f"{reference}-per-token"}
     assert len(set(found.values())) == 3
 

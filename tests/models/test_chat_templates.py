@@ -112,3 +112,16 @@ def test_the_command_line_takes_it(mute, tmp_path, capsys):
     assert main([*command, "--chat-template", "beaver"]) == 0
     assert main(command) == 2
     assert "pass --chat-template FILE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("{{ raise_exception('nope') }}", "nope"), ("{% for", "unexpected")]
+)
+def test_a_template_that_was_asked_for_is_what_must_be_corrected(tmp_path, capsys, text, said):
+    folder, template = readable(tmp_path / "m"), tmp_path / "bad.jinja"
+    template.write_text(text)
+    run = ["run", "--benchmark", "demo", "--model", str(folder), "--chat-template", str(template)]
+    assert main([*run, "--device", "cpu", "--output", str(tmp_path / "out")]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert "correct the file bad.jinja" in err

@@ -143,8 +143,11 @@ def test_a_family_that_does_not_fit_is_refused_by_what_is_missing(tmp_path):
     edit_config(folder, remove=("_name_or_path",))
     with pytest.raises(BadCheckpoint, match="with --family"):
         load_scorer(folder, Loading(device="cpu"))
-    with pytest.raises(BadCheckpoint, match="regression_head"):
-        load_scorer(folder, Loading(family="ultrarm", device="cpu"))
+    with pytest.raises(BadCheckpoint, match=r"it lacks transformer\.embed_tokens\.weight, v_head"):
+        load_scorer(folder, Loading(family="starling", device="cpu"))
+    for other in ("armorm", "qrm-gemma", "pairrm", "ultrarm", "classifier"):
+        with pytest.raises(BadCheckpoint, match=f"--family {other} does not fit"):
+            load_scorer(folder, Loading(family=other, device="cpu"))
     with pytest.raises(UnknownName, match="did you mean 'nemotron'"):
         load_scorer(folder, Loading(family="nemotrom", device="cpu"))
     with pytest.raises(BadOption, match="leave it or --reference out"):

@@ -15,9 +15,10 @@ from language_models import (
     write_pair,
 )
 
+from rmeval.engine.plan import parent_places
 from rmeval.errors import BadData, BadOption
 from rmeval.models import language_model
-from rmeval.models.dpo import parent_places, sum_along_paths
+from rmeval.models.dpo import sum_along_paths
 from rmeval.models.language_model import CausalModel
 
 POLICIES = {

@@ -110,3 +110,18 @@ def test_a_class_that_transformers_has_not_is_no_policy(tmp_path):
 def test_a_language_model_without_reference_is_told_of_it(pair):
     with pytest.raises(BadCheckpoint, match="trained with DPO is scored with --reference"):
         rmeval.load_model(str(pair[0]), device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("./sft", "--reference ./sft: unknown model './sft'; pass a local folder"),
+        ("", "--reference names no model"),
+        ("  ", "--reference names no model"),
+    ],
+)
+def test_a_reference_that_is_not_there_is_not_blamed_on_the_model(pair, reference, said):
+    with pytest.raises(BadOption) as raised:
+        rmeval.load_model(pair[0], reference=reference, device="cpu")
+    assert str(raised.value).startswith(said)
+    assert "--model" not in str(raised.value)

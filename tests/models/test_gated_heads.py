@@ -1,5 +1,7 @@
 """ArmoRM's and QRM's gate, against the formula written out for one sequence at a time."""
 
+from dataclasses import fields
+
 import pytest
 import torch
 from checkpoints import edit_config, read_tensors, write_checkpoint, write_tensors
@@ -7,9 +9,11 @@ from torch.nn import functional
 from transformers import Gemma2Config, Gemma2Model, LlamaConfig, LlamaModel
 
 import rmeval
+from rmeval.engine.fit import Fitted
 from rmeval.engine.scoring import score_rows
-from rmeval.errors import BadCheckpoint, BadData
+from rmeval.errors import BadCheckpoint, BadConversation, BadData
 from rmeval.models.gating import gate_places
+from rmeval.types import Message
 
 HIDDEN, INNER, OBJECTIVES = 16, 12, 3
 SIZES = {
@@ -201,8 +205,25 @@ def test_a_temperature_that_is_no_number_is_refused(tmp_path):
 @pytest.mark.parametrize("engine", ["packed", "padded"])
 def test_a_sequence_without_an_assistant_turn_is_never_scored(tmp_path, engine):
     model = load(make(tmp_path, "armorm"), engine=engine)
-    with pytest.raises(BadData, match="1 of 3 sequences hold no assistant turn"):
+    with pytest.raises(BadData, match=r"1 of 3 sequences: no assistant.s turn"):
         model.score_tokens([*SEQUENCES[:2], [*PROMPT, *TURN[1:], 3]])
+
+
+def test_a_conversation_without_an_assistant_turn_is_named_before_anything_is_scored(tmp_path):
+    model = load(make(tmp_path, "armorm"))
+    with_turn, without = [*PROMPT, *TURN, 3], [*PROMPT, 3]
+    reads = {"yes": with_turn, "no": without}
+    talks = [(Message("user", text),) for text in ("yes", "no")]
+
+    class Reader(type(model)):
+        def _encode(self, conversations):
+            return [Fitted(tuple(reads[c[0].content]), False) for c in conversations]
+
+    reader = Reader(**{f.name: getattr(model, f.name) for f in fields(model)})
+    with pytest.raises(BadConversation, match=r"conversation 1: no assistant.s turn") as raised:
+        reader.score_conversations(talks)
+    assert raised.value.index == 1
+    assert len(reader.score_conversations(talks[:1])) == 1
 
 
 def test_a_gate_looks_where_the_last_turn_begins():

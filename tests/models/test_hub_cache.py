@@ -51,7 +51,7 @@ def test_a_revision_is_a_commit_a_branch_or_a_tag(cache, revision):
     model = load(revision=revision)
     assert model.family.name == "classifier"  # what the older commit held
     assert model.family.checkpoint.revision == OLD
-    assert model.variant == revision
+    assert model.revision_asked == revision
 
 
 def test_a_revision_that_is_not_cached_is_not_replaced_by_another(cache):

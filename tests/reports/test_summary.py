@@ -5,8 +5,9 @@ from typing import Any
 from rmeval.known import Published
 from rmeval.metrics.rewardbench import REWARDBENCH, SECTIONS
 from rmeval.metrics.statistics import describe_scores
+from rmeval.reports.labels import score_word
 from rmeval.reports.summary import compare_with_published, summarise
-from rmeval.types import Interval, Metrics, Result, Score, ScoredPreference
+from rmeval.types import Comparisons, Interval, Metrics, Result, Score, ScoredPreference
 
 PROVENANCE = {
     "model": {"family": "fake", "dtype": "bfloat16", "attention": "sdpa"},
@@ -107,3 +108,19 @@ def test_a_measured_row_stands_beside_the_published_one() -> None:
         ["difference", "+1.2", "-5.0", "+0.0", "+20.0", "-10.0"],
         ["within", "the", "interval", "yes", "no", "yes", "no", "yes"],
     ]
+
+
+def test_a_result_of_verdicts_has_words_of_its_own() -> None:
+    counts = Comparisons(made=2, first=1, tied=0, unparsed=1)
+    scores = (Score(0.75, 9, False), Score(0.25, 8, False))
+    won = [ScoredPreference(f"{n}", "hep-go", 1, scores, comparisons=counts) for n in range(3)]
+    even = (Score(0.5, 9, False), Score(0.5, 8, False))
+    tied = ScoredPreference("3", "hep-go", 1, even, comparisons=counts)
+    judged = result_of((*won, tied))
+    text = summarise(judged, REWARDBENCH)
+    assert "; log loss 0.389" in text  # (3 ln 4/3 + ln 2) / 4
+    assert "Bradley-Terry" not in text
+    assert "ties (each half a win): 1" in text
+    assert "verdicts: 8; ties 0, unparsable 4 (each half a win); of the others 100.0 %" in text
+    assert score_word(judged) == "chance of beating the others"
+    assert score_word(result_of(HALF_OF_CHAT)) == "reward"

@@ -154,7 +154,7 @@ function choose(row) {
 
 function facts(row, index) {
   const told = ([value, tokens, truncated]) =>
-    `reward ${value.toFixed(3)}, ${tokens.toLocaleString("en")} tokens${truncated ? ", truncated" : ""}`;
+    `score ${value.toFixed(3)}, ${tokens.toLocaleString("en")} tokens${truncated ? ", truncated" : ""}`;
   if (row.scores.length === 1) return line(told(row.scores[0][index]));
   const list = make("ul");
   list.className = "meta";
