@@ -17,6 +17,9 @@ SECONDS, RETRIES = 300.0, 5  # of one call; after a failure, with growing pauses
 GIVE_UP = 5  # failures in a row, after which a server is not asked again
 SHOWN = 300  # characters of a server's own message
 CUT, FILTERED = "length", "content_filter"  # ends that may leave no text
+BROKEN = ("error", "abort", "insufficient_system_resource")  # ends of OpenRouter, vLLM, DeepSeek
+REFUSALS = (400, 413, 422)  # statuses that come again for the same request
+MOST_TOKENS = 2**53  # what a server counts beyond it is no count
 
 Asked = TypeVar("Asked")
 Found = TypeVar("Found")
@@ -57,23 +60,28 @@ class Endpoint:
     """
 
     def __init__(self, url: str, model: str, *, seconds: float = SECONDS) -> None:
-        """Asks nothing yet. Raises BadOption for a URL with a secret, or without the client."""
-        if urlsplit(url).username or urlsplit(url).query:
-            raise BadOption(f"a server's URL has no user and no query here; put the key in {KEY}")
+        """Asks nothing yet.
+
+        Raises BadOption for a URL that is none or has a secret, and without a client that starts.
+        """
+        _check_url(url)
         try:
             from openai import AsyncOpenAI
         except ImportError as error:
             raise BadOption("a server needs the client: pip install 'rmeval[server]'") from error
         self.url, self.model = url, model
         self._key = os.environ.get(KEY) or NO_KEY
-        self._client: Any = AsyncOpenAI(
-            base_url=url, api_key=self._key, timeout=seconds, max_retries=RETRIES
-        )
+        try:
+            self._client: Any = AsyncOpenAI(
+                base_url=url, api_key=self._key, timeout=seconds, max_retries=RETRIES
+            )
+        except (OSError, ValueError) as error:  # certificates and proxies of the environment
+            raise BadOption(f"the client cannot start ({first_line(error)})") from error
 
     async def complete(self, conversation: Conversation, **settings: Any) -> list[str]:
         """Returns the texts with which a conversation goes on, at least one.
 
-        Raises ServerFailure for no answer or one without text, RequestRefused for 400 and 422.
+        Raises ServerFailure for no answer or one without text, RequestRefused for 400, 413 and 422.
         """
         return self._texts(self._choices(await self._ask(conversation, settings)))
 
@@ -81,13 +89,15 @@ class Endpoint:
         """Returns how a conversation goes on: the first choice, how it ended, what it took.
 
         No text is an answer too where the server says why: a refusal, the limit, a filter.
-        Raises ServerFailure for no answer, RequestRefused for 400 and 422.
+        Raises ServerFailure for none or a broken one, RequestRefused for 400, 413 and 422.
         """
         found = await self._ask(conversation, settings)
         choice = self._choices(found)[0]
         message, finish = getattr(choice, "message", None), getattr(choice, "finish_reason", None)
         text, refusal = getattr(message, "content", None), getattr(message, "refusal", None)
-        refused = not isinstance(text, str) and isinstance(refusal, str)
+        if finish in BROKEN:
+            raise ServerFailure(f"{self.url}: an answer that broke off (finish_reason {finish})")
+        refused = not text and isinstance(refusal, str)
         if refused:
             text = refusal
         elif text is None and finish in (CUT, FILTERED):
@@ -96,8 +106,8 @@ class Endpoint:
             raise self._without_text([choice])
         usage = getattr(found, "usage", None)
         return Answer(
-            HALF_PAIR.sub("\N{REPLACEMENT CHARACTER}", text),
-            finish if isinstance(finish, str) else None,
+            self._clean(text),
+            self._clean(finish) if isinstance(finish, str) else None,
             _count(getattr(usage, "prompt_tokens", None)),
             _count(getattr(usage, "completion_tokens", None)),
             refused,
@@ -108,28 +118,35 @@ class Endpoint:
         await self._client.close()
 
     async def _ask(self, conversation: Conversation, settings: dict[str, Any]) -> Any:
-        from openai import BadRequestError, OpenAIError, UnprocessableEntityError
+        from openai import APIStatusError, OpenAIError
 
         messages = [message._asdict() for message in conversation]
         try:
             return await self._client.chat.completions.create(
                 model=self.model, messages=messages, **settings
             )
-        except (BadRequestError, UnprocessableEntityError) as error:
-            raise RequestRefused(self._say(error)) from None
         except (OpenAIError, ValueError, RecursionError) as error:  # ValueError: not JSON
-            raise ServerFailure(self._say(error)) from None
+            status = error.status_code if isinstance(error, APIStatusError) else None
+            kind = RequestRefused if status in REFUSALS else ServerFailure
+            raise kind(self._say(type(error).__name__, first_line(error))) from None
 
-    def _say(self, error: Exception) -> str:
-        said = first_line(error)
-        if self._key != NO_KEY:
-            said = said.replace(self._key, "…")  # some servers repeat it
-        return f"{self.url}: {type(error).__name__} ({one_line(said)[:SHOWN]})"
+    def _say(self, what: str, said: str) -> str:
+        return f"{self.url}: {what} ({one_line(self._clean(said))[:SHOWN]})"
+
+    def _clean(self, text: str) -> str:
+        """Returns what a server says without half characters, and without the key it may repeat."""
+        text = text if self._key == NO_KEY else text.replace(self._key, "…")
+        return HALF_PAIR.sub("\N{REPLACEMENT CHARACTER}", text)
 
     def _choices(self, answer: Any) -> list[Any]:
-        choices = getattr(answer, "choices", None)
+        """Returns the choices. Raises ServerFailure for none, or for an error sent as an answer."""
+        error, choices = getattr(answer, "error", None), getattr(answer, "choices", None)
+        if error is not None:
+            raise ServerFailure(self._say("an error in place of an answer", str(error)))
         if not isinstance(choices, list) or not choices:
-            raise ServerFailure(f"{self.url}: an answer without choices")
+            raise ServerFailure(
+                f"{self.url}: an answer without choices; is this the API's address?"
+            )
         return choices
 
     def _texts(self, choices: list[Any]) -> list[str]:
@@ -150,9 +167,23 @@ class Endpoint:
         )
 
 
+def _check_url(url: str) -> None:
+    """Raises BadOption for a URL that leads nowhere, or that holds what no file may hold."""
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+    except ValueError:
+        known = False
+    if not known:
+        raise BadOption("a server's URL is http:// or https://, a host, and a path such as /v1")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise BadOption(f"a server's URL has no user and no query here; put the key in {KEY}")
+
+
 def _count(value: Any) -> int | None:
     """Returns a number of tokens, or None for what is none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_number and 0 <= value <= MOST_TOKENS else None
 
 
 def ask_each(
@@ -186,7 +217,14 @@ def ask_each(
                         failures += 1
                     yield calls.pop(call), found
         finally:
+            _drain(runner.get_loop())
             runner.run(_stop(endpoint, calls))
+
+
+def _drain(loop: asyncio.AbstractEventLoop) -> None:
+    """Runs what is ready: an interrupt may leave a stop behind, which would end the next run."""
+    loop.call_soon(loop.stop)
+    loop.run_forever()
 
 
 async def _done(calls: Collection[asyncio.Task[Found]]) -> set[asyncio.Task[Found]]:

@@ -193,3 +193,59 @@ def test_without_the_client_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "openai", None)
     with pytest.raises(BadOption, match=r"pip install 'rmeval\[server\]'"):
         Endpoint("http://127.0.0.1/v1", "tiny")
+
+
+@pytest.mark.parametrize("finish", endpoint.BROKEN)
+def test_an_answer_that_broke_off_is_a_failure(server, finish):
+    server.answer = lambda asked: choices("[[A]]", finish=finish)
+    with pytest.raises(ServerFailure, match=f"broke off \\(finish_reason {finish}\\)"):
+        ask(server, call=Endpoint.answer)
+
+
+def test_an_error_sent_as_an_answer_is_a_failure_in_the_servers_words(server):
+    for more in ({}, choices("[[A]]").body):
+        server.answer = lambda asked, more=more: Reply({**more, "error": {"message": "no credit"}})
+        with pytest.raises(ServerFailure, match=r"an error in place of an answer .*no credit"):
+            ask(server, call=Endpoint.answer)
+
+
+@pytest.mark.parametrize("status", endpoint.REFUSALS)
+def test_a_request_that_is_too_large_is_refused(server, status):
+    server.answer = lambda asked: failure(status, "too large")
+    with pytest.raises(RequestRefused, match="too large"):
+        ask(server)
+    assert len(server.asked) == 1
+
+
+def test_a_repeated_key_a_half_character_and_an_absurd_count_do_not_come_back(server, monkeypatch):
+    monkeypatch.setenv(endpoint.KEY, "sk-secret")
+    server.answer = lambda asked: choices("sk-secret [[A]]", finish="\ud800", usage=(10**400, 1))
+    assert ask(server, call=Endpoint.answer) == Answer("… [[A]]", "\ufffd", None, 1)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "foo", "http://", "http://[::1", "http://a:99999/v1", "ftp://a/v1"]
+)
+def test_an_address_that_leads_nowhere_is_found_before_a_call(url):
+    with pytest.raises(BadOption, match="a server's URL is http"):
+        Endpoint(url, "tiny")
+
+
+@pytest.mark.parametrize("url", ["http://:secret@a/v1", "http://a/v1#secret"])
+def test_a_secret_in_an_address_is_refused_and_not_repeated(url):
+    with pytest.raises(BadOption) as refused:
+        Endpoint(url, "tiny")
+    assert "secret" not in str(refused.value)
+
+
+def test_an_environment_that_the_client_cannot_use_is_said_in_one_line(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "junk://a")
+    with pytest.raises(BadOption, match="the client cannot start"):
+        Endpoint("http://a/v1", "tiny")
+
+
+def test_a_stop_that_an_interrupt_left_behind_does_not_end_what_is_run_next():
+    with asyncio.Runner() as runner:
+        runner.get_loop().call_soon(runner.get_loop().stop)
+        endpoint._drain(runner.get_loop())
+        assert runner.run(asyncio.sleep(0.01, "done")) == "done"

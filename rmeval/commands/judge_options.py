@@ -28,6 +28,7 @@ NOT_OF_JUDGES = (
     "allow_pickle",
     "no_checks",
 )
+MOST_SEED = 2**32  # torch and servers take no more than 64 bits
 NOT_OF_SERVERS = ("revision", "dtype", "device", "judge_batch")
 
 
@@ -149,9 +150,12 @@ def _refuse(given: set[str], options: tuple[str, ...], reason: str) -> None:
 
 def _seed(value: str) -> int:
     try:
-        return int(value)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number") from error
+        seed = int(value)
+    except ValueError:
+        seed = -1
+    if not 0 <= seed < MOST_SEED:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number from 0 to 2**32 - 1")
+    return seed
 
 
 def _price(value: str) -> Price:

@@ -120,4 +120,8 @@ def _variant(asked: PromptFormat, asking: Asking) -> str:
     random = f"random-{asking.seed}" if asking.order != ORDERS[0] else None
     warm = asking.temperature is not None and asking.temperature != asked.temperature
     heat = f"t{asking.temperature:g}" if warm else None
-    return "-".join(filter(None, [asked.name, random, heat]))
+    drawn = asked.temperature if asking.temperature is None else asking.temperature
+    seed = f"seed-{asking.seed}" if drawn > 0 and asking.seed and random is None else None
+    other = asking.max_new_tokens not in (None, asked.max_new_tokens)
+    limit = f"n{asking.max_new_tokens}" if other else None
+    return "-".join(filter(None, [asked.name, random, heat, seed, limit]))

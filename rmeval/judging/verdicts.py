@@ -11,16 +11,14 @@ UNPARSED = Verdict(EVEN, parsed=False)
 
 
 def said(answer: Answer) -> str:
-    """Returns an answer without the thinking before it; nothing of one that did not end.
+    """Returns an answer without the thinking before it; nothing where either did not end.
 
     Half an explanation may name a label, and mean the other.
     """
     if not answer.finished:
         return ""
-    _, end, after = answer.text.rpartition(THOUGHT)
-    if end:
-        return after
-    return "" if answer.text.lstrip().startswith(THINKS) else answer.text
+    after = answer.text.rpartition(THOUGHT)[2]
+    return "" if THINKS in after else after
 
 
 @dataclass(frozen=True, slots=True)

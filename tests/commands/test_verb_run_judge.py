@@ -366,7 +366,7 @@ def test_a_language_model_here_is_a_judge_too(capsys: Capture, data: Path, tmp_p
     out, _ = done(capsys, *run)
     assert "unparsable 24" in out
     assert "lengths in tokens" in out
-    scores = tmp_path / "out/mine/judge-lab__judge@rewardbench/scores.jsonl"
+    scores = tmp_path / "out/mine/judge-lab__judge@rewardbench-n3/scores.jsonl"
     first = scores.read_bytes()
     assert "24 kept from before" in done(capsys, *run)[0]
     assert scores.read_bytes() == first

@@ -32,6 +32,8 @@ def answer(text: str, finish: str = "stop", refused: bool = False) -> Answer:
         ("<think>a</think> [[A]] <think>b</think> [[B]]", Verdict(0.0)),
         ("no tag at first [[A]]</think>[[B]]", Verdict(0.0)),
         ("\n<think>it is [[A]], I am sure", UNPARSED),
+        ("Well. <think>it is [[A]], I am sure", UNPARSED),
+        ("<think>a</think> or <think>it is [[A]]", UNPARSED),
     ],
 )
 def test_exactly_one_label_is_a_verdict(text: str, verdict: Verdict) -> None:
