@@ -2,10 +2,7 @@
 
 import asyncio
 import os
-from collections import abc
-from collections.abc import Callable, Collection, Coroutine, Iterable
-from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from rmeval.conversations import HALF_PAIR
@@ -14,21 +11,20 @@ from rmeval.types import Conversation
 
 KEY, NO_KEY = "OPENAI_API_KEY", "none"  # the client insists on one
 SECONDS, RETRIES = 300.0, 5  # of one call; after a failure, with growing pauses
-GIVE_UP = 5  # failures in a row, after which a server is not asked again
 SHOWN = 300  # characters of a server's own message
-CUT, FILTERED = "length", "content_filter"  # ends that may leave no text
+CUT = ("length", "max_tokens", "model_length")  # how servers say that there was no room for more
+FILTERED = "content_filter"
 BROKEN = ("error", "abort", "insufficient_system_resource")  # ends of OpenRouter, vLLM, DeepSeek
 REFUSALS = (400, 413, 422)  # statuses that come again for the same request
+SECRET = 8  # characters from which a key is one, and no dummy such as "x"
 MOST_TOKENS = 2**53  # what a server counts beyond it is no count
-
-Asked = TypeVar("Asked")
-Found = TypeVar("Found")
 
 
 class Answer(NamedTuple):
     """One answer; tokens are None where the server does not count them.
 
-    A refusal that a server tells apart from text is the text, and `refused`.
+    A refusal that a server tells apart from text is the text, and `refused`. `server` is who gave
+    it, "" for a model here.
     """
 
     text: str
@@ -36,16 +32,17 @@ class Answer(NamedTuple):
     prompt_tokens: int | None
     completion_tokens: int | None
     refused: bool = False
+    server: str = ""
 
     @property
     def cut(self) -> bool:
         """Whether it ended at the limit of tokens, and would have gone on."""
-        return self.finish == CUT
+        return self.finish in CUT
 
     @property
     def finished(self) -> bool:
         """Whether all was said that was to be said."""
-        return not self.refused and self.finish not in (CUT, FILTERED)
+        return not self.refused and self.finish not in (*CUT, FILTERED)
 
 
 class RequestRefused(ServerFailure):
@@ -70,7 +67,7 @@ class Endpoint:
         except ImportError as error:
             raise BadOption("a server needs the client: pip install 'rmeval[server]'") from error
         self.url, self.model = url, model
-        self._key = os.environ.get(KEY) or NO_KEY
+        self._key, self._patience = _read_key(), seconds * (RETRIES + 2)
         try:
             self._client: Any = AsyncOpenAI(
                 base_url=url, api_key=self._key, timeout=seconds, max_retries=RETRIES
@@ -97,10 +94,10 @@ class Endpoint:
         text, refusal = getattr(message, "content", None), getattr(message, "refusal", None)
         if finish in BROKEN:
             raise ServerFailure(f"{self.url}: an answer that broke off (finish_reason {finish})")
-        refused = not text and isinstance(refusal, str)
+        refused = isinstance(refusal, str) and bool(refusal)
         if refused:
-            text = refusal
-        elif text is None and finish in (CUT, FILTERED):
+            text = text or refusal
+        elif text is None and finish in (*CUT, FILTERED):
             text = ""
         if not isinstance(text, str):
             raise self._without_text([choice])
@@ -111,6 +108,7 @@ class Endpoint:
             _count(getattr(usage, "prompt_tokens", None)),
             _count(getattr(usage, "completion_tokens", None)),
             refused,
+            self.url,
         )
 
     async def close(self) -> None:
@@ -122,20 +120,24 @@ class Endpoint:
 
         messages = [message._asdict() for message in conversation]
         try:
-            return await self._client.chat.completions.create(
-                model=self.model, messages=messages, **settings
-            )
+            async with asyncio.timeout(self._patience):  # the client bounds a silence, not a call
+                return await self._client.chat.completions.create(
+                    model=self.model, messages=messages, **settings
+                )
+        except TimeoutError:
+            raise ServerFailure(f"{self.url}: no whole answer in {self._patience:g} s") from None
         except (OpenAIError, ValueError, RecursionError) as error:  # ValueError: not JSON
             status = error.status_code if isinstance(error, APIStatusError) else None
             kind = RequestRefused if status in REFUSALS else ServerFailure
-            raise kind(self._say(type(error).__name__, first_line(error))) from None
+            cause = f" {first_line(error.__cause__)}" if error.__cause__ else ""
+            raise kind(self._say(type(error).__name__, first_line(error) + cause)) from None
 
     def _say(self, what: str, said: str) -> str:
         return f"{self.url}: {what} ({one_line(self._clean(said))[:SHOWN]})"
 
     def _clean(self, text: str) -> str:
         """Returns what a server says without half characters, and without the key it may repeat."""
-        text = text if self._key == NO_KEY else text.replace(self._key, "…")
+        text = text.replace(self._key, "…") if len(self._key) >= SECRET else text
         return HALF_PAIR.sub("\N{REPLACEMENT CHARACTER}", text)
 
     def _choices(self, answer: Any) -> list[Any]:
@@ -167,6 +169,14 @@ class Endpoint:
         )
 
 
+def _read_key() -> str:
+    """Returns the key. Raises BadOption for one that no header can hold."""
+    key = os.environ.get(KEY, "").strip() or NO_KEY
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise BadOption(f"{KEY} holds white space or other characters that no key has")
+    return key
+
+
 def _check_url(url: str) -> None:
     """Raises BadOption for a URL that leads nowhere, or that holds what no file may hold."""
     try:
@@ -184,63 +194,3 @@ def _count(value: Any) -> int | None:
     """Returns a number of tokens, or None for what is none."""
     is_number = isinstance(value, int) and not isinstance(value, bool)
     return value if is_number and 0 <= value <= MOST_TOKENS else None
-
-
-def ask_each(
-    endpoint: Endpoint,
-    waiting: Iterable[Asked],
-    ask: Callable[[Asked], Coroutine[Any, Any, Found]],
-    concurrency: int,
-    *,
-    served: bool = False,
-) -> abc.Generator[tuple[Asked, Found | ServerFailure], None, None]:
-    """Yields what `ask` finds for each, or why it failed, as it comes; then closes the endpoint.
-
-    After GIVE_UP failures in a row nothing more is asked. A request that is refused counts as a
-    failure only as long as no other was `served`.
-    """
-    left, failures = iter(waiting), 0
-    calls: dict[asyncio.Task[Found], Asked] = {}
-    with asyncio.Runner() as runner:
-        try:
-            while True:
-                free = concurrency - len(calls) if failures < GIVE_UP else 0
-                for item in islice(left, free):
-                    calls[runner.get_loop().create_task(ask(item))] = item
-                if not calls:
-                    return
-                for call in runner.run(_done(calls)):
-                    found = _outcome(call)
-                    if not isinstance(found, ServerFailure):
-                        failures, served = 0, True
-                    elif not (served and isinstance(found, RequestRefused)):
-                        failures += 1
-                    yield calls.pop(call), found
-        finally:
-            _drain(runner.get_loop())
-            runner.run(_stop(endpoint, calls))
-
-
-def _drain(loop: asyncio.AbstractEventLoop) -> None:
-    """Runs what is ready: an interrupt may leave a stop behind, which would end the next run."""
-    loop.call_soon(loop.stop)
-    loop.run_forever()
-
-
-async def _done(calls: Collection[asyncio.Task[Found]]) -> set[asyncio.Task[Found]]:
-    """Returns the calls that are done, as soon as one is."""
-    return (await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED))[0]
-
-
-def _outcome(call: asyncio.Task[Found]) -> Found | ServerFailure:
-    try:
-        return call.result()
-    except ServerFailure as error:
-        return error
-
-
-async def _stop(endpoint: Endpoint, calls: Collection[asyncio.Task[Any]]) -> None:
-    for call in calls:
-        call.cancel()
-    await asyncio.gather(*calls, return_exceptions=True)
-    await endpoint.close()

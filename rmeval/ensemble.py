@@ -120,13 +120,15 @@ def _combine(members: Sequence[Result], mixture: Mixture) -> tuple[ScoredPrefere
 
 
 def _with_scores(same: Sequence[ScoredPreference], values: Iterator[float]) -> ScoredPreference:
-    """Returns the first member's row with the next values; a cut in any member counts."""
+    """Returns the first member's row with the next values; a cut in any member counts.
+
+    A tie is half a win where it is for every member; whose verdicts they were, the members say.
+    """
     responses = zip(*(item.scores for item in same), strict=True)
     scores = (Score(next(values), s[0].tokens, any(m.truncated for m in s)) for s in responses)
-    compared = [item.comparisons for item in same]
-    counts = [item for item in compared if item is not None]
-    added = Comparisons(*map(sum, zip(*counts, strict=True))) if counts == compared else None
-    return replace(same[0], scores=tuple(scores), comparisons=added)
+    counts = [item.comparisons for item in same]
+    judged = Comparisons(0, None, 0, 0) if all(count is not None for count in counts) else None
+    return replace(same[0], scores=tuple(scores), comparisons=judged)
 
 
 def _in_order_of(first: Result, member: Result) -> list[ScoredPreference]:

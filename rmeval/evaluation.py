@@ -98,9 +98,9 @@ def _describe(
 def _keep(result: Result, folder: Path, model: "RewardModel | Judge") -> Result:
     """Writes a result; what became partial on the way never replaces a whole one."""
     folder = prepare_folder(spare_whole_result(folder, result.partial))
-    write_result(folder, result)
     if isinstance(model, Judge):
         model.keep_answers(folder)
+    write_result(folder, result)
     return replace(result, folder=folder)
 
 

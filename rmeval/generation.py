@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from rmeval.endpoint import Endpoint, RequestRefused, ask_each
+from rmeval.calls import ask_each
+from rmeval.endpoint import Endpoint, RequestRefused
 from rmeval.errors import BadConversation, BadData, BadOption, OutputFailure, ServerFailure
 from rmeval.results import prepare_folder, write_atomically
 from rmeval.types import Conversation, Sampling

@@ -86,11 +86,12 @@ class Comparisons(NamedTuple):
     """The verdicts that a row's scores were made from, for those who compare responses.
 
     How many there were, in how many the response shown first was the better, and how many were
-    ties or could not be parsed, either of which is half a win for each.
+    ties or could not be parsed, either of which is half a win for each. Of responses that were
+    rated one by one `first` is None, and `made` are the ratings.
     """
 
     made: int
-    first: int
+    first: int | None
     tied: int
     unparsed: int
 

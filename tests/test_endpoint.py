@@ -7,7 +7,7 @@ import time
 import pytest
 from loopback import Loopback, Reply, choices, failure
 
-from rmeval import endpoint
+from rmeval import calls, endpoint
 from rmeval.endpoint import Answer, Endpoint, RequestRefused
 from rmeval.errors import BadOption, ServerFailure
 from rmeval.types import Message
@@ -112,7 +112,7 @@ ANSWERS = {
     "no text at the limit": (choices(None, finish="length"), Answer("", "length", None, None)),
     "filtered": (choices(None, finish="content_filter"), Answer("", "content_filter", None, None)),
     "refused": (choices(None, refusal="No."), Answer("No.", "stop", None, None, True)),
-    "text beside a refusal": (choices("x", refusal="No."), Answer("x", "stop", None, None)),
+    "text beside a refusal": (choices("x", refusal="No."), Answer("x", "stop", None, None, True)),
     "an end of no kind": (choices("x", finish=3), Answer("x", None, None, None)),
     "half a pair": (choices("a\ud83d", usage=(0, True)), Answer("a\ufffd", "stop", 0, None)),
 }
@@ -122,10 +122,10 @@ ANSWERS = {
 def test_an_answer_says_how_it_ended_and_what_it_took(server, kind):
     reply, answer = ANSWERS[kind]
     server.answer = lambda asked: reply
-    assert ask(server, call=Endpoint.answer) == answer
+    assert ask(server, call=Endpoint.answer) == answer._replace(server=server.url)
     assert (answer.cut, answer.finished) == (
         kind == "no text at the limit",
-        answer.text in ("yes", "x", "a\ufffd"),
+        not answer.refused and answer.text in ("yes", "x", "a\ufffd"),
     )
 
 
@@ -220,7 +220,8 @@ def test_a_request_that_is_too_large_is_refused(server, status):
 def test_a_repeated_key_a_half_character_and_an_absurd_count_do_not_come_back(server, monkeypatch):
     monkeypatch.setenv(endpoint.KEY, "sk-secret")
     server.answer = lambda asked: choices("sk-secret [[A]]", finish="\ud800", usage=(10**400, 1))
-    assert ask(server, call=Endpoint.answer) == Answer("… [[A]]", "\ufffd", None, 1)
+    expected = Answer("… [[A]]", "\ufffd", None, 1, server=server.url)
+    assert ask(server, call=Endpoint.answer) == expected
 
 
 @pytest.mark.parametrize(
@@ -247,5 +248,52 @@ def test_an_environment_that_the_client_cannot_use_is_said_in_one_line(monkeypat
 def test_a_stop_that_an_interrupt_left_behind_does_not_end_what_is_run_next():
     with asyncio.Runner() as runner:
         runner.get_loop().call_soon(runner.get_loop().stop)
-        endpoint._drain(runner.get_loop())
+        calls._drain(runner.get_loop())
         assert runner.run(asyncio.sleep(0.01, "done")) == "done"
+
+
+def test_a_call_that_drips_for_ever_ends(server):
+    server.answer = lambda asked: Reply(seconds=2.0)
+    asked = Endpoint(server.url, "tiny", seconds=10.0)
+    asked._patience = 0.2
+
+    async def once():
+        try:
+            await asked.answer(PROMPT)
+        finally:
+            await asked.close()
+
+    with pytest.raises(ServerFailure, match=r"no whole answer in 0\.2 s"):
+        asyncio.run(once())
+
+
+@pytest.mark.parametrize("key", ["two words", "new\nline", "schlüssel"])
+def test_a_key_that_no_header_can_hold_is_refused_unseen(server, monkeypatch, key):
+    monkeypatch.setenv(endpoint.KEY, key)
+    with pytest.raises(BadOption) as raised:
+        Endpoint(server.url, "tiny")
+    assert key not in str(raised.value)
+
+
+def test_a_dummy_key_mangles_no_words_and_a_trailing_line_break_is_no_key(server, monkeypatch):
+    monkeypatch.setenv(endpoint.KEY, "e\n")
+    server.answer = lambda asked: failure(404, "here there are eleven entries")
+    with pytest.raises(ServerFailure, match="here there are eleven entries"):
+        ask(server)
+    sent = {name.lower(): value for name, value in server.headers[-1].items()}
+    assert sent["authorization"] == "Bearer e"
+
+
+def test_a_refused_connection_says_why(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(endpoint, "RETRIES", 0)
+
+    async def once():
+        asked = Endpoint("http://127.0.0.1:9/v1", "tiny")
+        try:
+            await asked.answer(PROMPT)
+        finally:
+            await asked.close()
+
+    with pytest.raises(ServerFailure, match=r"APIConnectionError .*(attempts|refused)"):
+        asyncio.run(once())

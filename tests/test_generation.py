@@ -7,7 +7,7 @@ from threading import Event
 import pytest
 from loopback import Loopback, Reply, candidates, choices, failure
 
-from rmeval import endpoint
+from rmeval import calls, endpoint
 from rmeval.endpoint import Endpoint
 from rmeval.errors import BadConversation, BadData, BadOption, ServerFailure
 from rmeval.generation import Missing, Prompt, ServerGenerator, draw_candidates, write_candidates
@@ -252,7 +252,7 @@ def test_a_server_that_stops_half_way_loses_nothing(tmp_path, server, monkeypatc
     missing = draw(tmp_path, prompts(20), generator(server, 1))
     assert [place for place, _ in missing] == [f"p line {i}" for i in range(5, 20)]
     named = [reason for _, reason in missing if reason is not None]
-    assert len(named) == endpoint.GIVE_UP
+    assert len(named) == calls.GIVE_UP
     assert all("APIConnectionError" in reason for reason in named)
     server.answer, before = candidates, len(server.asked)
     assert draw(tmp_path, prompts(20), generator(server, 3)) == []
@@ -268,8 +268,8 @@ def test_a_server_that_serves_nothing_is_left_after_a_few_prompts(tmp_path, serv
         before = len(server.asked)
         missing = draw(tmp_path / str(number), prompts(50), generator(server, 2))
         assert len(missing) == 50
-        assert sum(reason is not None for _, reason in missing) <= endpoint.GIVE_UP + 1
-        assert len(server.asked) - before <= 2 * (endpoint.GIVE_UP + 1)
+        assert sum(reason is not None for _, reason in missing) <= calls.GIVE_UP + 1
+        assert len(server.asked) - before <= 2 * (calls.GIVE_UP + 1)
 
 
 def test_the_key_is_in_no_file_and_no_message(tmp_path, server):

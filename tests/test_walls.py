@@ -30,6 +30,7 @@ ORDER = [
     ["models"],
     ["engine", "benchmarks"],
     ["metrics"],
+    ["calls"],
     ["preferences", "endpoint", "duels"],
     ["hub", "known", "registry", "conversations"],
     ["types", "errors"],

@@ -68,7 +68,10 @@ def _add_answer_options(group: argparse._ArgumentGroup) -> None:
         "--concurrency", type=positive, metavar="K", help=f"calls at once; {CONCURRENCY} if unsaid"
     )
     group.add_argument(
-        "--timeout", type=positive, metavar="SECONDS", help=f"of one call; {SECONDS:g} if unsaid"
+        "--timeout",
+        type=positive,
+        metavar="SECONDS",
+        help=f"without a byte of an answer; {SECONDS:g} if unsaid",
     )
     group.add_argument(
         "--price", type=_price, metavar="IN,OUT", help="USD per million tokens, for the cost"
@@ -100,6 +103,8 @@ def check_judge_options(parser: argparse.ArgumentParser, options: argparse.Names
         _refuse(given, NOT_OF_SERVERS, "is for a model on this machine, not for --endpoint")
     if options.prompt is not None and read_format(options.prompt).kind == RATING:
         _refuse(given, ("order",), "is for pairwise prompt formats; this one rates")
+    if options.order != "random" and not options.temperature:
+        _refuse(given, ("seed",), "goes with --order random, or with a --temperature above 0")
     from rmeval.engine.workers import count_processes
 
     if count_processes() > 1:

@@ -7,8 +7,9 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rmeval.calls import ask_each
 from rmeval.duels import SERVER
-from rmeval.endpoint import Answer, Endpoint, RequestRefused, ask_each
+from rmeval.endpoint import Answer, Endpoint, RequestRefused
 from rmeval.errors import ServerFailure
 from rmeval.types import Conversation, Sampling
 

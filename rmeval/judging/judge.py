@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rmeval.conversations import to_conversation
 from rmeval.duels import Judge, plan_duels, settle
 from rmeval.endpoint import Answer, RequestRefused
-from rmeval.errors import BadOption, ServerFailure
+from rmeval.errors import BadConversation, BadOption, ServerFailure
 from rmeval.judging.answers import Answers
 from rmeval.judging.formats import PAIRWISE, PromptFormat
 from rmeval.judging.questions import KeptAnswers, Question, plan_questions
@@ -166,8 +166,12 @@ class GenerativeJudge(Judge):
                 on_progress(Progress(len(found), len(digests), len(digests), before, unit="calls"))
 
         failed = {}
-        if waiting:
-            failed = self.answers.answer([*unique.values()], waiting, self.sampling, keep)
+        try:
+            if waiting:
+                failed = self.answers.answer([*unique.values()], waiting, self.sampling, keep)
+        except BadConversation as error:
+            row = preferences[next(q.row for q in questions if q.digest == digests[error.index])]
+            raise error.at(f"preference {row.id} ({row.subset})") from error
         _require_answers(failed, len(waiting), len(found), before)
         refused = {digests[index]: str(error) for index, error in failed.items()}
         return Record(preferences, questions, found, refused, before)
@@ -182,7 +186,7 @@ class GenerativeJudge(Judge):
             return settle(rows, duels, [verdict.read(answer) for answer in answers], lengths)
         ratings = map(verdict.read, answers)
         rated = [[next(ratings) for _ in row.responses] for row in rows]
-        return settle_ratings(rows, rated, lengths)
+        return settle_ratings(rows, rated, lengths, (verdict.low + verdict.high) / 2)
 
 
 def _require_answers(

@@ -43,7 +43,9 @@ class Record:
         account = {
             "answers": len(found),
             "kept_before": self.before,
+            "servers": [*dict.fromkeys(answer.server for answer in found if answer.server)],
             "refused": len(self.refused),
+            "refused_because": next(iter(self.refused.values()), None),
             "cut": sum(answer.cut for answer in found),
             "prompt_tokens": read,
             "completion_tokens": written,

@@ -40,19 +40,22 @@ def subset_rows(scored: Iterable[ScoredPreference | Preference]) -> dict[str, in
 def count_oddities(scored: Iterable[ScoredPreference]) -> dict[str, int]:
     """Returns how many preferences tied, and how many of all responses were truncated.
 
-    Of rows that were compared, also how many verdicts there were, and of which kinds.
+    Of rows that were compared or rated, also how many verdicts or ratings there were, of which
+    kinds.
     """
     scored = list(scored)
-    compared = [item.comparisons for item in scored if item.comparisons is not None]
-    verdicts = {
-        "verdicts": sum(counts.made for counts in compared),
-        "verdicts_for_first": sum(counts.first for counts in compared),
-        "verdicts_tied": sum(counts.tied for counts in compared),
-        "verdicts_unparsed": sum(counts.unparsed for counts in compared),
-    }
-    return {
+    counts = {
         "ties": sum(margin(preference) == 0 for preference in scored),
         "truncated": sum(score.truncated for item in scored for score in item.scores),
         "responses": sum(len(preference.scores) for preference in scored),
-        **(verdicts if compared else {}),
     }
+    made = [item.comparisons for item in scored if item.comparisons is not None]
+    if compared := [item for item in made if item.first is not None]:
+        counts["verdicts"] = sum(item.made for item in compared)
+        counts["verdicts_for_first"] = sum(item.first or 0 for item in compared)
+        counts["verdicts_tied"] = sum(item.tied for item in compared)
+        counts["verdicts_unparsed"] = sum(item.unparsed for item in compared)
+    if rated := [item for item in made if item.first is None and item.made]:
+        counts["ratings"] = sum(item.made for item in rated)
+        counts["ratings_unparsed"] = sum(item.unparsed for item in rated)
+    return counts

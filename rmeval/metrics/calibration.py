@@ -7,13 +7,13 @@ row's weight.
 
 from collections.abc import Iterable
 from itertools import product
-from math import copysign, inf, isfinite, log
+from math import copysign, inf, isfinite, log, nan
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rmeval.metrics.scheme import Floats
-from rmeval.types import ScoredPreference
+from rmeval.types import Comparisons, ScoredPreference
 
 BINS = 10
 
@@ -42,12 +42,16 @@ def all_pairs(scored: Iterable[ScoredPreference]) -> Pairs:
         size = float("nan") if item.magnitude is None else item.magnitude
         for a, b in product(chosen, rejected):
             margin = a.value - b.value
-            odds = margin if item.comparisons is None else _log_odds((1 + margin) / 2)
+            odds = margin if item.comparisons is None else _log_odds(item.comparisons, margin)
             rows.append((margin, a.tokens - b.tokens, weight, size, odds))
     return Pairs(*np.array(rows, float).reshape(-1, 5).T)
 
 
-def _log_odds(p: float) -> float:
+def _log_odds(made_of: Comparisons, margin: float) -> float:
+    """Returns the log-odds of a verdict from P - (1 - P); NaN of ratings, which have none."""
+    p = (1 + margin) / 2
+    if made_of.first is None or not 0 <= p <= 1:
+        return nan
     return log(p / (1 - p)) if 0 < p < 1 else copysign(inf, p - 0.5)
 
 
@@ -58,8 +62,12 @@ def calibration(pairs: Pairs) -> dict[str, Any]:
     (1 − σ(margin))². `ece` is the expected calibration error over BINS equal bins of confidence
     max(p, 1 − p) from 0.5 to 1, where a tie is half right. `scaled_log_loss`, the mean of
     −d·log σ(margin), is over the pairs with a magnitude d, where there are any. Either loss is
-    None where a sure verdict was wrong.
+    None where a sure verdict was wrong. Pairs without log-odds are left out; of ratings alone
+    nothing is defined, and all is None.
     """
+    pairs = Pairs(*(column[~np.isnan(pairs.log_odds)] for column in pairs))
+    if not len(pairs.log_odds):
+        return {"log_loss": None, "brier": None, "ece": None, "bins": [], "method": "none"}
     _, _, weights, magnitudes, log_odds = pairs
     losses, bins = np.logaddexp(0.0, -log_odds), reliability(pairs)
     found: dict[str, Any] = {

@@ -150,7 +150,7 @@ class LocalGenerator:
             return None
         return (
             f"{tokens} tokens and {sampling.max_new_tokens} new ones are more than the "
-            f"generator's {positions}"
+            f"model's {positions}"
         )
 
     def _load(self) -> Any:
@@ -188,7 +188,7 @@ class LocalGenerator:
                 messages, tokenize=False, add_generation_prompt=True
             )
         except TemplateError as error:
-            raise BadConversation(index, f"the generator's template refuses it: {error}") from error
+            raise BadConversation(index, f"its chat template refuses it: {error}") from error
         ids: list[int] = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         return ids
 
@@ -211,7 +211,7 @@ class LocalGenerator:
         for row, new in zip(rows, self._generate(network, rows, sampling, 1).tolist(), strict=True):
             count = next((place for place, token in enumerate(new, 1) if token in ends), None)
             text = self._tokenizer.decode(new[:count], skip_special_tokens=True)
-            finish = CUT if count is None else "stop"
+            finish = CUT[0] if count is None else "stop"
             answers.append(Answer(text, finish, len(row), count or len(new)))
         return answers
 

@@ -146,9 +146,10 @@ def _draw_reliability(result: Result, scheme: Scheme) -> Figure:
     bins = calibration["bins"]
     figure, axes = _axes(5.0, 3.4)
     axes.plot([50, 100], [50, 100], "--", color=GREY, label="honest")
+    error = "not defined" if calibration["ece"] is None else f"{100 * calibration['ece']:.1f}"
     axes.plot(
         [100 * b["confidence"] for b in bins], [100 * b["accuracy"] for b in bins], "o-",
-        color=BLUE, label=f"this model; calibration error {100 * calibration['ece']:.1f}",
+        color=BLUE, label=f"this model; calibration error {error}",
     )  # fmt: skip
     for b in bins:
         axes.plot(100 * b["confidence"], 100 * b["accuracy"], "o", color=BLUE,

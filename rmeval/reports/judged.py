@@ -3,21 +3,22 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rmeval.judging.formats import RATING
+from rmeval.errors import one_line
 from rmeval.judging.judge import FAMILY
+from rmeval.reports.labels import is_judged
 from rmeval.types import Result
 
 RATED = "rewardbench-2"  # where the best response shares its win with those that equal it
 
 
-def is_judged(result: Result) -> bool:
-    """Whether a language model was asked."""
+def is_generative(result: Result) -> bool:
+    """Whether a language model was asked in words."""
     return bool(result.provenance["model"]["family"] == FAMILY)
 
 
 def tie_counts_as(result: Result) -> str:
     """Returns what a tied row counts, in words."""
-    if "verdicts" not in result.metrics.counts:
+    if not is_judged(result):
         return "counted as losses"
     return "a win is shared" if result.definition == RATED else "each half a win"
 
@@ -25,11 +26,11 @@ def tie_counts_as(result: Result) -> str:
 def judged_notes(result: Result) -> Iterator[str]:
     """Yields a line on the verdicts that the scores were made of, and one on what they took."""
     counts = result.metrics.counts
+    if "ratings" in counts:
+        yield _ratings(counts)
     if "verdicts" in counts:
-        asked = result.provenance["model"].get("prompt")
-        rated = asked is not None and asked["kind"] == RATING
-        yield _ratings(counts) if rated else _verdicts(counts) + _disagreement(result)
-        if not rated and any(len(item.scores) > 2 for item in result.scored):
+        yield _verdicts(counts) + _disagreement(result)
+        if any(len(item.scores) > 2 for item in result.scored):
             yield "more than two responses: each one's mean chance of beating the others"
     account = result.provenance.get("account")
     if account:
@@ -44,9 +45,15 @@ def judged_by(provenance: Mapping[str, Any]) -> str:
     return (
         f"asked with the prompt format {model['prompt']['name']}{shown}, temperature "
         f"{model['temperature']:g}, up to {model['max_new_tokens']:,} new tokens; "
-        f"{engine['path']} {engine['device']}, {provenance['seconds']:.1f} s; lengths in "
+        f"{engine['path']} {_where(provenance)}, {provenance['seconds']:.1f} s; lengths in "
         f"{model['lengths']}"
     )
+
+
+def _where(provenance: Mapping[str, Any]) -> str:
+    """Returns who gave the answers: those that were kept may be from another address."""
+    servers = provenance["account"].get("servers")
+    return ", ".join(servers) if servers else str(provenance["engine"]["device"])
 
 
 def _verdicts(counts: Mapping[str, int]) -> str:
@@ -63,8 +70,8 @@ def _verdicts(counts: Mapping[str, int]) -> str:
 
 def _ratings(counts: Mapping[str, int]) -> str:
     return (
-        f"ratings: {counts['verdicts']:,}; unparsable {counts['verdicts_unparsed']:,} (half a win "
-        "against each other response)"
+        f"ratings: {counts['ratings']:,}; unparsable {counts['ratings_unparsed']:,} (rated as the "
+        "others of their row are on average)"
     )
 
 
@@ -90,6 +97,9 @@ def _account(account: Mapping[str, Any]) -> str:
         else "{} tokens in, {} out".format(*known)
     )
     parts = [f"answers: {account['answers']:,} ({account['kept_before']:,} kept from before)", took]
+    if account["refused"]:
+        why = one_line(account["refused_because"])
+        parts.append(f"{account['refused']:,} refused, the first: {why}")
     if account["cut"]:
         parts.append(f"{account['cut']:,} cut at the limit of new tokens")
     if "usd" in account:

@@ -26,9 +26,13 @@ def shown_metric(metrics: Metrics, name: str) -> str:
     return f"{100 * value:.1f}" + (f" ±{100 * plus_minus(interval):.1f}" if interval else "")
 
 
+def is_judged(result: Result) -> bool:
+    """Whether its scores were made of verdicts or ratings, so that a tie is half a win."""
+    return any(item.comparisons is not None for item in result.scored)
+
+
 def score_word(result: Result) -> str:
     """Returns what the scores of a result are."""
-    if "verdicts" not in result.metrics.counts:
-        return "reward"
-    prompt = result.provenance["model"].get("prompt", {})
-    return "rating" if prompt.get("kind") == "rating" else "chance of beating the others"
+    if "ratings" in result.metrics.counts:
+        return "rating"
+    return "chance of beating the others" if "verdicts" in result.metrics.counts else "reward"

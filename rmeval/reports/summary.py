@@ -6,7 +6,7 @@ from typing import Any
 from rmeval.known import Published
 from rmeval.metrics.intervals import RESAMPLES, SEED
 from rmeval.metrics.scheme import Scheme
-from rmeval.reports.judged import is_judged, judged_by, judged_notes, tie_counts_as
+from rmeval.reports.judged import is_generative, judged_by, judged_notes, tie_counts_as
 from rmeval.reports.metric_tables import MetricTables
 from rmeval.reports.tables import format_rows
 from rmeval.types import Interval, Metrics, Result
@@ -84,7 +84,7 @@ def notes_of(result: Result) -> Iterator[str]:
         f"identical responses in {data['identical_responses']} rows"
     )
     yield from judged_notes(result)
-    if is_judged(result):
+    if is_generative(result):
         yield judged_by(result.provenance)
         return
     checks = result.provenance.get("checks", "not made")
@@ -127,11 +127,13 @@ def _statistics(metrics: Metrics) -> Iterator[str]:
         yield f"the same rows by length alone, or by chance: {beside}"
     pearson = length["pearson"]
     shown = "not defined" if pearson is None else f"{pearson:+.2f}"
-    loss, scaled = calibration["log_loss"], calibration.get("scaled_log_loss")
-    name = "log loss" if "verdicts" in metrics.counts else "Bradley-Terry log loss"
-    yield (
-        f"margin and length correlate {shown}; {name} "
-        f"{'not defined' if loss is None else f'{loss:.3f}'}, Brier {calibration['brier']:.3f}, "
-        f"calibration error {calibration['ece']:.3f}"
-        + (f", scaled log loss {scaled:.3f}" if scaled else "")
-    )
+    told = [f"margin and length correlate {shown}"]
+    if calibration["brier"] is not None:
+        name = "log loss" if "verdicts" in metrics.counts else "Bradley-Terry log loss"
+        loss, scaled = calibration["log_loss"], calibration.get("scaled_log_loss")
+        told.append(
+            f"{name} {'not defined' if loss is None else f'{loss:.3f}'}, Brier "
+            f"{calibration['brier']:.3f}, calibration error {calibration['ece']:.3f}"
+            + (f", scaled log loss {scaled:.3f}" if scaled else "")
+        )
+    yield "; ".join(told)

@@ -244,7 +244,7 @@ def test_several_processes_are_refused_before_anything_is_drawn(
 def test_a_prompt_without_room_is_named(local: Any, tmp_path: Path, capsys: Capture) -> None:
     message = refusal(capsys, *local, "--max-new-tokens", 2048)
     assert message.startswith("prompts.jsonl line 1: ")
-    assert "the generator's 2048" in message
+    assert "the model's 2048" in message
 
 
 def test_a_folder_of_other_prompts_is_refused(local: Any, tmp_path: Path, capsys: Capture) -> None:

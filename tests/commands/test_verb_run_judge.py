@@ -96,6 +96,7 @@ def test_a_perfect_judge_scores_100_and_everything_is_said(
         "prompt_tokens": 50,
         "completion_tokens": 4,
         "refused": False,
+        "server": server.url,
     }
     assert len(lines) == 24
 
@@ -274,7 +275,7 @@ def test_rewardbench_2_is_rated_and_a_shared_win_said(
     out, _ = done(
         capsys, "run", "--model", "judge:t", "--benchmark", "rewardbench-2", "--data", path, *where
     )
-    assert "ratings: 8; unparsable 0 (half a win against each other response)" in out
+    assert "ratings: 8; unparsable 0 (rated as the others of their row are on average)" in out
     assert "ties (a win is shared): 2;" in out
     assert "asked with the prompt format rating, temperature 0" in out
     found = json.loads((tmp_path / "out/rewardbench-2/judge-t@rating/result.json").read_text())

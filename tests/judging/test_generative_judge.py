@@ -11,7 +11,7 @@ from judged_rows import ALWAYS_A, LONGER, PERFECT, RATED, pairs, prefers, row, s
 from loopback import Loopback, Reply, choices, failure
 
 import rmeval
-from rmeval import endpoint
+from rmeval import calls, endpoint
 from rmeval.engine.store import ScoreStore
 from rmeval.errors import BadOption, ServerFailure, UnknownName
 from rmeval.judging.answers import ServerAnswers
@@ -128,10 +128,10 @@ def test_ratings_become_scores(server: Loopback) -> None:
     server.answer = rate
     rows = [row(0, "a" * 9, "a" * 2, "b" * 9), row(1, "a" * 50, "a" * 3)]
     scored = judge(server, prompt="rating").score_preferences(rows)
-    assert values(scored) == [[9, 2, 9], [0.5, 0.5]]
+    assert values(scored) == [[9, 2, 9], [3, 3]]
     assert [item.comparisons for item in scored] == [
-        Comparisons(3, 0, 0, 0),
-        Comparisons(2, 0, 0, 1),
+        Comparisons(3, None, 0, 0),
+        Comparisons(2, None, 0, 1),
     ]
     assert len(server.asked) == 5
 
@@ -262,7 +262,7 @@ def test_where_nothing_is_served_the_servers_words_are_the_error(
     server.answer = lambda asked: failure(status, said)
     with pytest.raises(ServerFailure, match=rf"^no call was answered; the first: .*{said}"):
         judge(server).score_preferences(pairs(50))
-    assert len(server.asked) <= 2 * endpoint.GIVE_UP
+    assert len(server.asked) <= 2 * calls.GIVE_UP
 
 
 def test_every_row_refused_in_one_order_is_an_error(server: Loopback) -> None:
@@ -299,7 +299,9 @@ def test_tokens_and_cost_are_those_of_every_answer(server: Loopback, tmp_path: P
     assert asked.account() == {
         "answers": 6,
         "kept_before": 4,
+        "servers": [server.url],
         "refused": 0,
+        "refused_because": None,
         "cut": 0,
         "prompt_tokens": 600,
         "completion_tokens": 60,

@@ -83,7 +83,7 @@ def test_a_prompt_that_is_too_long_is_refused_and_the_others_are_not(tmp_path_fa
     prompts = [*PROMPTS, (Message("user", "word " * 80),)]
     found = answers(short, range(5), prompts=prompts)
     assert [type(answer) for _, answer in sorted(found.items())] == [Answer] * 4 + [RequestRefused]
-    assert "and 6 new ones are more than the generator's 60" in str(found[4])
+    assert "and 6 new ones are more than the model's 60" in str(found[4])
     assert {k: v for k, v in found.items() if k < 4} == answers(short)
 
 

@@ -1,5 +1,7 @@
 """One label is a verdict; none, several, or an answer that did not end, is none."""
 
+from itertools import product
+
 import pytest
 
 from rmeval.duels import Verdict
@@ -84,18 +86,27 @@ def row(*responses: str) -> Preference:
 
 def settled(*ratings: float | None):
     texts = [f"response {n}" for n in range(len(ratings))]
-    (found,) = settle_ratings([row(*texts)], [ratings], [[2] * len(ratings)])
+    (found,) = settle_ratings([row(*texts)], [ratings], [[2] * len(ratings)], 5.5)
     return [score.value for score in found.scores], found.comparisons
 
 
 def test_ratings_are_the_scores_of_a_row_that_has_them_all() -> None:
-    assert settled(7, 3, 7, 1) == ([7, 3, 7, 1], Comparisons(4, 0, 0, 0))
+    assert settled(7, 3, 7, 1) == ([7, 3, 7, 1], Comparisons(4, None, 0, 0))
 
 
-def test_a_row_without_a_rating_is_a_round_robin_in_which_it_is_half_a_win() -> None:
-    # 8 against 2 and 8 and nothing: (1 + 0.5 + 0.5) / 3; 2: (0 + 0 + 0.5) / 3; nothing: 0.5
-    values, comparisons = settled(8, 2, 8, None)
-    assert values == pytest.approx([2 / 3, 1 / 6, 2 / 3, 0.5])
-    assert comparisons == Comparisons(4, 0, 0, 1)
-    assert settled(9, None) == ([0.5, 0.5], Comparisons(2, 0, 0, 1))
-    assert settled(None, None)[0] == [0.5, 0.5]
+def test_a_response_without_a_rating_stands_at_the_mean_of_its_row() -> None:
+    assert settled(8, 2, 8, None) == ([8, 2, 8, 6], Comparisons(4, None, 0, 1))
+    assert settled(9, None) == ([9, 9], Comparisons(2, None, 0, 1))  # half a win
+    assert settled(None, None) == ([5.5, 5.5], Comparisons(2, None, 0, 2))
+
+
+def test_the_best_of_several_is_who_would_win_a_round_robin() -> None:
+    """Half a win against each other response, worked out, names the same best ones."""
+    for ratings in product((2, 5, 9, None), repeat=4):
+        values, _ = settled(*ratings)
+        wins = [
+            sum(0.5 if None in (a, b) or a == b else float(a > b) for b in ratings) - 0.5
+            for a in ratings
+        ]
+        best, winners = max(values), max(wins)
+        assert [value == best for value in values] == [won == winners for won in wins]

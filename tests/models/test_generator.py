@@ -153,9 +153,7 @@ def test_a_prompt_that_leaves_no_room_is_named_before_anything_is_drawn(tmp_path
     folder = tiny_generator(tmp_path, max_position_embeddings=40)
     generator(folder).check(PROMPTS[:1], SAMPLING)
     long = [PROMPTS[0], (Message("user", "word " * 60),)]
-    with pytest.raises(
-        BadConversation, match="more than the generator's 40; use a smaller"
-    ) as raised:
+    with pytest.raises(BadConversation, match="more than the model's 40; use a smaller") as raised:
         generator(folder).check(long, SAMPLING)
     assert raised.value.index == 1
     with pytest.raises(BadConversation, match="and 40 new ones"):
@@ -165,7 +163,7 @@ def test_a_prompt_that_leaves_no_room_is_named_before_anything_is_drawn(tmp_path
 def test_a_conversation_that_the_template_refuses_is_named(tmp_path):
     folder = tiny_generator(tmp_path)
     (folder / "chat_template.jinja").write_text("{{ raise_exception('never') }}")
-    with pytest.raises(BadConversation, match="the generator's template refuses it: never"):
+    with pytest.raises(BadConversation, match="its chat template refuses it: never"):
         generator(folder).check(PROMPTS, SAMPLING)
 
 
