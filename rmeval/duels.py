@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 ORDERS = ("both", "random")
 EVEN = 0.5
 SERVER = "server"  # the path, in a provenance, of what is not computed here
+UNKNOWN = "not known"  # the dtype of a model on a server
 JUDGE = "judge:"  # what the name of a generative judge begins with
 
 

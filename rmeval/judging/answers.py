@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rmeval.calls import ask_each
-from rmeval.duels import SERVER
+from rmeval.duels import SERVER, UNKNOWN
 from rmeval.endpoint import Answer, Endpoint, RequestRefused
 from rmeval.errors import ServerFailure
 from rmeval.types import Conversation, Sampling
@@ -60,7 +60,7 @@ class ServerAnswers:
 
     def identity(self) -> dict[str, Any]:
         """Returns the name of the model: nobody sees a server's weights."""
-        unknown = {"revision": None, "dtype": "not known"}
+        unknown = {"revision": None, "dtype": UNKNOWN}
         return {"answers": self.model, **unknown, "lengths": "words"}
 
     def engine(self) -> dict[str, Any]:

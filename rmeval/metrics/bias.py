@@ -19,7 +19,7 @@ def length_bias(pairs: Pairs) -> dict[str, Any]:
     `accuracy_when_shorter` are the shares of pairs won whose chosen response is the longer or the
     shorter one, with the number of each; None where there are none.
     """
-    won, longer, shorter = pairs.margins > 0, pairs.lengths > 0, pairs.lengths < 0
+    won, longer, shorter = pairs.credits, pairs.lengths > 0, pairs.lengths < 0
     return {
         "pearson": _pearson(pairs.lengths, pairs.margins, pairs.weights),
         "accuracy_when_longer": _share(won, longer, pairs.weights),
@@ -70,7 +70,7 @@ def _coin(scheme: Scheme, scored: Sequence[ScoredPreference], weighting: str) ->
     return compose(leaves, scheme.parts(strata, weighting), short)[0]
 
 
-def _share(won: np.ndarray, among: np.ndarray, weights: Floats) -> float | None:
+def _share(won: Floats, among: np.ndarray, weights: Floats) -> float | None:
     return float(np.average(won[among], weights=weights[among])) if among.any() else None
 
 

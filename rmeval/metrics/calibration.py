@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rmeval.metrics.scheme import Floats
-from rmeval.types import Comparisons, ScoredPreference
+from rmeval.types import ScoredPreference
 
 BINS = 10
 
@@ -23,7 +23,9 @@ class Pairs(NamedTuple):
 
     `margins` (P,) in units of reward, `lengths` (P,) how many tokens the chosen one is longer,
     `weights` (P,), `magnitudes` (P,), NaN where the row has none. `log_odds` (P,) of the chosen
-    one being better, as the model says it: the margin of rewards, infinite for a sure verdict.
+    one being better, as the model says it: the margin of rewards, infinite for a sure verdict, NaN
+    where the scores say none.
+    `credits` (P,) what each pair counts: 1 won, 0 lost, a tie half where verdicts made it.
     """
 
     margins: Floats
@@ -31,6 +33,7 @@ class Pairs(NamedTuple):
     weights: Floats
     magnitudes: Floats
     log_odds: Floats
+    credits: Floats
 
 
 def all_pairs(scored: Iterable[ScoredPreference]) -> Pairs:
@@ -39,18 +42,23 @@ def all_pairs(scored: Iterable[ScoredPreference]) -> Pairs:
     for item in scored:
         chosen, rejected = item.scores[: item.num_chosen], item.scores[item.num_chosen :]
         weight = item.weight / (len(chosen) * len(rejected))
-        size = float("nan") if item.magnitude is None else item.magnitude
+        size = nan if item.magnitude is None else item.magnitude
         for a, b in product(chosen, rejected):
-            margin = a.value - b.value
-            odds = margin if item.comparisons is None else _log_odds(item.comparisons, margin)
-            rows.append((margin, a.tokens - b.tokens, weight, size, odds))
-    return Pairs(*np.array(rows, float).reshape(-1, 5).T)
+            margin, longer = a.value - b.value, a.tokens - b.tokens
+            credit = 0.5 if margin == 0 and item.comparisons else float(margin > 0)
+            rows.append((margin, longer, weight, size, _log_odds(item, margin), credit))
+    return Pairs(*np.array(rows, float).reshape(-1, 6).T)
 
 
-def _log_odds(made_of: Comparisons, margin: float) -> float:
-    """Returns the log-odds of a verdict from P - (1 - P); NaN of ratings, which have none."""
+def _log_odds(item: ScoredPreference, margin: float) -> float:
+    """Returns the log-odds of a pair: the margin of rewards, or that of a verdict's P and 1 - P.
+
+    NaN where scores are neither: ratings, and mean chances against several others.
+    """
+    if item.comparisons is None:
+        return margin
     p = (1 + margin) / 2
-    if made_of.first is None or not 0 <= p <= 1:
+    if item.comparisons.first is None or len(item.scores) > 2:
         return nan
     return log(p / (1 - p)) if 0 < p < 1 else copysign(inf, p - 0.5)
 
@@ -68,7 +76,7 @@ def calibration(pairs: Pairs) -> dict[str, Any]:
     pairs = Pairs(*(column[~np.isnan(pairs.log_odds)] for column in pairs))
     if not len(pairs.log_odds):
         return {"log_loss": None, "brier": None, "ece": None, "bins": [], "method": "none"}
-    _, _, weights, magnitudes, log_odds = pairs
+    weights, magnitudes, log_odds = pairs.weights, pairs.magnitudes, pairs.log_odds
     losses, bins = np.logaddexp(0.0, -log_odds), reliability(pairs)
     found: dict[str, Any] = {
         "log_loss": _mean(losses, weights),

@@ -212,7 +212,7 @@ def _accuracy_by_length(pairs: Pairs) -> tuple[Any, Any, Any, Any]:
     rows = []
     for number in np.unique(bins):
         inside = bins == number
-        won, size = int((pairs.margins[inside] > 0).sum()), int(inside.sum())
+        won, size = float(pairs.credits[inside].sum()), int(inside.sum())
         low, high = wilson_interval(won, size)
         rows.append((np.median(pairs.lengths[inside]), 100 * won / size, 100 * low, 100 * high))
     return tuple(np.array(rows).T)

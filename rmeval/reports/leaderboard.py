@@ -11,6 +11,7 @@ from typing import Any
 from rmeval.baselines import fingerprint_items
 from rmeval.benchmarks import scheme_of
 from rmeval.comparison import ALPHA, require_same_rows, rows_in_order_of
+from rmeval.duels import UNKNOWN
 from rmeval.errors import BadData, UnknownName
 from rmeval.known import Published
 from rmeval.metrics.intervals import Z, plus_minus
@@ -129,7 +130,7 @@ def _measured(result: Result, scheme: Scheme, weighting: str | None) -> Entry:
         score=None if score is None else 100 * score,
         half=None if score is None or interval is None else 100 * plus_minus(interval),
         sections={n: 100 * v for n, v in _columns(metrics).items()},
-        origin=f"measured, {_dtype(result)}, {where}",
+        origin=", ".join(filter(None, ["measured", _dtype(result), where])),
         remarks=tuple(remarks),
         result=result,
     )
@@ -184,7 +185,7 @@ def _remark(entries: Sequence[Entry], weighting: str | None) -> list[Entry]:
     """Returns the entries with a remark where weighting, dtype or rows are not those of most."""
     usual = weighting or _most(entry.weighting for entry in entries)
     whole = [entry.result for entry in entries if entry.result and not entry.result.partial]
-    usual_dtype = _most(map(_dtype, whole))
+    usual_dtype = _most(filter(None, map(_dtype, whole)))
     rows = {id(result): fingerprint_items(result) for result in whole}
     usual_rows = _most(rows.values())
     remarked = []
@@ -192,7 +193,7 @@ def _remark(entries: Sequence[Entry], weighting: str | None) -> list[Entry]:
         remarks, result = list(entry.remarks), entry.result
         if entry.weighting != usual:
             remarks.append(f"{entry.weighting} weighting; the others {usual}")
-        if result and usual_dtype and _dtype(result) != usual_dtype:
+        if result and _dtype(result) not in (None, usual_dtype):
             remarks.append(f"computed in {_dtype(result)}; the others in {usual_dtype}")
         if result and rows.get(id(result), usual_rows) != usual_rows:
             remarks.append("other rows, or other texts, than the others'")
@@ -205,8 +206,10 @@ def _most(values: Iterable[str]) -> str:
     return next((value for value, _ in Counter(values).most_common(1)), "")
 
 
-def _dtype(result: Result) -> str:
-    return str(result.provenance["model"]["dtype"])
+def _dtype(result: Result) -> str | None:
+    """Returns the dtype that a result was computed in, or None where a server does not say."""
+    dtype = str(result.provenance["model"]["dtype"])
+    return None if dtype == UNKNOWN else dtype
 
 
 def _groups(entries: Sequence[Entry], scheme: Scheme) -> list[int | None]:

@@ -19,6 +19,7 @@ def pairs_of(margins, weights=None, magnitudes=None) -> Pairs:
         np.ones(size) if weights is None else np.array(weights, float),
         np.full(size, nan) if magnitudes is None else np.array(magnitudes, float),
         np.array(margins, float),
+        np.array(margins, float) > 0,
     )
 
 
@@ -106,7 +107,7 @@ def test_a_row_of_many_responses_is_every_pair_of_them_at_a_share_of_its_weight(
 def test_a_row_without_a_magnitude_has_none_and_no_rows_have_no_pairs() -> None:
     scores = (Score(1.0, 3, False), Score(0.0, 2, False))
     assert np.isnan(all_pairs([ScoredPreference("1", "s", 1, scores)]).magnitudes).all()
-    assert [len(column) for column in all_pairs([])] == [0, 0, 0, 0, 0]
+    assert [len(column) for column in all_pairs([])] == [0] * 6
 
 
 def compared(p: float) -> ScoredPreference:
@@ -128,3 +129,12 @@ def test_a_sure_verdict_has_a_log_loss_only_where_it_is_right():
     assert wrong["log_loss"] is None
     assert wrong["brier"] == 0.5
     assert wrong["ece"] == 0.5
+
+
+def test_ratings_are_no_probabilities() -> None:
+    scores = (Score(9, 1, False), Score(3, 1, False))
+    rated = ScoredPreference("1", "s", 1, scores, comparisons=Comparisons(2, None, 0, 0))
+    found = calibration(all_pairs([rated, rated]))
+    assert (found["log_loss"], found["brier"], found["ece"], found["bins"]) == (None,) * 3 + ([],)
+    mixed = calibration(all_pairs([rated, compared(0.9)]))
+    assert mixed["log_loss"] == pytest.approx(-log(0.9))

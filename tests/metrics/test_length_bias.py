@@ -1,5 +1,7 @@
 """Whether length is rewarded, and what length or a coin alone would score."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import pearsonr
@@ -11,7 +13,7 @@ from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
 from rmeval.metrics.rm_bench import RM_BENCH
 from rmeval.metrics.rm_bench import ROWS as STYLED_ROWS
 from rmeval.metrics.statistics import describe_scores
-from rmeval.types import Score, ScoredPreference
+from rmeval.types import Comparisons, Score, ScoredPreference
 
 
 def row(number, margin: float, longer: int, subset: str = "s", weight: float = 1.0):
@@ -45,11 +47,17 @@ def test_accuracy_where_the_better_answer_is_longer_or_shorter_worked_by_hand() 
     assert (found["pairs"], found["pairs_longer"], found["pairs_shorter"]) == (6, 3, 2)
 
 
+def test_a_tie_of_verdicts_is_half_of_its_pair() -> None:
+    made = Comparisons(2, 1, 0, 0)
+    rows = [replace(row(i, m, 5), comparisons=made) for i, m in enumerate((0.5, 0.0, -0.5, 0.0))]
+    assert length_bias(all_pairs(rows))["accuracy_when_longer"] == 0.5
+
+
 def test_what_never_varies_has_no_correlation_and_no_pairs_no_accuracy() -> None:
     found = length_bias(all_pairs([row(1, 1.0, 5), row(2, 2.0, 5)]))
     assert found["pearson"] is None
     assert found["accuracy_when_shorter"] is None
-    assert length_bias(Pairs(*np.ones((5, 3))))["pearson"] is None
+    assert length_bias(Pairs(*np.ones((6, 3))))["pearson"] is None
 
 
 def test_length_alone_and_a_coin_worked_by_hand() -> None:

@@ -227,3 +227,12 @@ def test_what_a_group_is_stands_below_and_what_is_estimated_only_where_it_is() -
     assert "\n\ngroup: rows of one number are statistically tied" in alone
     assert "estimated" not in alone
     assert "of a published row the verdicts are not known: its interval is estimated" in mixed
+
+
+def test_a_server_that_says_no_dtype_has_no_remark_and_gives_none() -> None:
+    judge = measured("judge:x@rewardbench", dtype="not known", family="judge")
+    rows = rank_rows([judge, measured("org/a"), measured("judge:y", dtype="not known")], [])
+    by_model = {row["model"]: row for row in rows}
+    assert by_model["judge:x@rewardbench"]["origin"] == "measured, 01234567"
+    assert by_model["judge:x@rewardbench"]["type"] == "generative"
+    assert not any(row["notes"] for row in rows)
