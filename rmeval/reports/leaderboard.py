@@ -193,7 +193,7 @@ def _remark(entries: Sequence[Entry], weighting: str | None) -> list[Entry]:
         remarks, result = list(entry.remarks), entry.result
         if entry.weighting != usual:
             remarks.append(f"{entry.weighting} weighting; the others {usual}")
-        if result and _dtype(result) not in (None, usual_dtype):
+        if result and usual_dtype and _dtype(result) not in (None, usual_dtype):
             remarks.append(f"computed in {_dtype(result)}; the others in {usual_dtype}")
         if result and rows.get(id(result), usual_rows) != usual_rows:
             remarks.append("other rows, or other texts, than the others'")
