@@ -9,6 +9,7 @@ import torch
 
 from rmeval.engine.memory import serving_batch_tokens
 from rmeval.errors import BadCheckpoint, BadOption, UnknownName, Unreachable
+from rmeval.hub import local_folder
 from rmeval.known import find_template
 from rmeval.models import detect_family, find_family, require_language_model
 from rmeval.models.checkpoint import Checkpoint, open_checkpoint
@@ -218,7 +219,9 @@ def _variant(options: Loading) -> str | None:
     """Returns what tells results of a DPO policy from others of its name."""
     if options.reference is None:
         return None
-    against = "against-" + "__".join(Path(options.reference).parts[-2:])
+    folder = local_folder(options.reference)
+    name = folder.resolve() if folder else Path(options.reference)
+    against = "against-" + "__".join(name.parts[-2:])
     return f"{against}-per-token" if options.per_token else against
 
 
