@@ -117,7 +117,7 @@ def _find_members(below: Sequence[Path], names: Sequence[str], benchmark: str | 
         on = f" on {benchmark}" if benchmark else ""
         raise BadOption(
             f"no whole result{on} below {', '.join(map(str, below))} of {', '.join(missing)}; "
-            f"make it: rmeval run --model {missing[0]}"
+            f"make it with `rmeval run`, for example of --model {missing[0].partition('@')[0]}"
         )
     for name, folders in found.items():
         if len(folders) > 1:

@@ -6,7 +6,7 @@ from rmeval.duels import JUDGE, ORDERS
 from rmeval.endpoint import SECONDS
 from rmeval.errors import BadOption, UnknownName
 from rmeval.judging.answers import Answers, LocalAnswers, ServerAnswers
-from rmeval.judging.format_files import read_format
+from rmeval.judging.format_files import read_format, shipped_formats
 from rmeval.judging.formats import PromptFormat
 from rmeval.judging.judge import GenerativeJudge
 from rmeval.judging.record import Price
@@ -124,4 +124,11 @@ def _variant(asked: PromptFormat, asking: Asking) -> str:
     seed = f"seed-{asking.seed}" if drawn > 0 and asking.seed and random is None else None
     other = asking.max_new_tokens not in (None, asked.max_new_tokens)
     limit = f"n{asking.max_new_tokens}" if other else None
-    return "-".join(filter(None, [asked.name, random, heat, seed, limit]))
+    return "-".join(filter(None, [_label(asked), random, heat, seed, limit]))
+
+
+def _label(asked: PromptFormat) -> str:
+    """Returns a format's name; one that is not rmeval's own is told by its contents too."""
+    shipped = shipped_formats().get(asked.name)
+    ours = shipped is not None and shipped.sha256 == asked.sha256
+    return asked.name if ours else f"{asked.name}-{asked.sha256[:8]}"

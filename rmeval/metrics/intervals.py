@@ -1,7 +1,7 @@
 """How sure a number is, given that other rows of the same kind could have been asked.
 
-A subset's accuracy has Wilson's interval. What subsets are put together into has a stratified
-bootstrap: rows are drawn again within each subset, the weights are fixed.
+A subset of rows that are won or lost has Wilson's interval. All else has a stratified bootstrap:
+rows are drawn again within each subset, the weights are fixed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -85,11 +85,11 @@ def resample(strata: Strata) -> dict[str, Floats]:
     return means
 
 
-def counts_wins(stratum: Stratum) -> bool:
-    """Whether a stratum's rows are won or lost, and weigh alike."""
+def counts_wins(stratum: Stratum, *, halves: bool = False) -> bool:
+    """Whether a stratum's rows are won or lost, or half won if that will do, and weigh alike."""
     return (
         len(stratum.leaves) == 1
-        and bool(np.isin(stratum.credits, (0.0, 1.0)).all())
+        and bool(np.isin(stratum.credits, (0.0, 1.0, *([0.5] if halves else []))).all())
         and bool((stratum.weights == stratum.weights[0]).all())
     )
 

@@ -18,9 +18,9 @@ def is_generative(result: Result) -> bool:
 
 def tie_counts_as(result: Result) -> str:
     """Returns what a tied row counts, in words."""
-    if not is_judged(result):
-        return "counted as losses"
-    return "a win is shared" if result.definition == RATED else "each half a win"
+    if result.definition == RATED:
+        return "a win is shared"
+    return "each half a win" if is_judged(result) else "counted as losses"
 
 
 def judged_notes(result: Result) -> Iterator[str]:

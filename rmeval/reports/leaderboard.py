@@ -18,6 +18,7 @@ from rmeval.metrics.intervals import Z, plus_minus
 from rmeval.metrics.paired import paired_tests
 from rmeval.metrics.scheme import Scheme
 from rmeval.metrics.statistics import describe_scores
+from rmeval.reports.labels import is_judged
 from rmeval.reports.tables import format_rows, format_with_notes
 from rmeval.types import Metrics, Result
 
@@ -37,8 +38,6 @@ TYPES = {  # by family
     "dpo": "DPO",
     "ensemble": "ensemble",
     "judge": "generative",
-    "pair-pm": "pairwise",
-    "pairrm": "pairwise",
 }
 
 
@@ -125,7 +124,7 @@ def _measured(result: Result, scheme: Scheme, weighting: str | None) -> Entry:
     where = str(data["revision"])[:8] if data["revision"] else data["source"].rsplit("/", 1)[-1]
     return Entry(
         model=result.model,
-        type=TYPES.get(family, "custom head"),
+        type=TYPES.get(family, "pairwise" if is_judged(result) else "custom head"),
         weighting=weighting or result.weighting,
         score=None if score is None else 100 * score,
         half=None if score is None or interval is None else 100 * plus_minus(interval),
@@ -207,9 +206,12 @@ def _most(values: Iterable[str]) -> str:
 
 
 def _dtype(result: Result) -> str | None:
-    """Returns the dtype that a result was computed in, or None where a server does not say."""
+    """Returns the dtype that a result was computed in, or None where a server does not say.
+
+    An ensemble's is known where every member's is.
+    """
     dtype = str(result.provenance["model"]["dtype"])
-    return None if dtype == UNKNOWN else dtype
+    return None if UNKNOWN in dtype else dtype
 
 
 def _groups(entries: Sequence[Entry], scheme: Scheme) -> list[int | None]:

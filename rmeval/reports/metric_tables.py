@@ -66,7 +66,8 @@ class MetricTables:
             return row | {level: self._shown(f"subset/{subset}/{level}") for level in levels}
         row["accuracy"] = self._shown(f"subset/{subset}")
         rows = len(stratum.ids)
-        won = f"{int(stratum.credits.sum())}/{rows}" if counts_wins(stratum) else f"of {rows}"
+        wins = counts_wins(stratum, halves=True)
+        won = f"{stratum.credits.sum():g}/{rows}" if wins else f"of {rows}"
         return row | {"won": won}
 
     def _ordered_subsets(self) -> Iterator[str]:

@@ -74,8 +74,8 @@ def notes_of(result: Result) -> Iterator[str]:
     elif result.overall is None:
         yield "No Score: it needs every section whole."
     yield (
-        f"±: half a 95 % interval; subsets Wilson, the rest stratified bootstrap ({RESAMPLES:,} "
-        f"resamples, seed {SEED})"
+        f"±: half a 95 % interval; subsets of wins Wilson, the rest stratified bootstrap "
+        f"({RESAMPLES:,} resamples, seed {SEED})"
     )
     yield from _statistics(result.metrics)
     yield (

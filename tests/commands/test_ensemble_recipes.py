@@ -55,7 +55,7 @@ def test_a_recipe_that_cannot_be_followed_says_why(
         return refusal(capsys, "ensemble", results, "--config", recipe(tmp_path, text), *more)
 
     assert "no whole result on mine below" in said(RECIPE + '"org/d" = 1\n"org/e" = 1\n')
-    assert "of org/d, org/e; make it: rmeval run --model org/d" in said(
+    assert "of org/d, org/e; make it with `rmeval run`, for example of --model org/d" in said(
         RECIPE + '"org/d" = 1\n"org/e" = 1\n'
     )
     assert "did you mean 'normalise'?" in said("normalize = 'none'\n" + RECIPE)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -406,3 +407,16 @@ def test_a_judge_without_a_name_or_with_an_unknown_order_is_refused(server: Loop
         rmeval.load_judge("judge:", endpoint=server.url)
     with pytest.raises(UnknownName, match="did you mean 'both'"):
         rmeval.load_judge("tiny", endpoint=server.url, order="boths")
+
+
+def test_formats_of_one_name_and_other_words_are_other_judges(tmp_path: Path) -> None:
+    text = (files("rmeval") / "data/judges/rewardbench.toml").read_text(encoding="utf-8")
+    path = tmp_path / "mine.toml"
+    variants = []
+    for changed in (text, text.replace("2048", "512"), text.replace("user", "person", 1)):
+        path.write_text(changed)
+        asked = rmeval.load_judge("x", endpoint="http://127.0.0.1:9/v1", prompt=str(path))
+        variants.append(asked.variant)
+    assert variants[0] == "rewardbench"
+    assert len(set(variants)) == 3
+    assert all(name.startswith("rewardbench-") and len(name) == 20 for name in variants[1:])

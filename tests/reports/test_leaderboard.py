@@ -19,6 +19,7 @@ from rmeval.reports.leaderboard import (
     rank_rows,
     with_footnotes,
 )
+from rmeval.types import Comparisons
 
 SEED = published_rows()
 
@@ -160,6 +161,21 @@ def test_local_rows_are_named_by_their_folder_and_types_are_the_tables() -> None
     ]
     assert column(rows, "type") == ["sequence classifier", "custom head"]
     assert HUB["revision"].startswith("01234567")
+
+
+def test_whoever_compares_is_pairwise_whatever_its_family_is_called() -> None:
+    result = measured("lab/theirs", family="of-another-package")
+    counts = Comparisons(made=2, first=1, tied=0, unparsed=0)
+    scored = tuple(replace(item, comparisons=counts) for item in result.scored)
+    assert column(rank_rows([replace(result, scored=scored)], []), "type") == ["pairwise"]
+    assert column(rank_rows([result], []), "type") == ["custom head"]
+
+
+def test_an_ensemble_with_a_servers_model_has_no_remark_on_its_dtype() -> None:
+    mixed = measured("mix", 4, dtype="not known and bfloat16", family="ensemble")
+    first, second = rank_rows([measured("a"), mixed], [])
+    assert first["notes"] == second["notes"] == []
+    assert second["origin"] == "measured, 01234567"
 
 
 def test_rows_can_be_sorted_by_any_column_and_what_has_none_is_last() -> None:

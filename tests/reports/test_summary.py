@@ -1,9 +1,11 @@
 """What a run prints, and the leaderboard's order."""
 
+from dataclasses import replace
 from typing import Any
 
 from rmeval.known import Published
 from rmeval.metrics.rewardbench import REWARDBENCH, SECTIONS
+from rmeval.metrics.rewardbench2 import REWARDBENCH_2
 from rmeval.metrics.statistics import describe_scores
 from rmeval.reports.labels import score_word
 from rmeval.reports.summary import compare_with_published, summarise
@@ -124,3 +126,13 @@ def test_a_result_of_verdicts_has_words_of_its_own() -> None:
     assert "verdicts: 8; ties 0, unparsable 4 (each half a win); of the others 100.0 %" in text
     assert score_word(judged) == "chance of beating the others"
     assert score_word(result_of(HALF_OF_CHAT)) == "reward"
+
+
+def test_on_rewardbench_2_rewards_that_tie_share_the_win_and_it_says_so() -> None:
+    best = (Score(1.0, 9, False), Score(1.0, 8, False), Score(0.0, 8, False), Score(0.0, 8, False))
+    scored = (ScoredPreference("Math/1", "Math", 1, best),)
+    metrics = describe_scores(REWARDBENCH_2, scored)
+    assert metrics.values["subset/Math"] == 0.5
+    named = {"definition": "rewardbench-2", "metrics": metrics, "scored": scored}
+    result = replace(result_of(HALF_OF_CHAT), **named)
+    assert "ties (a win is shared): 1;" in summarise(result, REWARDBENCH_2)
