@@ -12,9 +12,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rmeval.conversations import ConversationLike
+from rmeval.preferences import to_candidates
 from rmeval.types import (
     Comparisons,
-    Conversation,
     OnProgress,
     Preference,
     Score,
@@ -66,7 +67,7 @@ class Judge(ABC):
         """Returns how the verdicts are computed, and where."""
 
     @abstractmethod
-    def compare(self, prompt: str | Conversation, a: str, b: str) -> float:
+    def compare(self, prompt: str | ConversationLike, a: str, b: str) -> float:
         """Returns the probability that `a` answers better than `b`, both orders averaged."""
 
     @abstractmethod
@@ -86,6 +87,12 @@ class Judge(ABC):
 
     def keep_answers(self, folder: Path) -> None:  # noqa: B027 - most answer in numbers
         """Writes what was answered to the last rows beside their result, where it is text."""
+
+
+def one_pair(prompt: str | ConversationLike, a: str, b: str) -> Preference:
+    """Returns two responses to a prompt as a row. Raises BadData for what is no text."""
+    candidates = to_candidates({"prompt": prompt, "responses": [a, b]}, "compare")
+    return Preference("compare", "", candidates.prompt, candidates.responses)
 
 
 def plan_duels(preferences: Sequence[Preference], order: str = "both", seed: int = 0) -> list[Duel]:

@@ -9,9 +9,15 @@ from rmeval.errors import BadOption, Unreachable, first_line
 
 def local_folder(name: str) -> Path | None:
     """Returns the folder on this machine that a model's name stands for, or None."""
+    path = local_path(name)
+    return path if path and path.is_dir() else None
+
+
+def local_path(name: str) -> Path | None:
+    """Returns the file or folder on this machine that a name stands for, or None."""
     try:
         path = Path(name).expanduser()
-        return path if path.is_dir() else None
+        return path if path.is_file() or path.is_dir() else None
     except (OSError, RuntimeError):  # too long for a path; no such user's home
         return None
 

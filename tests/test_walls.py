@@ -30,8 +30,8 @@ ORDER = [
     ["models"],
     ["engine", "benchmarks"],
     ["metrics"],
-    ["calls"],
-    ["preferences", "endpoint", "duels"],
+    ["calls", "duels"],
+    ["preferences", "endpoint"],
     ["hub", "known", "registry", "conversations"],
     ["types", "errors"],
 ]

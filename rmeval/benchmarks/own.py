@@ -26,7 +26,7 @@ from rmeval.benchmarks.rows import (
 )
 from rmeval.benchmarks.splits import choose_split, split_name
 from rmeval.errors import BadData, BadOption
-from rmeval.hub import fetch_snapshot, local_folder
+from rmeval.hub import fetch_snapshot, local_path
 from rmeval.metrics.pairs import PAIRS
 from rmeval.types import Preference
 
@@ -145,8 +145,7 @@ def _subset(file: Path, where: Source) -> str:
 
 
 def _find(source: str, split: str | None, revision: str | None) -> Source:
-    folder = local_folder(source) if source else None
-    path = folder if folder is not None else _local_file(source)
+    path = local_path(source) if source else None
     if path is None:
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", source) or Path(source).suffix in READERS:
             raise BadData(f"{source}: no such file or folder, and no data set ORGANISATION/NAME")
@@ -154,21 +153,13 @@ def _find(source: str, split: str | None, revision: str | None) -> Source:
     if revision is not None:
         raise BadOption(f"--data-revision applies to the Hub; {source} is on this machine")
     files = data_files(path, "")
-    if folder is None:
+    if path.is_file():
         if split is not None:
             raise BadOption(f"--split {split}: {source} is one file, not a folder of splits")
         return Source(_safe(split_name(path.name)), files, path.parent)
     names = {file.relative_to(path).as_posix(): file for file in files}
     chosen, wanted = choose_split(list(names), split, source, or_all=True)
     return Source(_safe(path.resolve().name), [names[name] for name in wanted], path, chosen)
-
-
-def _local_file(source: str) -> Path | None:
-    try:
-        path = Path(source).expanduser()
-        return path if path.is_file() else None
-    except (OSError, RuntimeError):  # too long for a path; no such user's home
-        return None
 
 
 def _find_on_hub(repository: str, split: str | None, revision: str | None) -> Source:

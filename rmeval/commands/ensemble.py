@@ -10,10 +10,8 @@ from rmeval.commands.options import one_of, published_row, read_recipe
 from rmeval.ensemble import NORMALISATIONS, Mixture, combine_results, place_result
 from rmeval.errors import BadOption, UnknownName
 from rmeval.known import Published
-from rmeval.metrics.statistics import describe_scores
-from rmeval.reports.summary import compare_with_published, summarise
+from rmeval.reports.summary import beside_published, summarise
 from rmeval.results import find_results, read_result, write_result
-from rmeval.types import Result
 
 RECIPE_KEYS = ("name", "benchmark", "weighting", "normalise", "weights", "published")
 
@@ -37,9 +35,10 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     result = place_result(combined, options.output)
     assert result.folder is not None
     write_result(result.folder, result)
-    print(summarise(result, scheme_of(result.definition)))
+    scheme = scheme_of(result.definition)
+    print(summarise(result, scheme))
     if asked.published and result.overall is not None:
-        print("", _beside_published(result, asked.published), "", sep="\n")
+        print("", beside_published(result, scheme, asked.published), "", sep="\n")
     print(f"kept in {result.folder}")
     return 0
 
@@ -129,12 +128,6 @@ def _find_members(below: Sequence[Path], names: Sequence[str], benchmark: str | 
 
 def _fits(document: Mapping[str, Any], benchmark: str | None) -> bool:
     return document["partial"] is None and benchmark in (None, document["benchmark"])
-
-
-def _beside_published(result: Result, published: Published) -> str:
-    scheme = scheme_of(result.definition)
-    measured = describe_scores(scheme, result.scored, published.weighting)
-    return compare_with_published(published, measured, result.model)
 
 
 def _weights(value: str) -> tuple[float, ...]:

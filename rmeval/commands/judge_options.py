@@ -1,17 +1,25 @@
 """Options of `rmeval run` for a judge, `--model judge:NAME`, and the judge that they describe."""
 
 import argparse
+from collections.abc import Sequence
 
 from rmeval.benchmarks import Benchmark
 from rmeval.commands.options import number_up_to, one_of, positive
 from rmeval.duels import JUDGE, ORDERS
 from rmeval.endpoint import KEY, SECONDS
 from rmeval.errors import BadOption
-from rmeval.judging.answers import Answers, ServerAnswers
 from rmeval.judging.format_files import default_format, read_format
 from rmeval.judging.formats import RATING
 from rmeval.judging.judge import GenerativeJudge
-from rmeval.judging.loading import BATCH, CONCURRENCY, Asking, judge_name, make_judge, open_local
+from rmeval.judging.loading import (
+    BATCH,
+    CONCURRENCY,
+    Answering,
+    Asking,
+    judge_name,
+    make_judge,
+    open_answers,
+)
 from rmeval.judging.record import Price
 
 OF_SERVERS = ("concurrency", "timeout", "price")
@@ -33,7 +41,7 @@ NOT_OF_SERVERS = ("revision", "dtype", "device", "judge_batch")
 
 
 def add_judge_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what `load_judge_from` reads."""
+    """Adds what `load_judges_from` reads."""
     group = parser.add_argument_group(f"judge, with --model {JUDGE}NAME")
     group.add_argument(
         "--endpoint",
@@ -111,25 +119,33 @@ def check_judge_options(parser: argparse.ArgumentParser, options: argparse.Names
         raise BadOption("a judge runs in one process; start it without a launcher")
 
 
-def load_judge_from(options: argparse.Namespace, benchmark: Benchmark) -> GenerativeJudge:
-    """Returns the judge that the options describe, asked as the benchmark is by default."""
+def load_judges_from(
+    options: argparse.Namespace, benchmarks: Sequence[Benchmark]
+) -> list[GenerativeJudge]:
+    """Returns the judge that the options describe, asked about each benchmark as is usual there."""
     name = judge_name(options.model)
-    answers: Answers
-    if options.endpoint is not None:
-        concurrency = options.concurrency or CONCURRENCY
-        answers = ServerAnswers(options.endpoint, name, concurrency, options.timeout or SECONDS)
-    else:
-        batch = options.judge_batch or BATCH
-        answers = open_local(name, options.revision, options.dtype, options.device, batch)
-    asking = Asking(
-        prompt=options.prompt or default_format(benchmark.definition),
-        order=options.order or ORDERS[0],
-        seed=options.seed or 0,
-        temperature=options.temperature,
-        max_new_tokens=options.max_new_tokens,
-        price=options.price,
+    how = Answering(
+        endpoint=options.endpoint,
+        concurrency=options.concurrency or CONCURRENCY,
+        seconds=options.timeout or SECONDS,
+        revision=options.revision,
+        dtype=options.dtype,
+        device=options.device,
+        batch=options.judge_batch or BATCH,
     )
-    return make_judge(name, answers, asking, options.revision)
+    answers = open_answers(name, how)
+    asked = [
+        Asking(
+            prompt=options.prompt or default_format(benchmark.definition),
+            order=options.order or ORDERS[0],
+            seed=options.seed or 0,
+            temperature=options.temperature,
+            max_new_tokens=options.max_new_tokens,
+            price=options.price,
+        )
+        for benchmark in benchmarks
+    ]
+    return [make_judge(name, answers, asking, options.revision) for asking in asked]
 
 
 def describe_judge_run(judge: GenerativeJudge, benchmark: Benchmark) -> str:

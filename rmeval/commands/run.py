@@ -15,7 +15,7 @@ from rmeval.commands.judge_options import (
     check_judge_options,
     describe_judge_run,
     is_judge,
-    load_judge_from,
+    load_judges_from,
 )
 from rmeval.commands.options import add_model_options, load_scorer_from, parse_with_recipe, positive
 from rmeval.commands.progress import show_progress
@@ -24,7 +24,7 @@ from rmeval.errors import BadOption
 from rmeval.evaluation import evaluate
 from rmeval.known import Published, known_checkpoints
 from rmeval.metrics.statistics import describe_scores
-from rmeval.reports.summary import compare_with_published, summarise
+from rmeval.reports.summary import beside_published, summarise
 from rmeval.results import prepare_folder
 from rmeval.types import Result
 
@@ -75,8 +75,7 @@ def _load_benchmarks(options: argparse.Namespace, default: str) -> list[Benchmar
 def _plans(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> Iterator[str]:
     """Yields what each benchmark will take; no weights are loaded and nothing is asked."""
     if is_judge(options):
-        for benchmark in benchmarks:
-            yield describe_judge_run(load_judge_from(options, benchmark), benchmark)
+        yield from map(describe_judge_run, load_judges_from(options, benchmarks), benchmarks)
         return
     model = load_scorer_from(options, weights=False)
     yield from (describe_run(model, benchmark) for benchmark in benchmarks)
@@ -87,7 +86,7 @@ def _load_models(
 ) -> "Sequence[RewardModel | Judge]":
     """Returns who scores each benchmark: one model, or a judge asked as is usual there."""
     if is_judge(options):
-        return [load_judge_from(options, benchmark) for benchmark in benchmarks]
+        return load_judges_from(options, benchmarks)
     model = load_scorer_from(options)
     return [model] * len(benchmarks)
 
@@ -164,6 +163,5 @@ def _describe(result: Result, benchmark: Benchmark, published: Published | None)
     known = known_checkpoints().get(result.model)
     published = published or (known.published if known else None)
     if published and benchmark.name == published.benchmark and result.overall is not None:
-        measured = describe_scores(benchmark.scheme, result.scored, published.weighting)
-        lines += ["", compare_with_published(published, measured, result.model), ""]
+        lines += ["", beside_published(result, benchmark.scheme, published), ""]
     return [*lines, f"kept in {result.folder}"]

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rmeval.conversations import to_conversation
-from rmeval.duels import Judge, plan_duels, settle
+from rmeval.conversations import ConversationLike
+from rmeval.duels import Judge, one_pair, plan_duels, settle
 from rmeval.endpoint import Answer, RequestRefused
 from rmeval.errors import BadConversation, BadOption, ServerFailure
 from rmeval.judging.answers import Answers
@@ -23,8 +23,6 @@ from rmeval.judging.record import ANSWERS, Price, Record
 from rmeval.judging.verdicts import Labels
 from rmeval.results import write_atomically
 from rmeval.types import (
-    Conversation,
-    Message,
     OnProgress,
     Preference,
     Progress,
@@ -80,15 +78,14 @@ class GenerativeJudge(Judge):
         """Returns what would be asked about the rows, without the answerer's name."""
         return plan_questions(preferences, self.prompt_format, self._order(), {})
 
-    def compare(self, prompt: str | Conversation, a: str, b: str) -> float:
+    def compare(self, prompt: str | ConversationLike, a: str, b: str) -> float:
         """Returns 1 where `a` answers better than `b`, 0 where worse, between where undecided.
 
-        Pairs are shown in both orders and averaged. Raises ServerFailure where a call fails.
+        Pairs are shown in both orders and averaged. Raises BadData for what is no text, and
+        ServerFailure where a call fails.
         """
-        asked = [Message("user", prompt)] if isinstance(prompt, str) else prompt
-        row = Preference("compare", "", to_conversation(asked, "the prompt"), (a, b))
         judge = replace(self, order="both")
-        scored = judge.score_preferences([row])
+        scored = judge.score_preferences([one_pair(prompt, a, b)])
         self.record = judge.record
         if not scored:
             reasons = judge.record.refused.values() if judge.record else ()

@@ -30,6 +30,19 @@ class Asking:
     price: Price | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """Who answers: a server at `endpoint`, `concurrency` calls at once, or a model here."""
+
+    endpoint: str | None = None
+    concurrency: int = CONCURRENCY
+    seconds: float = SECONDS
+    revision: str | None = None
+    dtype: str = "auto"
+    device: str = "auto"
+    batch: int = BATCH
+
+
 def load_judge(
     name: str,
     *,
@@ -55,12 +68,8 @@ def load_judge(
         RmevalError: one of its kinds, each with what to do.
     """
     name = judge_name(name)
-    answers: Answers
-    if endpoint is not None:
-        answers = ServerAnswers(endpoint, name, CONCURRENCY, SECONDS)
-    else:
-        answers = open_local(name, revision, dtype, device, BATCH)
-    return make_judge(name, answers, Asking(prompt, order, seed), revision)
+    how = Answering(endpoint=endpoint, revision=revision, dtype=dtype, device=device)
+    return make_judge(name, open_answers(name, how), Asking(prompt, order, seed), revision)
 
 
 def judge_name(name: str) -> str:
@@ -69,6 +78,13 @@ def judge_name(name: str) -> str:
     if not name.strip():
         raise BadOption(f"{JUDGE} names no judge; pass {JUDGE}NAME")
     return name
+
+
+def open_answers(name: str, how: Answering) -> Answers:
+    """Returns who answers under a name. Raises BadOption or BadCheckpoint."""
+    if how.endpoint is not None:
+        return ServerAnswers(how.endpoint, name, how.concurrency, how.seconds)
+    return open_local(name, how.revision, how.dtype, how.device, how.batch)
 
 
 def open_local(

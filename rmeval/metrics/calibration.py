@@ -80,7 +80,7 @@ def calibration(pairs: Pairs) -> dict[str, Any]:
     losses, bins = np.logaddexp(0.0, -log_odds), reliability(pairs)
     found: dict[str, Any] = {
         "log_loss": _mean(losses, weights),
-        "brier": float(np.average(_sigmoid(-log_odds) ** 2, weights=weights)),
+        "brier": float(np.average(sigmoid(-log_odds) ** 2, weights=weights)),
         "ece": sum(b["share"] * abs(b["accuracy"] - b["confidence"]) for b in bins),
         "bins": bins,
         "method": f"sigmoid(chosen - rejected); ece over {BINS} equal bins of confidence",
@@ -100,7 +100,7 @@ def _mean(losses: Floats, weights: Floats) -> float | None:
 def reliability(pairs: Pairs) -> list[dict[str, float]]:
     """Returns each bin that has pairs: their share of all, mean confidence and accuracy."""
     log_odds, weights = pairs.log_odds, pairs.weights
-    confidence = _sigmoid(np.abs(log_odds))
+    confidence = sigmoid(np.abs(log_odds))
     right = (log_odds > 0) + 0.5 * (log_odds == 0)
     bins = np.minimum(((confidence - 0.5) * 2 * BINS).astype(int), BINS - 1)
     curve = []
@@ -116,5 +116,6 @@ def reliability(pairs: Pairs) -> list[dict[str, float]]:
     return curve
 
 
-def _sigmoid(x: Floats) -> Floats:
+def sigmoid(x: Floats) -> Floats:
+    """Returns the probabilities that log-odds stand for."""
     return np.exp(-np.logaddexp(0.0, -x))  # neither end overflows

@@ -13,7 +13,7 @@ from rmeval.engine.plan import Tokens, common_prefix
 from rmeval.engine.scoring import score_sequences
 from rmeval.errors import BadConversation, BadData
 from rmeval.models.dpo import DPO, DPONetwork
-from rmeval.models.responses import ResponseReader, plain
+from rmeval.models.responses import ResponseReader, marked, plain
 from rmeval.models.reward_model import RewardModel
 from rmeval.types import Conversation
 
@@ -94,7 +94,7 @@ class DPOModel(RewardModel):
                 f"{self.max_length}"
             )
         super()._require_in_vocabulary([*prompt, *response], place)
-        return [*prompt, *(~token for token in response)]
+        return [*prompt, *marked(response)]
 
     def _require_in_vocabulary(self, ids: Sequence[int], place: str) -> None:
         super()._require_in_vocabulary(plain(ids), place)

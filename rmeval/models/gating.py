@@ -67,9 +67,9 @@ class Gated(Family):
 
     def why_unreadable(self, ids: Sequence[int]) -> str | None:
         turn = ASSISTANT_TURNS[self.checkpoint.config["model_type"]]
-        if gate_places(ids, range(len(ids)), turn)[-1] >= 0:
-            return None
-        return NO_TURN
+        begun = (place for place, token in enumerate(ids) if token == turn[0])
+        whole = any(tuple(ids[place : place + len(turn)]) == turn for place in begun)
+        return None if whole else NO_TURN
 
     def place(self, key: str, tensor: Tensor) -> Placed:
         if key.startswith("model."):

@@ -5,17 +5,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import nn
 
 from rmeval.engine.fit import Fitted, fit_to_length
 from rmeval.errors import BadCheckpoint
-from rmeval.models.checkpoint import Checkpoint
-from rmeval.models.family import Placed
+from rmeval.models.logit_row import LogitRow
 from rmeval.models.pairwise import PairwiseFamily, Shown
 from rmeval.models.tokenizer import TOKENIZER_FILES, load_tokenizer, render
 from rmeval.types import Message
 
-NAMED = re.compile(r"pair-preference-model|(^|[/_-])pair[_-]?pm([_-]|$)", re.IGNORECASE)
 LLAMA_3 = (32, 33)  # "A" and "B" in its vocabulary, for a folder without a tokenizer
 # Of the prompt, and of what the user's turn then holds: the authors' pair_pm example.
 CONTEXT = (
@@ -25,33 +22,18 @@ CONTEXT = (
 QUESTION = "[CONTEXT] {context} [RESPONSE A] {first} [RESPONSE B] {second} \n"
 
 
-class PairPM(PairwiseFamily):
+class PairPM(LogitRow, PairwiseFamily):
     """Body `model.*`; of `lm_head` only the rows of the tokens "A" and "B" count.
 
-    P(A) = e^a / (e^a + e^b), so one linear head, row A minus row B, gives its log-odds. Nothing in
-    the files tells it from a language model: its name, its folder's, or `_name_or_path` must.
+    P(A) = e^a / (e^a + e^b), so one linear head, row A minus row B, gives its log-odds.
     """
 
     name = "pair-pm"
-    needs = ("model.norm.weight", "lm_head.weight")
+    named = re.compile(r"pair-preference-model|(^|[/_-])pair[_-]?pm([_-]|$)", re.IGNORECASE)
 
-    @staticmethod
-    def claims(checkpoint: Checkpoint) -> bool:
-        return PairPM.fits(checkpoint) and checkpoint.is_called(NAMED)
-
-    @classmethod
-    def fits(cls, checkpoint: Checkpoint) -> bool:
-        causal = checkpoint.architecture.endswith("ForCausalLM")
-        return causal and set(cls.needs) <= checkpoint.shapes.keys()
-
-    def head(self) -> nn.Module:
-        return nn.Linear(self.checkpoint.shapes["lm_head.weight"][-1], 1, bias=False)
-
-    def place(self, key: str, tensor: torch.Tensor) -> Placed:
-        if key == "lm_head.weight":
-            a, b = (tensor[index].double() for index in self._answers())  # (H,)
-            return [("head.weight", (a - b)[None])]
-        return [(key.replace("model.", "backbone.", 1), tensor)]
+    def row(self, logits: torch.Tensor) -> torch.Tensor:
+        a, b = (logits[index].double() for index in self._answers())  # (H,)
+        return (a - b)[None]
 
     def encode_pairs(self, tokenizer: Any, shown: Sequence[Shown], max_length: int) -> list[Fitted]:
         probes = [Shown((Message("user", text),), text, text) for text in ("x", "7")]

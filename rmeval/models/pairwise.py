@@ -1,6 +1,5 @@
 """A loaded pairwise model: a prompt and two responses in, P(the first is better) out."""
 
-import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,15 +7,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rmeval.conversations import to_ids
-from rmeval.duels import Duel, Judge, Verdict, plan_duels, settle
+from rmeval.conversations import ConversationLike, to_ids
+from rmeval.duels import Duel, Judge, Verdict, one_pair, plan_duels, settle
 from rmeval.engine.fit import Fitted
 from rmeval.engine.scoring import Store, score_sequences
 from rmeval.engine.workers import Workers
 from rmeval.errors import BadConversation, BadReward
+from rmeval.metrics.calibration import sigmoid
 from rmeval.models.family import Family
 from rmeval.models.model import LoadedModel, Plan
-from rmeval.preferences import to_candidates
 from rmeval.types import Conversation, Message, OnProgress, Preference, ScoredPreference
 
 
@@ -48,15 +47,12 @@ class PairwiseModel(LoadedModel, Judge):
 
     family: PairwiseFamily
 
-    def compare(self, prompt: str | Conversation, a: str, b: str) -> float:
+    def compare(self, prompt: str | ConversationLike, a: str, b: str) -> float:
         """Returns the probability that `a` answers better than `b`, both orders averaged.
 
         Raises BadData for what is no prompt or no response.
         """
-        fields = {"prompt": prompt, "responses": [a, b]}
-        candidates = to_candidates(fields, "compare")
-        row = Preference("compare", "", candidates.prompt, candidates.responses)
-        [scored] = self.score_preferences([row])
+        [scored] = self.score_preferences([one_pair(prompt, a, b)])
         return scored.scores[0].value
 
     def compare_tokens(self, sequences: Sequence[Sequence[int]]) -> list[float]:
@@ -64,7 +60,8 @@ class PairwiseModel(LoadedModel, Judge):
         checked = [to_ids(sequence, f"sequence {i}") for i, sequence in enumerate(sequences)]
         for index, ids in enumerate(checked):
             self._require_in_vocabulary(ids, f"sequence {index}")
-        return [_probability(x) for x in score_sequences(self.network, checked, self.engine)]
+        log_odds = score_sequences(self.network, checked, self.engine)
+        return [float(p) for p in sigmoid(np.array(log_odds, float))]
 
     def score_preferences(
         self,
@@ -92,7 +89,7 @@ class PairwiseModel(LoadedModel, Judge):
             )
         except (BadReward, BadConversation) as error:
             raise error.at(_name_duel(preferences, duels[error.index])) from error
-        verdicts = [Verdict(_probability(value)) for value in log_odds]
+        verdicts = [Verdict(p) for p in sigmoid(np.array(log_odds, float)).tolist()]
         truncated = [item.truncated for item in fitted]
         return settle(preferences, duels, verdicts, self._lengths(preferences), truncated)
 
@@ -120,10 +117,6 @@ class PairwiseModel(LoadedModel, Judge):
     def _probe_ids(self) -> Sequence[int]:
         shown = Shown((Message("user", "x"),), "x", "x")
         return self.family.encode_pairs(self.tokenizer, [shown], self.max_length)[0].ids
-
-
-def _probability(log_odds: float) -> float:
-    return float(1 / (1 + np.exp(-np.float64(log_odds)))) if log_odds > -700 else math.exp(log_odds)
 
 
 def _name_duel(preferences: Sequence[Preference], duel: Duel) -> str:

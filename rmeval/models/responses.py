@@ -52,7 +52,7 @@ class ResponseReader:
         for found, start in zip(encodings, starts, strict=True):
             ends = (place for place, (_, end) in enumerate(found.offsets) if end > start)
             first = next(ends, len(found.ids))
-            rows.append([*found.ids[:first], *(~token for token in found.ids[first:])])
+            rows.append([*found.ids[:first], *marked(found.ids[first:])])
         return rows
 
     def _split(
@@ -88,6 +88,11 @@ class ResponseReader:
                 f"{folder}: its chat template does not write the response after the prompt, so "
                 "its tokens cannot be found; correct chat_template.jinja"
             )
+
+
+def marked(ids: Sequence[int]) -> list[int]:
+    """Returns token ids as those of a response: to be scored, see models/dpo.py."""
+    return [~token for token in ids]
 
 
 def plain(ids: Sequence[int]) -> list[int]:

@@ -6,6 +6,7 @@ from typing import Any
 from rmeval.known import Published
 from rmeval.metrics.intervals import RESAMPLES, SEED
 from rmeval.metrics.scheme import Scheme
+from rmeval.metrics.statistics import describe_scores
 from rmeval.reports.judged import is_generative, judged_by, judged_notes, tie_counts_as
 from rmeval.reports.metric_tables import MetricTables
 from rmeval.reports.tables import format_rows
@@ -51,6 +52,12 @@ def compare_with_published(published: Published, measured: Metrics, name: str) -
     of = "" if name == published.model else f" of {published.model}"
     where = f"{published.source}, {published.date}, {published.weighting} weighting"
     return f"published{of}: {where}\n\n{format_rows(list(rows.values()), 'table')}"
+
+
+def beside_published(result: Result, scheme: Scheme, published: Published) -> str:
+    """Returns `compare_with_published` of a result, under the published row's weighting."""
+    measured = describe_scores(scheme, result.scored, published.weighting)
+    return compare_with_published(published, measured, result.model)
 
 
 def _beside(

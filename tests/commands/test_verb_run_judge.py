@@ -375,3 +375,23 @@ def test_a_language_model_here_is_a_judge_too(capsys: Capture, data: Path, tmp_p
     out, _ = done(capsys, *run, "--dry-run")  # reads no weights
     assert "calls           24" in out
     refusal(capsys, *run)
+
+
+def test_a_model_here_is_opened_once_for_several_benchmarks(
+    capsys: Capture, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rmeval.models.checkpoint import Checkpoint
+
+    hashed: list[str] = []
+    whole = Checkpoint.fingerprint
+    monkeypatch.setattr(
+        Checkpoint, "fingerprint", lambda self: hashed.append(self.name) or whole(self)
+    )
+    other = data.with_name("other.jsonl")
+    other.write_bytes(data.read_bytes())
+    model = tiny_generator(tmp_path / "lab/judge")
+    run = ("run", "--model", f"judge:{model}", "--benchmark", f"{data},{other}", "--device", "cpu")
+    done(capsys, *run, "--output", tmp_path / "out", "--max-new-tokens", 3)
+    assert hashed == [str(model)]
+    found = (tmp_path / "out").glob("*/judge-lab__judge@rewardbench-n3/scores.jsonl")
+    assert len(list(found)) == 2

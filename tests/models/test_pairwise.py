@@ -21,6 +21,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 import rmeval
 from rmeval.errors import BadCheckpoint, BadConversation, BadData, BadOption
+from rmeval.metrics.calibration import sigmoid
 from rmeval.models.load import Loading
 from rmeval.models.pair_pm import CONTEXT
 from rmeval.models.pairrm import CHAT
@@ -362,9 +363,7 @@ def test_a_missing_head_weight_is_named(pairrm):
 
 
 def test_probabilities_never_leave_0_to_1_and_keep_their_order():
-    from rmeval.models.pairwise import _probability
-
     odds = [-1e4, -800.0, -30.0, -1.0, 0.0, 1.0, 30.0, 1e4]
-    found = [_probability(value) for value in odds]
+    found = sigmoid(np.array(odds)).tolist()
     assert found[4] == 0.5
     assert all(0 <= a <= b <= 1 for a, b in pairwise(found))
