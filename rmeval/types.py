@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 DTYPES = ("auto", "bfloat16", "float16", "float32", "float64")
 ENGINES = ("auto", "packed", "padded")
+POOLS = ("last", "last-not-pad", "before-first-pad")  # see rmeval.engine.plan.scored_place
 
 
 class Message(NamedTuple):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rmeval.duels import JUDGE
 from rmeval.errors import BadOption, UnknownName
 from rmeval.known import Published, published_from, shipped_templates
-from rmeval.types import DTYPES, ENGINES
+from rmeval.types import DTYPES, ENGINES, POOLS
 
 if TYPE_CHECKING:
     from rmeval.models.pairwise import PairwiseModel
@@ -106,6 +106,12 @@ def _add_engine_options(model: argparse._ArgumentGroup) -> None:
         help="tokens in a forward pass; auto, the default, takes what memory serves",
     )
     model.add_argument(
+        "--pool",
+        type=one_of("pool", POOLS),
+        metavar="|".join(POOLS),
+        help="the token that the reward is read from, in place of the family's own rule",
+    )
+    model.add_argument(
         "--max-length", type=positive, metavar="N", help="cut conversations to N tokens"
     )
     _add_dpo_options(model)
@@ -150,6 +156,7 @@ def load_scorer_from(
         trust_remote_code=options.trust_remote_code,
         allow_pickle=options.allow_pickle,
         engine=options.engine,
+        pool=options.pool,
         batch_tokens=options.batch_tokens,
         max_length=options.max_length,
         chat_template=options.chat_template,

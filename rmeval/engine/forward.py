@@ -1,7 +1,8 @@
 """One forward pass: token sequences in, rewards out, by the packed or by the padded path.
 
-Both give the state of each sequence's last token to the head in float32. The padded path is the
-reference; the packed one computes every shared prefix once, and must equal it.
+Both give the state of each sequence's scored token (`rmeval.engine.plan.scored_place`) to the head
+in float32. The padded path is the reference; the packed one computes every shared prefix once, and
+must equal it.
 
 A head gives one number for a sequence, or more: the reward, then those that it is made of. They
 come as one flat list, a sequence's after the other's, of N x (1 + K) numbers.
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rmeval.engine import attention
-from rmeval.engine.plan import Tokens, lay_out
+from rmeval.engine.plan import LAST, Pool, Tokens, lay_out, scored_place
 from rmeval.errors import BadCheckpoint
 
 
@@ -24,6 +25,7 @@ class RewardNetwork(Protocol):
     backbone: nn.Module
     head: nn.Module | None
     may_pad: bool
+    pool: Pool
 
     @property
     def config(self) -> Any:
@@ -38,7 +40,7 @@ class RewardNetwork(Protocol):
 def forward_padded(network: RewardNetwork, sequences: Sequence[Tokens]) -> list[float]:
     """Returns the numbers of each sequence, its reward first, as float32 at least."""
     if network.head is not None:
-        return _reward(network.head, pool_padded(network, sequences))
+        return _reward(network.head, pool_padded(network, sequences, network.pool))
     ids, ends = _pad(network, sequences)
     mask = (torch.arange(ids.shape[1], device=ids.device) <= ends[:, None]).long()  # (N, L)
     logits = network.backbone(input_ids=ids, attention_mask=mask).logits  # (N, 1)
@@ -54,11 +56,12 @@ def forward_padded(network: RewardNetwork, sequences: Sequence[Tokens]) -> list[
 def forward_packed(network: RewardNetwork, sequences: Sequence[Tokens]) -> list[float]:
     """Returns the numbers of each sequence of a pack: distinct, in lexicographic order."""
     assert network.head is not None
-    return _reward(network.head, pool_packed(network, attention.Pack(lay_out(sequences))))
+    pack = attention.Pack(lay_out(sequences, network.pool))
+    return _reward(network.head, pool_packed(network, pack))
 
 
-def pool_padded(network: RewardNetwork, sequences: Sequence[Tokens]) -> Tensor:
-    """Returns the state of each last token, (N, H).
+def pool_padded(network: RewardNetwork, sequences: Sequence[Tokens], pool: Pool = LAST) -> Tensor:
+    """Returns the state of each scored token, (N, H).
 
     Padding stands to the right, where a causal network cannot see it, and positions stay as they
     are alone; so neither a mask nor a pad id is needed, and a token of the text that happens to
@@ -66,12 +69,13 @@ def pool_padded(network: RewardNetwork, sequences: Sequence[Tokens]) -> Tensor:
     """
     ids, ends = _pad(network, sequences)
     hidden = network.backbone(input_ids=ids, use_cache=False).last_hidden_state  # (N, L, H)
-    rows = torch.arange(len(sequences), device=hidden.device)
-    return hidden[rows, ends.to(hidden.device)]  # type: ignore[no-any-return]
+    scored = torch.tensor([scored_place(sequence, pool) for sequence in sequences])
+    starts = torch.arange(len(sequences)) * hidden.shape[1]
+    return pick_states(network, hidden.flatten(0, 1), starts + scored, starts + ends.cpu())
 
 
 def pool_packed(network: RewardNetwork, pack: attention.Pack) -> Tensor:
-    """Returns the state of each last token, (N, H), with every unique token computed once."""
+    """Returns the state of each scored token, (N, H), with every unique token computed once."""
     device = _device(network)
     layout = pack.layout
     config, before = network.config, network.config._attn_implementation
@@ -85,7 +89,21 @@ def pool_packed(network: RewardNetwork, pack: attention.Pack) -> Tensor:
             ).last_hidden_state[0]  # (T, H)
     finally:
         config._attn_implementation = before
-    return hidden[torch.from_numpy(layout.ends).to(hidden.device)]  # type: ignore[no-any-return]
+    scored, ends = torch.from_numpy(layout.scored), torch.from_numpy(layout.ends)
+    return pick_states(network, hidden, scored, ends)
+
+
+def pick_states(network: RewardNetwork, hidden: Tensor, scored: Tensor, ends: Tensor) -> Tensor:
+    """Returns the states of scored tokens, (N, H), of those of all, (T, H); `ends` are the last.
+
+    Of a backbone whose states tell something of the whole sequence, `whole` says which columns do:
+    they are the last token's.
+    """
+    states = hidden[scored.to(hidden.device)]
+    whole = getattr(network.backbone, "whole", None)
+    if whole is not None:
+        states[:, whole] = hidden[ends.to(hidden.device)][:, whole]
+    return states
 
 
 def _pad(network: RewardNetwork, sequences: Sequence[Tokens]) -> tuple[Tensor, Tensor]:

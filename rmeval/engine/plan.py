@@ -21,6 +21,35 @@ Indices = NDArray[np.int64]
 KEYS_PER_TOKEN = 4
 
 
+class Pool(NamedTuple):
+    """Which token of a sequence the reward is read from: a rule of POOLS, and what padding is."""
+
+    rule: str = "last"
+    pad_token_id: int | None = None
+
+
+LAST = Pool()
+
+
+def scored_place(ids: Tokens, pool: Pool) -> int:
+    """Returns the place, in a sequence of ids (L,), of the token that the reward is read from.
+
+    The rule is applied to the sequence alone, never to a batch: its padding decides nothing.
+    Without a pad id every rule is "last", the last by position. The others are transformers':
+
+    - "last-not-pad", its classifiers': the rightmost token that is not the pad token, or the
+      first where all are (`GenericForSequenceClassification`, transformers 5);
+    - "before-first-pad", its classifiers' of earlier versions, which models with code of their
+      own still have: the token before the first pad token, or the last where there is none or it
+      stands first.
+    """
+    if pool.rule == "last" or pool.pad_token_id is None:
+        return len(ids) - 1
+    if pool.rule == "last-not-pad":
+        return int(np.flatnonzero(ids != pool.pad_token_id).max(initial=0))
+    return int(np.argmax(ids == pool.pad_token_id) - 1) % len(ids)
+
+
 def plan_batches(
     lengths: Sequence[int], batch_tokens: int, *, may_pad: bool = True
 ) -> list[Members]:
@@ -82,9 +111,10 @@ class Layout(NamedTuple):
     lengths: list[int]  # (N,) tokens of the whole sequence
     paths: Indices  # (sum of lengths,) indices into T
     ends: Indices  # (N,) where each sequence's last token is
+    scored: Indices  # (N,) where the token is that its reward is read from
 
 
-def lay_out(sequences: Sequence[Tokens]) -> Layout:
+def lay_out(sequences: Sequence[Tokens], pool: Pool = LAST) -> Layout:
     """Lays out a pack's sequences, which are distinct and in lexicographic order."""
     ids, positions, new_lengths, paths = [], [], [], []
     path: Indices = np.empty(0, np.int64)
@@ -106,6 +136,12 @@ def lay_out(sequences: Sequence[Tokens]) -> Layout:
         lengths=[len(sequence) for sequence in sequences],
         paths=np.concatenate(paths),
         ends=np.array([path[-1] for path in paths]),
+        scored=np.array(
+            [
+                path[scored_place(sequence, pool)]
+                for path, sequence in zip(paths, sequences, strict=True)
+            ]
+        ),
     )
 
 

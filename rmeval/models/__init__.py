@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rmeval.errors import BadCheckpoint, BadPlugin
 from rmeval.registry import Entry, Registry
+from rmeval.types import POOLS
 
 if TYPE_CHECKING:
     from rmeval.models.checkpoint import Checkpoint
@@ -181,6 +182,8 @@ def _load_family(entry: Entry) -> "type[Family]":
             f"{entry.origin} is no subclass of rmeval.models.family.Family with all its abstract "
             "methods; see docs/adding-a-model.md"
         )
+    if found.pool not in POOLS:
+        raise BadPlugin(f"{entry.origin}: pool is {found.pool!r}; it must be {', '.join(POOLS)}")
     if found.name != entry.name:
         raise BadPlugin(
             f"{entry.origin} calls itself {found.name!r} and is registered as {entry.name!r}; "

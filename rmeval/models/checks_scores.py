@@ -6,7 +6,7 @@ difference matters when it is large against what tells good answers from bad one
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from statistics import pstdev
@@ -14,10 +14,10 @@ from statistics import pstdev
 import numpy as np
 import torch
 
-from rmeval.engine.forward import RewardNetwork, forward_padded
+from rmeval.engine.forward import RewardNetwork, forward_padded, pick_states
 from rmeval.engine.gate import ERRORS_OF_MODELS, why_not_packed
 from rmeval.engine.memory import CONTEXT_BYTES, SHARE_OF_DEVICE, bytes_per_token, weight_bytes
-from rmeval.engine.plan import Tokens
+from rmeval.engine.plan import Tokens, scored_place
 from rmeval.engine.scoring import Engine, score_sequences
 from rmeval.errors import BadOption, BadReward, first_line
 from rmeval.models.checks import Check
@@ -86,7 +86,7 @@ def make_probe(model: RewardModel, sequences: Sequence[Sequence[int]], pairs: in
     """
     ids = [np.asarray(sequence, np.int32) for sequence in sequences]
     try:
-        return Probe(model, ids, pairs, _alone(model.network, ids))
+        return Probe(model, ids, pairs, rewards_alone(model.network, ids))
     except torch.OutOfMemoryError as error:
         raise BadOption(
             f"out of memory on one conversation of up to {max(map(len, ids))} tokens: use a "
@@ -153,19 +153,38 @@ def check_float32(probe: Probe) -> Check:
     name, model = "float32", probe.model
     if model.dtype in (torch.float32, torch.float64):
         return Check(name, "skipped", f"scores are computed in {model.dtype_name}")
-    if hasattr(model.network, "hf_device_map"):
-        return Check(name, "skipped", "the model is spread over several devices")
-    needed, room = _float32_bytes(probe), _room(model)
-    too_large = f"takes {needed / 2**30:.0f} GiB, and {room / 2**30:.0f} GiB may be used"
-    if needed > room:
-        return Check(name, "skipped", too_large)
-    try:
-        with _set_aside(model):
-            rewards = _alone_in_float32(model, probe.ids)
-    except torch.OutOfMemoryError:
-        return Check(name, "skipped", f"does not fit beside what else is on {model.device}")
+    rewards = rewards_beside(probe, torch.float32, _alone_in_float32)
+    if isinstance(rewards, str):
+        return Check(name, "skipped", rewards)
     advice = f"{model.dtype_name} is coarse for this model: pass --dtype float32 where it fits"
     return probe.compare(name, rewards, OF_DTYPE, advice)
+
+
+def rewards_beside(
+    probe: Probe,
+    dtype: torch.dtype,
+    compute: Callable[[RewardModel, Sequence[Tokens]], list[float] | str],
+) -> list[float] | str:
+    """Returns the rewards that a second network in `dtype` gives, or why it cannot be had.
+
+    A GPU is freed of the model meanwhile.
+    """
+    model = probe.model
+    if hasattr(model.network, "hf_device_map"):
+        return "the model is spread over several devices"
+    needed, room = _bytes(probe, dtype), _room(model)
+    if needed > room:
+        return f"takes {needed / 2**30:.0f} GiB, and {room / 2**30:.0f} GiB may be used"
+    try:
+        with _set_aside(model):
+            return compute(model, probe.ids)
+    except torch.OutOfMemoryError:
+        return f"does not fit beside what else is on {model.device}"
+
+
+def rewards_alone(network: RewardNetwork, ids: Sequence[Tokens]) -> list[float]:
+    """Returns the reward of each sequence, computed by itself."""
+    return [forward_padded(network, [sequence])[0] for sequence in ids]
 
 
 def _check_engine(probe: Probe, name: str, engine: Engine) -> Check:
@@ -184,12 +203,10 @@ def _check_engine(probe: Probe, name: str, engine: Engine) -> Check:
     return check
 
 
-def _alone(network: RewardNetwork, ids: Sequence[Tokens]) -> list[float]:
-    return [forward_padded(network, [sequence])[0] for sequence in ids]
-
-
 def _alone_in_float32(model: RewardModel, ids: Sequence[Tokens]) -> list[float]:
-    return _alone(make_network(model.family, model.device, torch.float32), ids)
+    network = make_network(model.family, model.device, torch.float32)
+    network.pool = model.network.pool
+    return rewards_alone(network, ids)
 
 
 @torch.inference_mode()
@@ -211,8 +228,11 @@ def _padded_left(network: RewardNetwork, ids: Sequence[Tokens]) -> list[float]:
             input_ids=torch.from_numpy(padded).to(device),
             attention_mask=torch.from_numpy(mask).to(device),
             use_cache=False,
-        ).last_hidden_state[:, -1]  # (N, H)
-        states = hidden.to(torch.promote_types(hidden.dtype, torch.float32))
+        ).last_hidden_state  # (N, L, H)
+        ends = torch.arange(1, len(batch) + 1) * shape[1] - 1
+        back = [len(row) - 1 - scored_place(row, network.pool) for row in batch]
+        states = pick_states(network, hidden.flatten(0, 1), ends - torch.tensor(back), ends)
+        states = states.to(torch.promote_types(hidden.dtype, torch.float32))
         rewards += network.head(states).reshape(len(batch)).tolist()
     return rewards
 
@@ -231,10 +251,10 @@ def _set_aside(model: RewardModel) -> Iterator[None]:
         model.network.to(model.device)
 
 
-def _float32_bytes(probe: Probe) -> int:
-    network, size = probe.model.network, torch.float32.itemsize
-    weights = weight_bytes(network) * size // probe.model.dtype.itemsize
-    return weights + max(map(len, probe.ids)) * bytes_per_token(network, torch.float32)
+def _bytes(probe: Probe, dtype: torch.dtype) -> int:
+    network = probe.model.network
+    weights = weight_bytes(network) * dtype.itemsize // probe.model.dtype.itemsize
+    return weights + max(map(len, probe.ids)) * bytes_per_token(network, dtype)
 
 
 def _room(model: RewardModel) -> int:

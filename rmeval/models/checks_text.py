@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
+import numpy as np
+
 from rmeval.engine.fit import common_prefix
+from rmeval.engine.plan import scored_place
 from rmeval.errors import BadCheckpoint, BadConversation, BadOption
 from rmeval.models.checks import Check
 from rmeval.models.reward_model import PROBES, RewardModel
@@ -152,11 +155,15 @@ def _check_bos(model: RewardModel) -> Check:
 
 
 def _check_end(model: RewardModel) -> Check:
-    """Says from which token the reward is read."""
-    last = model.read([ONE_TURN])[0][-1]
-    read_from = f"{model.last_token} {model.tokenizer.decode([last])!r} ({last})"
+    """Says from which token the reward is read, and what stands after it."""
+    ids, pool = model.read([ONE_TURN])[0], model.network.pool
     if model.network.head is None:
-        return Check("end token", "pass", f"the model pools for itself; the last is {last}")
+        return Check("end token", "pass", f"the model pools for itself; the last is {ids[-1]}")
+    place = scored_place(np.asarray(ids, np.int32), pool)
+    read_from = f"{model.last_token} {model.tokenizer.decode([ids[place]])!r} ({ids[place]})"
+    if place < len(ids) - 1:
+        after = model.tokenizer.decode(ids[place + 1 :])
+        read_from += f", {pool.rule} with {pool.pad_token_id} as pad; after it stands {after!r}"
     if model.family.end_token() is not None:
         return Check("end token", "pass", f"{read_from}, the family's own")
     prompt = _generation_prompt(model)

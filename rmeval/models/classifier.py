@@ -1,7 +1,8 @@
 """Plain `*ForSequenceClassification` checkpoints with one label, of any architecture.
 
-Decoders (Llama, Qwen, Gemma, …) have a linear head called `score` on the last token: the engine
-pools. Encoders (BERT, DeBERTa, …) pool in ways of their own: transformers' class does it whole.
+Decoders (Llama, Qwen, Gemma, …) have a linear head called `score` on the rightmost token that is
+not config.json's pad token: the engine pools. Encoders (BERT, DeBERTa, …) pool in ways of their
+own: transformers' class does it whole.
 """
 
 from functools import cached_property
@@ -34,6 +35,7 @@ class Classifier(Family):
     """Whatever class transformers itself has for the checkpoint's `model_type`."""
 
     name = "classifier"
+    pool = "last-not-pad"
     needs = ("score.weight",)
 
     def __init__(self, checkpoint: Checkpoint) -> None:

@@ -1,13 +1,16 @@
 """Is a model fit for a long run? Every check in order, and the cheap ones that a run makes."""
 
+import logging
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from rmeval.engine.forward import forward_padded
-from rmeval.errors import BadCheckpoint
+from rmeval.engine.plan import LAST
+from rmeval.errors import BadCheckpoint, one_line
 from rmeval.models.checks import Check, is_fit
+from rmeval.models.checks_pool import SCORED_TOKEN, check_scored_token
 from rmeval.models.checks_scores import (
     LIMITS,
     Probe,
@@ -26,11 +29,19 @@ from rmeval.models.checks_text import (
     check_text,
     rough_conversations,
 )
+from rmeval.models.checks_transformers import check_transformers
 from rmeval.models.reward_model import RewardModel
 from rmeval.types import Conversation, Message, Preference
 
+logger = logging.getLogger("rmeval")
+
 VITAL = ("template", "vocabulary", "truncation")  # without them there is nothing to score
 FEW = 4
+MEANINGS = {
+    "last": "is a token like any other",
+    "last-not-pad": "is read, and passed over where it ends the text",
+    "before-first-pad": "ends what is scored, as in the authors' code",
+}
 PLAIN = (ONE_TURN, (ONE_TURN[0], Message("assistant", OTHER)))
 
 
@@ -52,11 +63,13 @@ def check_model(model: RewardModel, pairs: Sequence[Preference]) -> list[Check]:
         return checks
     return [
         *checks,
+        check_scored_token(probe),
         check_pad_in_text(probe),
         check_batch(probe),
         check_packed(probe),
         check_left_padding(probe),
         check_float32(probe),
+        check_transformers(probe),
     ]
 
 
@@ -72,11 +85,16 @@ def cheap_checks(model: RewardModel, conversations: Sequence[Conversation]) -> l
     ids = dict.fromkeys(tuple(model.sequence(talk)) for talk in (*few, *PLAIN))
     probe = make_probe(model, list(ids), 0)
     checks.append(check_finite(probe))
-    return checks if checks[-1].status == "fail" else [*checks, check_path(probe)]
+    if checks[-1].status == "fail":
+        return checks
+    return [*checks, check_scored_token(probe), check_path(probe)]
 
 
 def require_sound(model: RewardModel, conversations: Sequence[Conversation]) -> None:
-    """Makes the cheap checks. Raises BadCheckpoint naming the first that fails."""
+    """Makes the cheap checks. Raises BadCheckpoint naming the first that fails.
+
+    A warning about the scored token is logged: every reward depends on it.
+    """
     for check in cheap_checks(model, conversations):
         if check.status == "fail":
             advice = f"; {check.advice}" if check.advice else ""
@@ -84,6 +102,8 @@ def require_sound(model: RewardModel, conversations: Sequence[Conversation]) -> 
                 f"{model.name} is not fit to run ({check.name}): {check.finding}{advice}; "
                 "see `rmeval doctor`, or pass --no-checks to insist"
             )
+        if check.status == "warn" and check.name == SCORED_TOKEN:
+            logger.warning("%s: %s; %s", check.name, one_line(check.finding), check.advice)
 
 
 def check_weights(model: RewardModel) -> Check:
@@ -106,13 +126,18 @@ def check_weights(model: RewardModel) -> Check:
 
 
 def check_pad_in_text(probe: Probe) -> Check:
-    """Scores a text that holds the pad token, alone and padded: the end is found by position."""
+    """Scores texts that hold the pad token, alone and padded: what it does there, it does alone.
+
+    The pad token is that of the rule, or the tokenizer's where the scored token is the last.
+    """
     name, model = "pad in text", probe.model
-    pad = model.tokenizer.pad_token_id
+    pool = model.network.pool
+    by_position = model.network.head is None or pool.rule == "last" or pool.pad_token_id is None
+    pad = model.tokenizer.pad_token_id if by_position else pool.pad_token_id
     if pad is None:
         return Check(name, "pass", "the tokenizer has no pad token")
     holding = [index for index, ids in enumerate(probe.ids) if pad in ids or ~pad in ids]
-    named = f"{model.tokenizer.pad_token!r} ({pad})"
+    named = f"{model.tokenizer.decode([pad])!r} ({pad})"
     if not holding:
         return Check(name, "pass", f"{named} written in a text does not become the pad token")
     longest = max(probe.ids, key=len)
@@ -123,7 +148,8 @@ def check_pad_in_text(probe: Probe) -> Check:
     advice = "the model masks the pad token wherever it stands: take it out of the rows"
     check = probe.compare(name, rewards, LIMITS[model.dtype], advice)
     every = "every" if len(holding) == len(probe.ids) else "a"
-    where = f"{named} in {every} text is a token like any other: {check.finding}"
+    meaning = MEANINGS[LAST.rule if by_position else pool.rule]
+    where = f"{named} in {every} text {meaning}: {check.finding}"
     return Check(name, check.status, where, check.advice)
 
 

@@ -24,6 +24,8 @@ class Family(ABC):
 
     name: ClassVar[str]
     max_length: ClassVar[int | None] = None  # in tokens, where config.json does not say it
+    pool: ClassVar[str] = "last"
+    """How the scored token is found, one of POOLS: see `rmeval.engine.plan.scored_place`."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Weights that mark its checkpoints; what of them is missing is told where no family fits."""
 
@@ -79,6 +81,11 @@ class Family(ABC):
             self.checkpoint.folder, trust_remote_code=False
         )
         return config
+
+    def pad_token_id(self) -> int | None:
+        """Returns what `pool` takes for padding: as transformers reads config.json, by default."""
+        pad: int | None = self.config().get_text_config().pad_token_id
+        return pad
 
     def backbone(self, config: PretrainedConfig, attention: str | None) -> nn.Module:
         """Returns the empty backbone, in `config.dtype`; `attention` names its implementation."""

@@ -35,11 +35,16 @@ LAYER = re.compile(r"gating\.layers\.(\d+)\.weight")
 class Gated(Family):
     """Body `model.*`; head `regression_layer`, perhaps `reward_transform_matrix`, and `gating`.
 
+    The scored token is that before the first pad token: `sequence_lengths` in ArmoRM's
+    modeling_custom.py and in reward-bench's qrm.py, and in ldlreward.py for Gemma-2. The gate reads
+    the last turn of the whole sequence all the same.
+
     `temperature` is what the authors' code takes where config.json has no `gating_temperature`.
     `tells_transformed`: the objectives that their `output.rewards` tells are those after the
     transform; else they are as the regression layer gives them, before it.
     """
 
+    pool = "before-first-pad"
     temperature: ClassVar[float] = 10
     tells_transformed: ClassVar[bool] = False
 
@@ -105,6 +110,7 @@ class GatedBackbone(nn.Module):
         self.model = model
         self.turn = tuple(turn)
         self._no_split_modules = model._no_split_modules
+        self.whole = slice(self.config.hidden_size, None)  # the gate reads the whole sequence
 
     @property
     def config(self) -> Any:

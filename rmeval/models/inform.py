@@ -12,9 +12,14 @@ from rmeval.models.heads import mlp_head
 
 
 class INFORM(Family):
-    """`INFORMForSequenceClassification`: body `model.*`, head `score.0`, `score.2`."""
+    """`INFORMForSequenceClassification`: body `model.*`, head `score.0`, `score.2`.
+
+    The scored token is that before the first pad token: `sequence_lengths` in the authors' class,
+    as in reward-bench's inform.py.
+    """
 
     name = "inf-orm"
+    pool = "before-first-pad"
     needs = ("score.0.weight", "score.2.weight")
 
     @staticmethod

@@ -94,6 +94,10 @@ class InternLM2(Family):
             return load_sentencepiece_bpe(self.checkpoint.folder)
         return super().tokenizer()
 
+    def pad_token_id(self) -> int | None:
+        pad: int | None = self.checkpoint.config.get("pad_token_id")
+        return pad
+
     def end_token(self) -> int:
         return self._required("reward_token_id")
 

@@ -1,10 +1,11 @@
-"""What a network allows: packing, padding, the lengths that may share a pass, the longest text."""
+"""What a network allows: packing, padding, pooling, lengths that share a pass, the longest text."""
 
 from rmeval.engine.gate import sees_padding, why_not_packed
+from rmeval.engine.plan import Pool
 from rmeval.engine.scoring import Engine
 from rmeval.errors import BadOption, UnknownName
 from rmeval.models.network import Network
-from rmeval.types import ENGINES
+from rmeval.types import ENGINES, POOLS
 
 UNBOUNDED = 1 << 30  # for networks without a maximum of positions, in tokens
 
@@ -35,6 +36,20 @@ def _rope_boundary(network: Network) -> int | None:
     if len(found) > 1:
         raise BadOption("policy and reference use LongRoPE's other angles from different lengths")
     return found.pop() if found else None
+
+
+def choose_pool(network: Network, rule: str | None) -> Pool:
+    """Returns how the scored token is found: by the rule asked for, or None for the family's own.
+
+    Raises BadOption where the network pools for itself.
+    """
+    if rule is None:
+        return network.pool
+    if rule not in POOLS:
+        raise UnknownName("pool", rule, POOLS)
+    if network.head is None:
+        raise BadOption(f"--pool {rule}: this model pools for itself; leave it out")
+    return network.pool._replace(rule=rule)
 
 
 def choose_max_length(asked: int | None, network: Network, longest: int | None) -> int:

@@ -17,7 +17,7 @@ from rmeval.models.dpo import DPO
 from rmeval.models.dpo_model import DPOModel
 from rmeval.models.family import Family
 from rmeval.models.language_model import LanguageModel
-from rmeval.models.limits import choose_engine, choose_max_length
+from rmeval.models.limits import choose_engine, choose_max_length, choose_pool
 from rmeval.models.loading import choose_device, choose_dtype, empty_network, load_network
 from rmeval.models.network import Network
 from rmeval.models.pairwise import PairwiseFamily, PairwiseModel
@@ -40,6 +40,7 @@ class Loading:
     trust_remote_code: bool = False
     allow_pickle: bool = False
     engine: str = "auto"
+    pool: str | None = None
     batch_tokens: int | None = None
     max_length: int | None = None
     chat_template: str | None = None
@@ -58,6 +59,7 @@ def load_model(
     trust_remote_code: bool = False,
     allow_pickle: bool = False,
     engine: str = "auto",
+    pool: str | None = None,
     batch_tokens: int | None = None,
     max_length: int | None = None,
     chat_template: str | None = None,
@@ -81,6 +83,8 @@ def load_model(
         allow_pickle: read `.bin` weights.
         engine: "packed" computes every shared prefix once; "padded" is the reference; "auto"
             packs where the model is found to allow it.
+        pool: which token the reward is read from: "last", "last-not-pad" or "before-first-pad",
+            see `rmeval.engine.plan.scored_place`; None is the family's own rule.
         batch_tokens: tokens in a forward pass: unique ones if packed, else padding included;
             None takes as many as serve, see `rmeval.engine.memory`.
         max_length: tokens of a conversation; longer ones are cut after the template's head.
@@ -101,6 +105,7 @@ def load_model(
         trust_remote_code=trust_remote_code,
         allow_pickle=allow_pickle,
         engine=engine,
+        pool=pool,
         batch_tokens=batch_tokens,
         max_length=max_length,
         chat_template=chat_template,
@@ -149,6 +154,7 @@ def load_scorer(name_or_folder: str | Path, options: Loading) -> RewardModel | P
     family = _choose_family(checkpoint, options)
     spread = options.device == "auto" and "LOCAL_RANK" not in os.environ
     network = make_network(family, where, precision, weights=options.weights, spread=spread)
+    network.pool = choose_pool(network, options.pool)
     budget = options.batch_tokens or serving_batch_tokens(network, where, precision)
     model: RewardModel | PairwiseModel = _kind(family)(
         name=name,
@@ -159,6 +165,7 @@ def load_scorer(name_or_folder: str | Path, options: Loading) -> RewardModel | P
         engine=choose_engine(network, budget, options.engine),
         max_length=choose_max_length(options.max_length, network, family.max_length),
         revision_asked=options.revision,
+        pool_asked=options.pool,
         variant=_variant(options),
         template=template,
     )
@@ -174,6 +181,8 @@ def _check(options: Loading) -> None:
         raise BadOption("--reference names no model; pass a folder, a name on the Hub, or none")
     if options.family is not None and options.reference is not None:
         raise BadOption("--family is of a model with a head; leave it or --reference out")
+    if options.pool is not None and options.reference is not None:
+        raise BadOption("--pool is of a model with a head; leave it or --reference out")
 
 
 def _choose_family(checkpoint: Checkpoint, options: Loading) -> Family:

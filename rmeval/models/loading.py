@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from rmeval.engine.plan import Pool
 from rmeval.errors import BadCheckpoint, BadOption, UnknownName
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.family import Family
@@ -84,7 +85,8 @@ def empty_network(family: Family, dtype: torch.dtype) -> Network:
     head = family.head()
     with init_empty_weights(include_buffers=False):
         backbone = family.backbone(config, "eager" if softcap else None)
-    return Network(backbone, head.to("meta") if head is not None else None)
+    pool = Pool(family.pool, family.pad_token_id())
+    return Network(backbone, head.to("meta") if head is not None else None, pool=pool)
 
 
 def _fill(

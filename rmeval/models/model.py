@@ -11,7 +11,7 @@ import torch
 
 from rmeval.engine.attention import has_fused_kernel
 from rmeval.engine.memory import flops_per_token
-from rmeval.engine.plan import Tokens
+from rmeval.engine.plan import Tokens, scored_place
 from rmeval.engine.scoring import Engine
 from rmeval.errors import BadData, BadOption
 from rmeval.known import ChatTemplate, known_checkpoints, shipped_templates
@@ -33,7 +33,8 @@ class LoadedModel:
     """A network with its family's way of reading text.
 
     `max_length` bounds a sequence, in tokens; `engine` says how forward passes are made;
-    `template` was asked for in place of the tokenizer's own. `variant` tells its results from
+    `template` was asked for in place of the tokenizer's own, `pool_asked` in place of the family's
+    rule. `variant` tells its results from
     others of its name, as a DPO policy's reference does.
     """
 
@@ -45,6 +46,7 @@ class LoadedModel:
     engine: Engine
     max_length: int
     revision_asked: str | None = None
+    pool_asked: str | None = None
     variant: str | None = None
     template: ChatTemplate | None = None
 
@@ -86,7 +88,8 @@ class LoadedModel:
         checkpoint = self.family.checkpoint
         template = self.family.template(self.tokenizer)
         other, objectives = self._other_template, self.family.objectives()
-        bos = list(self._probe_ids()).count(self.tokenizer.bos_token_id)
+        ids = self._probe_ids()
+        bos = list(ids).count(self.tokenizer.bos_token_id)
         return {
             "name": self.name,
             "revision": checkpoint.revision,
@@ -97,6 +100,7 @@ class LoadedModel:
             "template_sha256": hashlib.sha256(template.encode()).hexdigest(),
             "template_from": other.source if other and other.text == template else "its tokenizer",
             "bos": {"policy": "as the template writes it", "count": bos},
+            "pool": self._pool_provenance(ids),
             "max_length": self.max_length,
             **({"objectives": list(objectives)} if objectives else {}),
         }
@@ -110,6 +114,19 @@ class LoadedModel:
             "kernel": self._kernel(),
             "batch_tokens": self.engine.batch_tokens,
             "device": torch.cuda.get_device_name(self.device) if cuda else "cpu",
+        }
+
+    def _pool_provenance(self, ids: Sequence[int]) -> dict[str, Any]:
+        """Returns the rule that finds the scored token, and what it finds in a short text's ids."""
+        if self.network.head is None:
+            return {"rule": "the model's own"}
+        pool = self.network.pool
+        place = scored_place(np.asarray(ids, np.int32), pool)
+        return {
+            **pool._asdict(),
+            "from": "asked for" if self.pool_asked else "its family",
+            "token": {"id": ids[place], "text": self.tokenizer.decode([ids[place]])},
+            "after": self.tokenizer.decode(list(ids[place + 1 :])),
         }
 
     def _kernel(self) -> str:

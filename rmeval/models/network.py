@@ -4,26 +4,35 @@ from typing import Any
 
 from torch import nn
 
+from rmeval.engine.plan import LAST, Pool
+
 
 class Network(nn.Module):
     """A backbone and its reward head.
 
     With a head, the backbone is causal and gives hidden states, (N, L) ids -> (N, L, H); the
-    engine pools the last real token of each sequence and applies the head, (N, H) -> (N, 1), or
-    (N, 1 + K) where it tells the K objectives that the reward is made of. Without one the backbone
-    pools for itself, (N, L) ids and mask -> logits (N, 1), as encoders and remote code do.
+    engine picks the state of each sequence's scored token, which `pool` finds, and applies the
+    head, (N, H) -> (N, 1), or (N, 1 + K) where it tells the K objectives that the reward is made
+    of. Without one the backbone pools for itself, (N, L) ids and mask -> logits (N, 1), as encoders
+    and remote code do.
 
     `may_pad` is False where padding may move a reward (remote code, for which nobody can vouch;
     attention that looks both ways): then only sequences of one length share a batch.
     """
 
     def __init__(
-        self, backbone: nn.Module, head: nn.Module | None, *, may_pad: bool = True
+        self,
+        backbone: nn.Module,
+        head: nn.Module | None,
+        *,
+        may_pad: bool = True,
+        pool: Pool = LAST,
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
         self.may_pad = may_pad
+        self.pool = pool
 
     @property
     def config(self) -> Any:

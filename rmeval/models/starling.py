@@ -12,13 +12,13 @@ from rmeval.models.heads import linear_head
 
 
 class Starling(Family):
-    """Body `transformer.*`, head `v_head`, on the last token.
+    """Body `transformer.*`, head `v_head`, on the token before the first 0.
 
-    The authors' code looks for the first token 0 to find the end. Here the end is known, so a 0
-    inside the text is a token like any other.
+    That is `PAD_ID` in the authors' class (reward-bench's starling.py), whatever config.json says.
     """
 
     name = "starling"
+    pool = "before-first-pad"
     needs = ("transformer.embed_tokens.weight", "v_head.weight")
 
     @staticmethod
@@ -27,6 +27,9 @@ class Starling(Family):
 
     def head(self) -> nn.Module:
         return linear_head(self.checkpoint, "v_head.weight", bias=False)
+
+    def pad_token_id(self) -> int:
+        return 0
 
     def place(self, key: str, tensor: torch.Tensor) -> Placed:
         return [(key.replace("transformer.", "backbone.", 1).replace("v_head.", "head."), tensor)]

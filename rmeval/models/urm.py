@@ -17,9 +17,14 @@ class URM(Family):
 
     `LlamaForSequenceClassificationWithNormal_Weights`, as sglang's llama_reward.py reads it. A
     reward is the weighted sum of the means; they are the objectives.
+
+    The authors' class was not to be had. It has the name and the parts of transformers'
+    LlamaForSequenceClassification of its time (4.45), whose scored token is that before the first
+    pad token; sglang takes the last, which is the same where no text holds the pad token.
     """
 
     name = "urm"
+    pool = "before-first-pad"
     needs = ("score.weight", "weights.fc.0.weight")
 
     @staticmethod

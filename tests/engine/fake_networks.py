@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import torch
 from torch import nn
 
+from rmeval.engine.plan import LAST
+
 
 class Adding(nn.Module):
     """A causal backbone: the state of a token is the sum of its sequence so far, and its position.
@@ -42,13 +44,17 @@ class Mean(nn.Module):
         return SimpleNamespace(logits=means[:, None])
 
 
-def network(backbone=None, *, head=True, may_pad=True):
-    """With a head: reward = the sum of a sequence's ids, plus a hundred times its last position."""
+def network(backbone=None, *, head=True, may_pad=True, pool=LAST):
+    """With a head: reward = the sum of the ids up to the scored one + a hundred times its place."""
     linear = nn.Linear(2, 1, bias=False)
     linear.weight.data = torch.tensor([[1.0, 100.0]])
     backbone = backbone or Adding()
     return SimpleNamespace(
-        backbone=backbone, head=linear if head else None, may_pad=may_pad, config=SimpleNamespace()
+        backbone=backbone,
+        head=linear if head else None,
+        may_pad=may_pad,
+        pool=pool,
+        config=SimpleNamespace(),
     )
 
 

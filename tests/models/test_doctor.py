@@ -53,10 +53,12 @@ def test_sound_models_of_every_layout_pass_every_check(golden, layout):
     checks = examine(golden(layout))
     assert list(checks) == [
         *("weights", "template", "vocabulary", "contents", "BOS", "end token", "truncation"),
-        *("finite", "pad in text", "alone = batch", "alone = packed", "left padding", "float32"),
+        *("finite", "scored token", "pad in text", "alone = batch", "alone = packed"),
+        *("left padding", "float32", "transformers"),
     ]
     statuses = {name: check.status for name, check in checks.items()}
     assert statuses.pop("float32") == "skipped"  # float32 is what it runs in
+    assert (statuses.pop("transformers") == "pass") == (layout == "seqcls")
     assert set(statuses.values()) == {"pass"}
     assert verdict(list(checks.values())) == "fit to run"
 
@@ -207,7 +209,7 @@ def test_a_run_on_a_sound_model_goes_on(golden):
     model = load(golden("internlm2"))
     require_sound(model, TALKS)
     names = [check.name for check in cheap_checks(model, TALKS)]
-    assert names[-2:] == ["finite", "alone = packed"]
+    assert names[-3:] == ["finite", "scored token", "alone = packed"]
     assert cheap_checks(load(golden("internlm2"), engine="padded"), [])[-1].name == "alone = batch"
 
 

@@ -121,7 +121,7 @@ def kind_of(name):
     return "gemma2" if name == "qrm-gemma" else "llama"
 
 
-def by_hand(folder, name, ids, temperature=2):
+def by_hand(folder, name, ids, temperature=2, scored=-1):
     """Returns the reward, and the objectives before and after the transform."""
     tensors = read_tensors(folder)
     sizes, body_class = BODIES[kind_of(name)]
@@ -143,7 +143,7 @@ def by_hand(folder, name, ids, temperature=2):
             gate = functional.linear(gate, **weights).relu()
     weight, bias = (tensors[f"gating.layers.{last}.{kind}"] for kind in ("weight", "bias"))
     shares = torch.softmax((weight @ gate + bias) / temperature, 0) * tensors["gating.logit_scale"]
-    numbers = tensors["regression_layer.weight"] @ states[-1]
+    numbers = tensors["regression_layer.weight"] @ states[scored]
     rewards = torch.stack([part.mean() for part in numbers.chunk(OBJECTIVES)])
     transformed = rewards @ tensors.get("reward_transform_matrix", torch.eye(OBJECTIVES))
     return float((shares * transformed).sum()), rewards.tolist(), transformed.tolist()
@@ -180,6 +180,20 @@ def test_the_objectives_are_those_that_the_authors_code_tells(tmp_path, name, to
     assert model.family.objectives() == ("objective 1", "objective 2", "objective 3")
     for ids, (_, *found) in zip(rows, score_rows(model.network, rows, model.engine), strict=True):
         assert found == near(by_hand(folder, name, ids)[told])
+
+
+@pytest.mark.parametrize("engine", ["packed", "padded"])
+@pytest.mark.parametrize("name", GATES)
+def test_the_first_pad_token_ends_what_is_scored_and_not_what_the_gate_reads(
+    tmp_path, name, engine
+):
+    """As in ArmoRM's class: `sequence_lengths`, but `find_token_for_gating` in all ids."""
+    folder = make(tmp_path, name, pad_token_id=3)
+    turn = ALL_SEQUENCES[kind_of(name)][4][1:]
+    rows = {(5, 9, 3, 7, *turn, 8): 1, (5, *turn, 8, 3, 6, *turn, 4): 6, (5, *turn, 8): 6}
+    expected = [by_hand(folder, name, list(ids), scored=place)[0] for ids, place in rows.items()]
+    model = load(folder, engine=engine)
+    assert model.score_tokens(list(map(list, rows))) == near(expected)
 
 
 def test_an_unsaid_temperature_is_that_of_the_authors_code(tmp_path):
