@@ -289,11 +289,14 @@ def _llama(folder: Path, class_name: str, legacy: bool | None, **settings: Any) 
         folder,
         class_name,
         LLAMA_ADDED,
-        add_bos_token=True,
-        add_eos_token=False,
-        sp_model_kwargs={},
         **LLAMA_TOKENS,
-        **{**said, **settings},
+        **{
+            "add_bos_token": True,
+            "add_eos_token": False,
+            "sp_model_kwargs": {},
+            **said,
+            **settings,
+        },
     )
 
 
@@ -334,6 +337,12 @@ def sentencepiece_bpe(legacy: bool | None) -> Kind:
         _llama(folder, "LlamaTokenizer", legacy)
 
     return write
+
+
+def sentencepiece_adds_end(folder: Path) -> None:
+    """add_eos_token: the tokenizer ends every text, as where a reward model was so trained."""
+    _sentencepiece(folder / "tokenizer.model")
+    _llama(folder, "LlamaTokenizer", False, add_eos_token=True)
 
 
 def sentencepiece_added_json(folder: Path) -> None:

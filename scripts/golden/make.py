@@ -31,6 +31,7 @@ class Golden(NamedTuple):
     recipe: str
     network: str = "classifier"
     fast: bool = True
+    pad: str | None = None  # config.json's padding token; None is the tokenizer's
 
 
 T = templates
@@ -57,6 +58,7 @@ GOLDEN = {
         kinds.sentencepiece_added_decoder, T.CHATML, "skywork-v0.1"
     ),
     "yi-plain-text": Golden(kinds.yi, T.PLAIN, "plain text", fast=False),
+    "sentencepiece-adds-end": Golden(kinds.sentencepiece_adds_end, T.PLAIN, "plain text"),
     "unigram-plain-text": Golden(kinds.unigram, T.PLAIN, "plain text"),
     "unigram": Golden(kinds.unigram, T.MISTRAL, "plain"),
     "gemma": Golden(kinds.gemma, T.GEMMA, "plain"),
@@ -64,6 +66,7 @@ GOLDEN = {
     "wordpiece-json": Golden(kinds.wordpiece_json, T.PLAIN, "bert", "bert"),
     # every family, by its authors' recipe
     "plain": Golden(kinds.llama3, T.LLAMA_3, "plain"),
+    "trl-pad-is-end": Golden(kinds.llama3, T.LLAMA_3, "pad is end", pad="<|eot_id|>"),
     "skywork-v0.1": Golden(kinds.llama3, T.LLAMA_3_WITHOUT_BOS, "skywork-v0.1"),
     "skywork-v0.2": Golden(kinds.llama3, T.LLAMA_3, "skywork-v0.2"),
     "skywork-v2": Golden(kinds.llama3, T.LLAMA_3, "skywork-v2"),
@@ -108,7 +111,9 @@ class Others:
         specials = [*self.tokenizer.all_special_tokens, *self.tokenizer.get_added_vocab()]
         if not any(special in text for special in specials):
             begins = self.adds and getattr(self.tokenizer, "add_bos_token", False)
+            ends = self.adds and getattr(self.tokenizer, "add_eos_token", False)
             own = [self.processor.bos_id()] * begins + self.processor.encode(text)
+            own += [self.processor.eos_id()] * ends
             by = {"by": "sentencepiece"}
         return {**by, "ids": own, **{name: row for name, row in known.items() if row != own}}
 
@@ -125,7 +130,9 @@ def under(tokenizer: Any, messages: Any, ids: list[int]) -> dict[str, Any]:
 def make(name: str, golden: Golden) -> None:
     folder, recipe = OUT / name, RECIPES[golden.recipe]
     tokenizer = fresh(folder, golden.kind, golden.template, fast=golden.fast)
-    model = networks.write(golden.network, folder)
+    pad = golden.pad or tokenizer.pad_token
+    padded = {} if pad is None else {"pad_token_id": tokenizer.convert_tokens_to_ids(pad)}
+    model = networks.write(golden.network, folder, **padded)
     alone = recipe.make is template_alone
     others = Others(folder, tokenizer, adds=not alone)
     rows = []

@@ -79,6 +79,12 @@ RECIPES = {
         template_alone,
         "transformers' own recipe: apply_chat_template(messages, tokenize=True)",
     ),
+    "pad is end": Recipe(
+        "template",
+        template_alone,
+        "TRL's RewardTrainer takes the end token for padding where a tokenizer has none; "
+        "transformers' class then reads the last token that is not it",
+    ),
     "plain text": Recipe(
         "tokenizer", tokenizer_adds, "a text without special tokens: tokenizer(text)"
     ),
