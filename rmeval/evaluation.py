@@ -71,6 +71,8 @@ def evaluate(
     provenance |= {"checks": checks, "data": benchmark.provenance(), **timing(started)}
     if isinstance(model, Judge):
         provenance["account"] = model.account()
+    else:
+        provenance["warnings"] = list(model.warnings)
     result = _describe(benchmark, scored, weighting, provenance)
     if folder is None or (workers is not None and workers.rank > 0):
         return replace(result, folder=folder)

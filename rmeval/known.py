@@ -4,6 +4,7 @@ A model does not need to be known to be evaluated: its family is found in its ow
 """
 
 import csv
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from rmeval.errors import BadData, BadOption, UnknownName
 DEMO = "demo"  # what the model that ships with rmeval is called
 PROOFS = ("golden cases", "inspection", "not yet")
 BYTES = {"float16": 2, "bfloat16": 2, "float32": 4}
+STATED = re.compile(r"\{#-?\s*specials: ([\w+]+)")
 FACTS = ("benchmark", "model", "type", "Score", "weighting", "source", "date", "note")
 
 
@@ -46,7 +48,8 @@ class KnownCheckpoint:
 
     `dtype` is that of its weights, or None where nobody has read it. `proof`, one of PROOFS, says
     what shows that the adapter gives the authors' scores; `golden` names the folder of cases.
-    `template` names the shipped chat template that stands in where its tokenizer has none.
+    `template` names the shipped chat template that stands in where its tokenizer has none;
+    `specials` is its authors' policy where that is not its family's, one of SPECIALS.
     """
 
     name: str
@@ -56,6 +59,7 @@ class KnownCheckpoint:
     proof: str
     golden: str | None
     template: str | None
+    specials: str | None
     published: Published | None
 
     @property
@@ -79,10 +83,18 @@ def known_checkpoints() -> dict[str, KnownCheckpoint]:
             proof=facts["proof"],
             golden=facts.get("golden"),
             template=facts.get("template"),
+            specials=facts.get("specials"),
             published=rows.get(facts.get("published_as", name)),
         )
         for name, facts in tomllib.loads(text).items()
     }
+
+
+def find_known(name: str) -> KnownCheckpoint | None:
+    """Returns the known checkpoint of a Hub name, or of a folder that is called as it is there."""
+    known = known_checkpoints()
+    by_folder = {hub.split("/")[1]: facts for hub, facts in known.items()}
+    return known.get(name) or by_folder.get(Path(name).name)
 
 
 class ChatTemplate(NamedTuple):
@@ -90,6 +102,12 @@ class ChatTemplate(NamedTuple):
 
     text: str
     source: str
+
+    @property
+    def specials(self) -> str | None:
+        """The policy that it states in a comment, `{#- specials: tokenizer. … -#}`, or None."""
+        stated = STATED.search(self.text)
+        return stated[1] if stated else None
 
 
 def shipped_templates() -> dict[str, ChatTemplate]:

@@ -12,6 +12,10 @@ from typing import Any, NamedTuple
 
 DTYPES = ("auto", "bfloat16", "float16", "float32", "float64")
 ENGINES = ("auto", "packed", "padded")
+SPECIALS = ("template", "tokenizer", "once", "bos", "eos", "bos+eos")
+"""Which special tokens stand around a rendered text: what the chat template writes, alone; what the
+tokenizer adds, too, as in `tokenizer(text)`; the same, but not what the template has already
+written; or these, once each."""
 POOLS = ("last", "last-not-pad", "before-first-pad")  # see rmeval.engine.plan.scored_place
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rmeval.benchmarks.rows import json_lines
 from rmeval.commands.lines import require_one_process, score_lines
-from rmeval.commands.options import add_model_options, load_model_from, positive
+from rmeval.commands.options import add_checks_option, add_model_options, load_model_from, positive
 from rmeval.commands.progress import LOG_SECONDS
 from rmeval.commands.rank import add_ranks
 from rmeval.endpoint import SECONDS, Endpoint
@@ -184,6 +184,7 @@ def _top_k(value: str) -> int:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser, default=None)
+    add_checks_option(parser)
     parser.add_argument("--prompts", type=Path, required=True, metavar="prompts.jsonl")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
     _add_generator_options(parser.add_argument_group("generator"))

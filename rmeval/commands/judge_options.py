@@ -29,6 +29,8 @@ NOT_OF_JUDGES = (
     "reference",
     "per_token",
     "chat_template",
+    "specials",
+    "pool",
     "engine",
     "batch_tokens",
     "max_length",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rmeval.duels import JUDGE
 from rmeval.errors import BadOption, UnknownName
 from rmeval.known import Published, published_from, shipped_templates
-from rmeval.types import DTYPES, ENGINES, POOLS
+from rmeval.types import DTYPES, ENGINES, POOLS, SPECIALS
 
 if TYPE_CHECKING:
     from rmeval.models.pairwise import PairwiseModel
@@ -75,12 +75,33 @@ def add_model_options(parser: argparse.ArgumentParser, *, default: str | None) -
         help=f"in place of the tokenizer's own; names: {', '.join(shipped_templates())}",
     )
     model.add_argument(
+        "--specials",
+        type=one_of("policy", SPECIALS),
+        metavar="|".join(SPECIALS),
+        help="special tokens around a text: the template's, the tokenizer's too, ...; default: "
+        "as the model's authors did",
+    )
+    model.add_argument(
+        "--date",
+        metavar="2024-07-26",
+        help="the day that a chat template writes which asks for today's",
+    )
+    model.add_argument(
         "--trust-remote-code",
         action="store_true",
         help="run the repository's own code where rmeval has no adapter",
     )
     model.add_argument("--allow-pickle", action="store_true", help="read .bin weights")
     _add_engine_options(model)
+
+
+def add_checks_option(parser: argparse.ArgumentParser) -> None:
+    """Adds --no-checks, for verbs that score."""
+    parser.add_argument(
+        "--no-checks",
+        action="store_true",
+        help="score even a model that fails the checks of `rmeval doctor`; it is recorded",
+    )
 
 
 def _add_engine_options(model: argparse._ArgumentGroup) -> None:
@@ -160,6 +181,9 @@ def load_scorer_from(
         batch_tokens=options.batch_tokens,
         max_length=options.max_length,
         chat_template=options.chat_template,
+        specials=options.specials,
+        date=options.date,
+        checks=not getattr(options, "no_checks", False),
         weights=weights,
     )
     return load_scorer(options.model, loading)

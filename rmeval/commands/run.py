@@ -17,7 +17,13 @@ from rmeval.commands.judge_options import (
     is_judge,
     load_judges_from,
 )
-from rmeval.commands.options import add_model_options, load_scorer_from, parse_with_recipe, positive
+from rmeval.commands.options import (
+    add_checks_option,
+    add_model_options,
+    load_scorer_from,
+    parse_with_recipe,
+    positive,
+)
 from rmeval.commands.progress import show_progress
 from rmeval.duels import Judge
 from rmeval.errors import BadOption
@@ -100,6 +106,7 @@ def _check(model: "RewardModel | Judge", benchmark: Benchmark, options: argparse
     from rmeval.models.doctor import require_sound
 
     require_sound(model, [row.conversations()[0] for row in benchmark.preferences])
+    model.checked.add("conversations")
     return "passed"
 
 
@@ -142,11 +149,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--weighting", metavar="NAME", help="how subsets make a section, see `rmeval list`"
     )
     parser.add_argument("--output", type=Path, default=Path("results"), metavar="DIR")
-    parser.add_argument(
-        "--no-checks",
-        action="store_true",
-        help="score even a model that fails the checks of `rmeval doctor`; it is recorded",
-    )
+    add_checks_option(parser)
     parser.add_argument("--fresh", action="store_true", help="drop what earlier runs kept")
     parser.add_argument(
         "--dry-run",

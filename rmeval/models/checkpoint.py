@@ -92,7 +92,7 @@ def open_checkpoint(
     Without `weights` none is downloaded: of a model on the Hub only their shapes are asked for.
     Raises UnknownName, Unreachable, BadOption or BadCheckpoint, each with what to do.
     """
-    folder, commit = _find(name, revision, remote_code)
+    folder, commit = find_checkpoint(name, revision, remote_code)
     config = read_object(folder / "config.json")
     if commit is not None and not weights and not any(folder.glob("model*.safetensors")):
         return Checkpoint(name, folder, commit, config, shapes_on_hub(name, commit), ())
@@ -107,7 +107,10 @@ def open_checkpoint(
     return Checkpoint(name, folder, commit, config, shapes, tuple(shards))
 
 
-def _find(name: str, revision: str | None, remote_code: bool) -> tuple[Path, str | None]:
+def find_checkpoint(
+    name: str, revision: str | None, remote_code: bool = False
+) -> tuple[Path, str | None]:
+    """Returns the folder with everything but the weights, and the commit of one on the Hub."""
     local = DEMO_FOLDER if name == DEMO else local_folder(name)
     if local is not None:
         if revision is not None:

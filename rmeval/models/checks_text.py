@@ -6,7 +6,6 @@ the one that was meant, without an error.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import takewhile
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from rmeval.engine.fit import common_prefix
 from rmeval.engine.plan import scored_place
 from rmeval.errors import BadCheckpoint, BadConversation, BadOption
 from rmeval.models.checks import Check
+from rmeval.models.checks_specials import check_day, check_specials
 from rmeval.models.reward_model import PROBES, RewardModel
 from rmeval.types import Conversation, Message
 
@@ -49,7 +49,8 @@ def check_text(model: RewardModel, conversations: Sequence[Conversation]) -> lis
         *checks,
         _check_vocabulary(model, [*shapes.values(), *read]),
         _check_contents(model, shapes),
-        _check_bos(model),
+        *check_specials(model, ONE_TURN),
+        check_day(model),
         _check_end(model),
         _check_truncation(model, read),
     ]
@@ -132,26 +133,6 @@ def _check_contents(model: RewardModel, shapes: Mapping[str, Conversation]) -> C
         advice = "look at a row with `rmeval show`; the template or the tokenizer alters the text"
         return Check("contents", "warn", finding, advice)
     return Check("contents", "pass", "every message is in the tokens, and decodes to its text")
-
-
-def _check_bos(model: RewardModel) -> Check:
-    """Counts at the beginning: some templates rightly write one before every turn."""
-    tokenizer = model.tokenizer
-    bos = tokenizer.bos_token_id
-    if bos is None:
-        return Check("BOS", "pass", "the tokenizer has none")
-    ids = model.read([ONE_TURN])[0]
-    leading = sum(1 for _ in takewhile(lambda token: token == bos, ids))
-    named = f"{tokenizer.bos_token!r} ({bos})"
-    if leading > 1:
-        advice = "the template must write bos_token once: a second one changes every score"
-        return Check("BOS", "fail", f"{named} stands {leading} times at the beginning", advice)
-    if leading == 1:
-        return Check("BOS", "pass", f"{named} once, as the template writes it")
-    if tokenizer("x")["input_ids"][:1] == [bos]:
-        advice = "if the model was trained with one, write {{ bos_token }} first in the template"
-        return Check("BOS", "warn", f"the template writes no {named}, the tokenizer would", advice)
-    return Check("BOS", "pass", f"none: neither template nor tokenizer writes {named}")
 
 
 def _check_end(model: RewardModel) -> Check:

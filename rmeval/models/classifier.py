@@ -41,6 +41,8 @@ class Classifier(Family):
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__(checkpoint)
         self._decoder = "score.weight" in checkpoint.shapes
+        if not self._decoder:
+            self.specials = "once"  # transformers' encoders pool what stands at [CLS]
 
     @staticmethod
     def claims(checkpoint: Checkpoint) -> bool:

@@ -36,6 +36,7 @@ from rmeval.types import Conversation, Message, Preference
 logger = logging.getLogger("rmeval")
 
 VITAL = ("template", "vocabulary", "truncation")  # without them there is nothing to score
+LOUD = ("BOS", "EOS", "date", "contents", SCORED_TOKEN)  # warnings that every reward depends on
 FEW = 4
 MEANINGS = {
     "last": "is a token like any other",
@@ -91,19 +92,33 @@ def cheap_checks(model: RewardModel, conversations: Sequence[Conversation]) -> l
 
 
 def require_sound(model: RewardModel, conversations: Sequence[Conversation]) -> None:
-    """Makes the cheap checks. Raises BadCheckpoint naming the first that fails.
+    """Makes the cheap checks; a warning that concerns every reward is logged, and kept.
 
-    A warning about the scored token is logged: every reward depends on it.
+    Raises BadCheckpoint naming the first that fails.
     """
     for check in cheap_checks(model, conversations):
-        if check.status == "fail":
-            advice = f"; {check.advice}" if check.advice else ""
-            raise BadCheckpoint(
-                f"{model.name} is not fit to run ({check.name}): {check.finding}{advice}; "
-                "see `rmeval doctor`, or pass --no-checks to insist"
-            )
-        if check.status == "warn" and check.name == SCORED_TOKEN:
-            logger.warning("%s: %s; %s", check.name, one_line(check.finding), check.advice)
+        _require_passed(model, check)
+        if check.status == "warn" and check.name in LOUD:
+            warning = one_line(f"{check.name}: {check.finding}; {check.advice}")
+            model.warnings.append(warning)
+            logger.warning("%s", warning)
+
+
+def require_same_together(model: RewardModel, rows: Sequence[Sequence[int]]) -> None:
+    """Holds a few sequences' rewards computed together to those alone. Raises BadCheckpoint."""
+    few = list(dict.fromkeys(map(tuple, rows)))[:FEW]
+    probe = make_probe(model, few, 0)
+    if len(few) > 1 and probe.spread > 0:
+        _require_passed(model, check_path(probe))
+
+
+def _require_passed(model: RewardModel, check: Check) -> None:
+    if check.status == "fail":
+        advice = f"; {check.advice}" if check.advice else ""
+        raise BadCheckpoint(
+            f"{model.name} is not fit to run ({check.name}): {check.finding}{advice}; "
+            "see `rmeval doctor`, or pass --no-checks to insist"
+        )
 
 
 def check_weights(model: RewardModel) -> Check:

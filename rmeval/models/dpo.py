@@ -23,9 +23,11 @@ from rmeval.errors import BadCheckpoint, BadOption
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.language_model import CausalModel, LanguageModel
 from rmeval.models.network import Network
-from rmeval.models.tokenizer import PROBE, has_tokenizer, render
+from rmeval.models.tokenizer import render
+from rmeval.models.tokenizer_files import PROBES, has_tokenizer
 from rmeval.types import Message
 
+PROBE = "\n".join(PROBES)
 TALK = (Message("user", PROBE), Message("assistant", PROBE))
 
 

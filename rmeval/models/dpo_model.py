@@ -10,7 +10,6 @@ import numpy as np
 from rmeval.conversations import ConversationLike, to_ids
 from rmeval.engine.fit import Fitted
 from rmeval.engine.plan import Tokens, common_prefix
-from rmeval.engine.scoring import score_sequences
 from rmeval.errors import BadConversation, BadData
 from rmeval.models.dpo import DPO, DPONetwork
 from rmeval.models.responses import ResponseReader, marked, plain
@@ -37,7 +36,7 @@ class DPOModel(RewardModel):
         tokenizer.
         """
         rows = [self._marked(pair, f"pair {number}") for number, pair in enumerate(sequences)]
-        return score_sequences(self.network, rows, self.engine)
+        return self._score_ids(rows)
 
     def encode_fitted(self, conversation: ConversationLike) -> Fitted:
         ids, truncated = super().encode_fitted(conversation)
@@ -70,7 +69,7 @@ class DPOModel(RewardModel):
 
     @cached_property
     def _reader(self) -> ResponseReader:
-        return ResponseReader(self.tokenizer, self.family.checkpoint.folder)
+        return ResponseReader(self.specials, self.family.checkpoint.folder)
 
     def _read(self, conversations: Sequence[Conversation]) -> list[list[int]]:
         rows = self._reader.read(conversations)

@@ -11,7 +11,8 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig
 
 from rmeval.errors import BadCheckpoint
 from rmeval.models.checkpoint import Checkpoint
-from rmeval.models.tokenizer import load_tokenizer, require_chat_template
+from rmeval.models.tokenizer import require_chat_template
+from rmeval.models.tokenizer_files import load_tokenizer
 
 Placed = Iterable[tuple[str, torch.Tensor]]
 
@@ -26,6 +27,8 @@ class Family(ABC):
     max_length: ClassVar[int | None] = None  # in tokens, where config.json does not say it
     pool: ClassVar[str] = "last"
     """How the scored token is found, one of POOLS: see `rmeval.engine.plan.scored_place`."""
+    specials: str = "template"
+    """Which special tokens its authors' code puts around a text, one of SPECIALS."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Weights that mark its checkpoints; what of them is missing is told where no family fits."""
 
@@ -96,7 +99,7 @@ class Family(ABC):
 
     def tokenizer(self) -> Any:
         """Returns the checkpoint's tokenizer with its chat template."""
-        return load_tokenizer(self.checkpoint)
+        return load_tokenizer(self.checkpoint.folder)
 
     def template(self, tokenizer: Any) -> str:
         """Returns what texts are rendered with. Raises BadCheckpoint where there is nothing."""

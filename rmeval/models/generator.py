@@ -8,7 +8,11 @@ import torch
 
 from rmeval.endpoint import CUT, Answer, RequestRefused
 from rmeval.errors import BadCheckpoint, BadConversation, BadOption, first_line
+from rmeval.models.checkpoint import find_checkpoint
+from rmeval.models.day import choose_day
 from rmeval.models.loading import choose_device, choose_dtype
+from rmeval.models.tokenizer import render, require_chat_template
+from rmeval.models.tokenizer_files import load_tokenizer
 from rmeval.types import Conversation, Sampling
 
 Rows = Sequence[Sequence[int]]  # the token ids of a batch of prompts
@@ -20,7 +24,8 @@ class LocalGenerator:
 
     Its weights are in memory only while `draw` is at work. What its own generation_config.json
     says beyond temperature, top_k and top_p (ends, penalties) holds. `batch` sequences are sampled
-    at once. `options` are how errors name the model, and the size of a batch.
+    at once. `date` is the day for a template that asks for today's. `options` are how errors name
+    the model, and the size of a batch.
     """
 
     def __init__(
@@ -30,11 +35,12 @@ class LocalGenerator:
         revision: str | None = None,
         dtype: str = "auto",
         device: str = "auto",
+        date: str | None = None,
         batch: int,
         options: tuple[str, str] = ("--generator", "--generator-batch"),
     ) -> None:
         """Reads everything but the weights. Raises BadCheckpoint, also without a chat template."""
-        from transformers import AutoConfig, AutoTokenizer
+        from transformers import AutoConfig
 
         self._name, self._device, self._batch = name, choose_device(device), batch
         self._options = options
@@ -42,14 +48,17 @@ class LocalGenerator:
         self._from: Any = {"revision": revision, "trust_remote_code": False}
         try:
             self._config: Any = AutoConfig.from_pretrained(name, **self._from)
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(name, **self._from)
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise self._unusable(
                 f"no model that transformers knows ({first_line(error)})"
             ) from error
+        folder = find_checkpoint(name, revision)[0]
+        self._tokenizer: Any = load_tokenizer(folder)
         self._dtype = choose_dtype(dtype, self._config.to_dict(), self._device)
         if self._tokenizer.chat_template is None:
             raise self._unusable("its tokenizer has no chat template; use an instruct model")
+        template = require_chat_template(self._tokenizer, folder)
+        self._tokenizer.day = choose_day(date, template, folder)
 
     def settings(self) -> dict[str, Any]:
         """Returns name, commit on the Hub, and dtype."""
@@ -180,15 +189,7 @@ class LocalGenerator:
         return BadCheckpoint(f"{self._options[0]} {self._name}: {reason}")
 
     def _encode(self, prompt: Conversation, index: int) -> list[int]:
-        from jinja2 import TemplateError
-
-        messages = [message._asdict() for message in prompt]
-        try:
-            text = self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True
-            )
-        except TemplateError as error:
-            raise BadConversation(index, f"its chat template refuses it: {error}") from error
+        text = render(self._tokenizer, prompt, index, add_generation_prompt=True)
         ids: list[int] = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         return ids
 

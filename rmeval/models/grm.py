@@ -13,9 +13,14 @@ from rmeval.models.heads import linear_head, mlp_head
 
 
 class GRM(Family):
-    """Body `model.*`; head `v_head.summary`, a Linear or Linear, ReLU, …, Linear."""
+    """Body `model.*`; head `v_head.summary`, a Linear or Linear, ReLU, …, Linear.
+
+    Its authors tokenise the rendered text with special tokens, so a template's BOS stands twice
+    (Generalizable-Reward-Model, reward_models/load_datasets.py).
+    """
 
     name = "grm"
+    specials = "tokenizer"
 
     @staticmethod
     def claims(checkpoint: Checkpoint) -> bool:

@@ -6,7 +6,6 @@ transformers' Llama here, which is the same network, and no remote code is run.
 """
 
 import re
-from typing import Any
 
 import torch
 from torch import nn
@@ -16,7 +15,6 @@ from rmeval.errors import BadCheckpoint
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.family import Family, Placed
 from rmeval.models.heads import linear_head
-from rmeval.models.tokenizer import load_sentencepiece_bpe
 
 LAYER_NAMES = {  # wqkv is apart
     "attention.wo": "self_attn.o_proj",
@@ -88,11 +86,6 @@ class InternLM2(Family):
             (f"backbone.{layer}.self_attn.{name}_proj.{kind}", part.flatten(0, 1))
             for name, part in parts.items()
         ]
-
-    def tokenizer(self) -> Any:
-        if (self.checkpoint.folder / "tokenizer.model").exists():
-            return load_sentencepiece_bpe(self.checkpoint.folder)
-        return super().tokenizer()
 
     def pad_token_id(self) -> int | None:
         pad: int | None = self.checkpoint.config.get("pad_token_id")

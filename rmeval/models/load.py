@@ -13,6 +13,7 @@ from rmeval.hub import local_folder
 from rmeval.known import find_template
 from rmeval.models import detect_family, find_family, require_language_model
 from rmeval.models.checkpoint import Checkpoint, open_checkpoint
+from rmeval.models.day import parse_day
 from rmeval.models.dpo import DPO
 from rmeval.models.dpo_model import DPOModel
 from rmeval.models.family import Family
@@ -23,6 +24,7 @@ from rmeval.models.network import Network
 from rmeval.models.pairwise import PairwiseFamily, PairwiseModel
 from rmeval.models.remote import RemoteCode
 from rmeval.models.reward_model import RewardModel
+from rmeval.types import SPECIALS
 
 NO_REFERENCE = "none"
 
@@ -44,6 +46,9 @@ class Loading:
     batch_tokens: int | None = None
     max_length: int | None = None
     chat_template: str | None = None
+    specials: str | None = None
+    date: str | None = None
+    checks: bool = True
     weights: bool = True
 
 
@@ -63,6 +68,9 @@ def load_model(
     batch_tokens: int | None = None,
     max_length: int | None = None,
     chat_template: str | None = None,
+    specials: str | None = None,
+    date: str | None = None,
+    checks: bool = True,
     weights: bool = True,
 ) -> RewardModel:
     """Loads a reward model; its family is found in the checkpoint's own files.
@@ -90,6 +98,13 @@ def load_model(
         max_length: tokens of a conversation; longer ones are cut after the template's head.
         chat_template: a file, or the name of a template that ships with rmeval, in place of the
             tokenizer's own.
+        specials: which special tokens stand around a text: "template" (what the chat template
+            writes), "tokenizer" (and what the tokenizer adds), "once" (the same, but nothing
+            twice), or "bos", "eos", "bos+eos" (these, once each); None is as its authors did.
+        date: the day, 2024-07-26, for chat templates that ask for today's; None is the day that
+            the template or the model card has, else 2024-07-26.
+        checks: before the first score, make the cheap checks of `rmeval doctor` and raise
+            BadCheckpoint for a model that fails one.
         weights: False reads none: the model can encode and plan, not score.
 
     Raises:
@@ -109,6 +124,9 @@ def load_model(
         batch_tokens=batch_tokens,
         max_length=max_length,
         chat_template=chat_template,
+        specials=specials,
+        date=date,
+        checks=checks,
         weights=weights,
     )
     return require_reward_model(load_scorer(name_or_folder, options))
@@ -168,11 +186,18 @@ def load_scorer(name_or_folder: str | Path, options: Loading) -> RewardModel | P
         pool_asked=options.pool,
         variant=_variant(options),
         template=template,
+        specials_asked=options.specials,
+        day_asked=options.date,
+        checks=options.checks and options.weights,
     )
     return model
 
 
 def _check(options: Loading) -> None:
+    if options.specials is not None and options.specials not in SPECIALS:
+        raise UnknownName("policy of --specials", options.specials, SPECIALS)
+    if options.date is not None:
+        parse_day(options.date)
     if options.batch_tokens is not None and options.batch_tokens < 1:
         raise BadOption(f"--batch-tokens {options.batch_tokens}: at least one token is needed")
     if options.per_token and options.reference is None:

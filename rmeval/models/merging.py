@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from rmeval.errors import BadCheckpoint, OutputFailure, first_line
 from rmeval.models.checkpoint import SAFE_INDEX, Checkpoint, read_object
-from rmeval.models.tokenizer import TOKENIZER_FILES
+from rmeval.models.tokenizer_files import TOKENIZER_FILES
 
 NAMES = ("_name_or_path", "_commit_hash", "transformers_version")  # say nothing of the network
 SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -14,9 +14,12 @@ from rmeval.engine.memory import flops_per_token
 from rmeval.engine.plan import Tokens, scored_place
 from rmeval.engine.scoring import Engine
 from rmeval.errors import BadData, BadOption
-from rmeval.known import ChatTemplate, known_checkpoints, shipped_templates
+from rmeval.known import ChatTemplate, find_known, shipped_templates
+from rmeval.models.day import ASKS, choose_day
 from rmeval.models.family import Family
 from rmeval.models.network import Network
+from rmeval.models.specials import Specials
+from rmeval.models.tokenizer_files import tokenizer_provenance
 
 
 class Plan(NamedTuple):
@@ -33,9 +36,10 @@ class LoadedModel:
     """A network with its family's way of reading text.
 
     `max_length` bounds a sequence, in tokens; `engine` says how forward passes are made;
-    `template` was asked for in place of the tokenizer's own, `pool_asked` in place of the family's
-    rule. `variant` tells its results from
-    others of its name, as a DPO policy's reference does.
+    `template` was asked for in place of the tokenizer's own, `pool_asked` and `specials_asked` in
+    place of the family's rules, `day_asked` in place of the template's. `variant` tells its results
+    from others of its name, as a DPO policy's reference does. With `checks`, the model is checked
+    before its first score; `checked` says what was, `warnings` what was found that leaves it fit.
     """
 
     name: str
@@ -49,10 +53,15 @@ class LoadedModel:
     pool_asked: str | None = None
     variant: str | None = None
     template: ChatTemplate | None = None
+    specials_asked: str | None = None
+    day_asked: str | None = None
+    checks: bool = True
+    checked: set[str] = field(default_factory=set)
+    warnings: list[str] = field(default_factory=list)
 
     @cached_property
     def tokenizer(self) -> Any:
-        """The checkpoint's tokenizer, loaded when first needed.
+        """The checkpoint's tokenizer with its chat template and day, loaded when first needed.
 
         Raises BadCheckpoint, and BadOption for a template that its family has no use for.
         """
@@ -63,12 +72,29 @@ class LoadedModel:
         used = self.family.template(tokenizer)
         if self.template is not None and used != self.template.text:
             raise BadOption(f"--chat-template: {self.family.name} renders texts in its own way")
+        tokenizer.day = choose_day(self.day_asked, used, self.family.checkpoint.folder)
         return tokenizer
+
+    @cached_property
+    def specials(self) -> Specials:
+        """The special tokens around its texts, by the policy that was asked for or its authors'."""
+        return Specials(self.policy()[0], self.tokenizer)
+
+    def policy(self) -> tuple[str, str]:
+        """Returns the policy of special tokens, and where it comes from."""
+        if self.specials_asked is not None:
+            return self.specials_asked, "asked for"
+        other, known = self._other_template, find_known(self.name)
+        if other and other.specials and self.tokenizer.chat_template == other.text:
+            return other.specials, other.source
+        if known and known.specials and self.family.name == known.family:
+            return known.specials, f"as {known.name}'s authors"
+        return self.family.specials, f"its family, {self.family.name}"
 
     @property
     def _other_template(self) -> ChatTemplate | None:
         """The template that was asked for, or what a known checkpoint takes for want of one."""
-        known = known_checkpoints().get(self.name)
+        known = find_known(self.name)
         if self.template is not None or known is None or known.template is None:
             return self.template
         return shipped_templates()[known.template]
@@ -86,10 +112,10 @@ class LoadedModel:
     def provenance(self) -> dict[str, Any]:
         """Returns everything about the model that its scores depend on."""
         checkpoint = self.family.checkpoint
-        template = self.family.template(self.tokenizer)
+        template, day = self.family.template(self.tokenizer), self.tokenizer.day
         other, objectives = self._other_template, self.family.objectives()
         ids = self._probe_ids()
-        bos = list(ids).count(self.tokenizer.bos_token_id)
+        policy, said_by = self.policy()
         return {
             "name": self.name,
             "revision": checkpoint.revision,
@@ -99,7 +125,13 @@ class LoadedModel:
             "dtype": self.dtype_name,
             "template_sha256": hashlib.sha256(template.encode()).hexdigest(),
             "template_from": other.source if other and other.text == template else "its tokenizer",
-            "bos": {"policy": "as the template writes it", "count": bos},
+            "tokenizer": tokenizer_provenance(checkpoint.folder),
+            "specials": {
+                "policy": policy,
+                "from": said_by,
+                "bos": list(ids).count(self.tokenizer.bos_token_id),
+            },
+            **({"date": {"day": f"{day.day}", "from": day.source}} if ASKS in template else {}),
             "pool": self._pool_provenance(ids),
             "max_length": self.max_length,
             **({"objectives": list(objectives)} if objectives else {}),

@@ -10,7 +10,8 @@ from rmeval.engine.fit import Fitted, fit_to_length
 from rmeval.errors import BadCheckpoint
 from rmeval.models.logit_row import LogitRow
 from rmeval.models.pairwise import PairwiseFamily, Shown
-from rmeval.models.tokenizer import TOKENIZER_FILES, load_tokenizer, render
+from rmeval.models.tokenizer import render
+from rmeval.models.tokenizer_files import has_tokenizer, load_tokenizer
 from rmeval.types import Message
 
 LLAMA_3 = (32, 33)  # "A" and "B" in its vocabulary, for a folder without a tokenizer
@@ -60,9 +61,9 @@ class PairPM(LogitRow, PairwiseFamily):
 
     def _answers(self) -> tuple[int, int]:
         """Returns the ids of "A" and "B". Raises BadCheckpoint where they are no single tokens."""
-        if not any((self.checkpoint.folder / file).exists() for file in TOKENIZER_FILES):
+        if not has_tokenizer(self.checkpoint.folder):
             return LLAMA_3
-        tokenizer = load_tokenizer(self.checkpoint)
+        tokenizer = load_tokenizer(self.checkpoint.folder)
         first, second = (tokenizer.encode(text, add_special_tokens=False) for text in "AB")
         if len(first) != 1 or len(second) != 1:
             raise BadCheckpoint(

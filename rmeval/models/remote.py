@@ -18,6 +18,7 @@ from rmeval.errors import BadCheckpoint
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.family import Family, Placed
 from rmeval.models.network import Network
+from rmeval.models.tokenizer_files import require_own_ids
 
 AUTO_CLASSES = {
     "AutoModelForSequenceClassification": AutoModelForSequenceClassification,
@@ -39,7 +40,10 @@ class RemoteCode(Family):
         return AutoConfig.from_pretrained(self.checkpoint.folder, trust_remote_code=True)
 
     def tokenizer(self) -> Any:
-        return AutoTokenizer.from_pretrained(self.checkpoint.folder, trust_remote_code=True)
+        folder = self.checkpoint.folder
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
+        require_own_ids(tokenizer, folder)
+        return tokenizer
 
     def head(self) -> nn.Module | None:
         return None

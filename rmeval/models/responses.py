@@ -7,10 +7,10 @@ there. A token that crosses that place belongs to the response.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rmeval.engine.fit import common_prefix
 from rmeval.errors import BadCheckpoint, BadConversation
+from rmeval.models.specials import Specials
 from rmeval.models.tokenizer import render
 from rmeval.types import Conversation, Message
 
@@ -18,15 +18,18 @@ from rmeval.types import Conversation, Message
 class ResponseReader:
     """A tokenizer that tells the tokens of a response from those of its prompt."""
 
-    def __init__(self, tokenizer: Any, folder: Path) -> None:
+    def __init__(self, specials: Specials, folder: Path) -> None:
         """Raises BadCheckpoint for a tokenizer or a template that cannot tell them apart."""
         from tokenizers import Tokenizer
+
+        tokenizer = specials.tokenizer
 
         if not tokenizer.is_fast:
             raise BadCheckpoint(
                 f"{folder}: its tokenizer says of no token where it stands in the text; add a "
                 "tokenizer.json"
             )
+        self._specials = specials
         self._template = tokenizer
         self._tokenizer = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
         # No special tokens are added, and some would leave white space out of a token's place.
@@ -48,11 +51,12 @@ class ResponseReader:
             texts.append(text)
             starts.append(start)
         encodings = self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        before, after = self._specials.around  # an end token is the response's
         rows = []
         for found, start in zip(encodings, starts, strict=True):
             ends = (place for place, (_, end) in enumerate(found.offsets) if end > start)
             first = next(ends, len(found.ids))
-            rows.append([*found.ids[:first], *marked(found.ids[first:])])
+            rows.append([*before, *found.ids[:first], *marked([*found.ids[first:], *after])])
         return rows
 
     def _split(
@@ -68,8 +72,8 @@ class ResponseReader:
         prompt = tuple(before)
         if prompt not in prompts:
             prompts[prompt] = render(self._template, prompt, index, add_generation_prompt=True)
-        text = render(self._template, conversation, index)
-        asked = prompts[prompt]
+        text = self._specials.bare(render(self._template, conversation, index))
+        asked = self._specials.bare(prompts[prompt])
         start = len(asked) if text.startswith(asked) else common_prefix(text, asked)
         if not start:
             raise BadConversation(index, "the chat template writes no prompt before the response")

@@ -1,6 +1,6 @@
 """A loaded reward model: conversations or token ids in, rewards out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -44,7 +44,20 @@ class RewardModel(LoadedModel):
                     f"{self.max_length}"
                 )
             self._require_in_vocabulary(ids, f"sequence {index}")
-        return score_sequences(self.network, checked, self.engine)
+        return self._score_ids(checked)
+
+    def _score_ids(self, rows: Sequence[Sequence[int]]) -> list[float]:
+        """Returns the reward of sequences as the engine takes them."""
+        from rmeval.models.doctor import require_same_together
+
+        self._check_once("tokens", lambda: require_same_together(self, rows))
+        return score_sequences(self.network, rows, self.engine)
+
+    def _check_once(self, what: str, check: Callable[[], None]) -> None:
+        """Makes a check before the first score, unless the model was loaded without checks."""
+        if self.checks and what not in self.checked:
+            check()
+            self.checked.add(what)
 
     def compare(self, a: ConversationLike, b: ConversationLike) -> bool:
         """Whether `a` has a strictly higher reward than `b`."""
@@ -98,6 +111,9 @@ class RewardModel(LoadedModel):
 
         Raises BadReward, whose `index` is the conversation's. See `score_rows`.
         """
+        from rmeval.models.doctor import require_sound  # which checks models of this class
+
+        self._check_once("conversations", lambda: require_sound(self, conversations))
         fitted = self._encode(conversations)
         for index, item in enumerate(fitted):
             self._require_in_vocabulary(item.ids, f"conversation {index}")
@@ -126,7 +142,7 @@ class RewardModel(LoadedModel):
 
     def _read(self, conversations: Sequence[Conversation]) -> list[list[int]]:
         """Returns conversations as the engine takes them, however long."""
-        return encode_conversations(self.tokenizer, conversations, self.family.end_token())
+        return encode_conversations(self.specials, conversations, self.family.end_token())
 
     def _encode(self, conversations: Sequence[Conversation]) -> list[Fitted]:
         return [

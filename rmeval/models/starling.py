@@ -15,9 +15,12 @@ class Starling(Family):
     """Body `transformer.*`, head `v_head`, on the token before the first 0.
 
     That is `PAD_ID` in the authors' class (reward-bench's starling.py), whatever config.json says.
+
+    reward-bench's starling.py tokenises the text with special tokens.
     """
 
     name = "starling"
+    specials = "tokenizer"
     pool = "before-first-pad"
     needs = ("transformer.embed_tokens.weight", "v_head.weight")
 

@@ -21,9 +21,12 @@ class URM(Family):
     The authors' class was not to be had. It has the name and the parts of transformers'
     LlamaForSequenceClassification of its time (4.45), whose scored token is that before the first
     pad token; sglang takes the last, which is the same where no text holds the pad token.
+
+    Its card tokenises the rendered text with special tokens.
     """
 
     name = "urm"
+    specials = "tokenizer"
     pool = "before-first-pad"
     needs = ("score.weight", "weights.fc.0.weight")
 

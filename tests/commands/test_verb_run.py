@@ -65,7 +65,7 @@ def test_a_run_tells_all_that_its_rewards_depend_on(
     assert (told["family"], told["dtype"]) == ("internlm2", "float64")
     assert told["architecture"] == "InternLM2ForRewardModel"
     assert told["max_length"] == 2048
-    assert told["bos"]["count"] == 1
+    assert told["specials"]["bos"] == 1
     assert len(told["template_sha256"]) == len(told["fingerprint"]) == 64
     assert provenance["engine"]["device"] == "cpu"
     assert provenance["versions"]["torch"]

@@ -16,7 +16,9 @@ from rmeval.errors import BadCheckpoint, BadConversation
 from rmeval.evaluation import scoring_provenance, store_settings
 from rmeval.models.doctor import check_model
 from rmeval.models.responses import ResponseReader, plain
-from rmeval.models.tokenizer import load_sentencepiece_bpe, render
+from rmeval.models.specials import Specials
+from rmeval.models.tokenizer import render
+from rmeval.models.tokenizer_files import load_tokenizer
 from rmeval.types import Message, Preference
 
 CHAT = (Message("user", "Tea or coffee?"), Message("assistant", "Tea, twice."))
@@ -92,9 +94,9 @@ def test_special_tokens_within_a_text_are_read_as_the_tokenizer_reads_them(model
 
 
 def test_a_real_tokenizer_gives_its_own_ids_and_the_boundary():
-    tokenizer = load_sentencepiece_bpe(DEMO_MODEL)
+    tokenizer = load_tokenizer(DEMO_MODEL)
     tokenizer.chat_template = TEMPLATE
-    reader = ResponseReader(tokenizer, DEMO_MODEL)
+    reader = ResponseReader(Specials("template", tokenizer), DEMO_MODEL)
     talks = [talk for row in PAIRS for talk in row.conversations()]
     for row, talk in zip(reader.read(talks), talks, strict=True):
         text = render(tokenizer, talk, 0)
@@ -123,7 +125,7 @@ def test_a_token_that_crosses_the_boundary_is_the_responses(tmp_path):
         "{% for m in messages %}{{ 'A:' if m.role == 'assistant' else '' }}{{ m.content }}"
         "{% endfor %}{{ 'A:' if add_generation_prompt else '' }}"
     )
-    reader = ResponseReader(fast, tmp_path)
+    reader = ResponseReader(Specials("template", fast), tmp_path)
     plainly = (Message("user", "Tea"), Message("assistant", "y"))
     spaced = (Message("user", "Tea"), Message("assistant", " y"))
     assert reader.read([plainly, spaced]) == [[3, 2, ~6], [3, ~1, ~6]]
@@ -170,7 +172,7 @@ def test_a_tokenizer_that_knows_no_places_is_refused(tmp_path):
         is_fast = False
 
     with pytest.raises(BadCheckpoint, match=r"add a tokenizer\.json"):
-        ResponseReader(Slow(), tmp_path)
+        ResponseReader(Specials("template", Slow()), tmp_path)
 
 
 def test_a_long_prompt_is_cut_and_the_response_stays(pair):
@@ -233,7 +235,7 @@ def test_provenance_names_both_and_the_fingerprint_is_of_both(pair, tmp_path):
         said["reference"]["fingerprint"]
         == load((pair[1], "none")).provenance()["policy_fingerprint"]
     )
-    assert (said["family"], said["per_token"], said["bos"]["count"]) == ("dpo", False, 1)
+    assert (said["family"], said["per_token"], said["specials"]["bos"]) == ("dpo", False, 1)
     assert alone.provenance()["reference"] is None
     assert said["policy_fingerprint"] == alone.provenance()["policy_fingerprint"]
     means = load(pair, per_token=True)

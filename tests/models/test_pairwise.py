@@ -136,7 +136,7 @@ def test_the_text_is_the_authors_without_a_bos(pair_pm, prompt):
     assert model.tokenizer.decode(fitted.ids) == text
     assert model.tokenizer.bos_token_id not in fitted.ids
     assert CONTEXT != THEIR_CONTEXT  # theirs takes a system turn for a user's
-    assert model.provenance()["bos"]["count"] == 0
+    assert model.provenance()["specials"]["bos"] == 0
 
 
 def test_a_comparison_is_the_mean_of_both_orders(pair_pm):

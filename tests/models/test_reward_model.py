@@ -160,7 +160,7 @@ def test_provenance_says_what_the_scores_depend_on():
     assert provenance["family"] == "internlm2"
     assert provenance["architecture"] == "InternLM2ForRewardModel"
     assert provenance["dtype"] == "float32"
-    assert provenance["bos"]["count"] == 1
+    assert provenance["specials"]["bos"] == 1
     assert provenance["max_length"] == 2048
     assert provenance["revision"] is None
     assert len(provenance["fingerprint"]) == len(provenance["template_sha256"]) == 64

@@ -11,7 +11,9 @@ from sentencepiece import SentencePieceProcessor
 import rmeval
 from rmeval.errors import BadCheckpoint, BadData
 from rmeval.models.checkpoint import Checkpoint
-from rmeval.models.tokenizer import encode_conversations, load_sentencepiece_bpe
+from rmeval.models.specials import Specials
+from rmeval.models.tokenizer import encode_conversations
+from rmeval.models.tokenizer_files import load_tokenizer
 
 pytestmark = pytest.mark.skipif(
     not (DEMO_MODEL / "tokenizer.model").exists(), reason="the demonstration model is not here"
@@ -113,9 +115,12 @@ def test_the_end_token_is_appended_only_where_the_template_does_not_write_it(mod
             return {"input_ids": [list(map(int, text.split())) for text in texts]}
 
     conversations = [(message,) for message in map(user, ["5 6", "5 9", "9 5", ""])]
-    ids = encode_conversations(Tokenizer(), conversations, 9)
+    ids = encode_conversations(Specials("template", Tokenizer()), conversations, 9)
     assert ids == [[5, 6, 9], [5, 9], [9, 5, 9], [9]]
-    assert encode_conversations(Tokenizer(), conversations[:2], None) == [[5, 6], [5, 9]]
+    assert encode_conversations(Specials("template", Tokenizer()), conversations[:2], None) == [
+        [5, 6],
+        [5, 9],
+    ]
 
 
 def user(content):
@@ -125,7 +130,7 @@ def user(content):
 def test_a_conversation_that_the_template_refuses_is_bad_data(tmp_path):
     model = with_template(tmp_path, "{{ raise_exception('roles must alternate') }}")
     with pytest.raises(BadData, match=r"\(user, user\).*roles must alternate"):
-        model.score([[{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]])
+        model.encode([{"role": "user", "content": "a"}, {"role": "user", "content": "b"}])
 
 
 def test_a_tokenizer_without_a_template_says_where_to_put_one(tmp_path):
@@ -154,7 +159,8 @@ def test_a_conversation_that_renders_to_nothing_is_bad_data(tmp_path):
         def __call__(self, texts, **options):
             return {"input_ids": [[] for _ in texts]}
 
-    fresh = rmeval.load_model(str(model.family.checkpoint.folder), device="cpu")
+    folder = str(model.family.checkpoint.folder)
+    fresh = rmeval.load_model(folder, device="cpu", checks=False)
     fresh.__dict__["tokenizer"] = Empty()
     with pytest.raises(BadData):
         fresh.score([[{"role": "user", "content": ""}]])
@@ -173,7 +179,6 @@ def test_without_a_tokenizer_token_ids_can_be_scored_and_text_says_why_not(tmp_p
         ("tokenizer.model", b"no sentencepiece model"),
         ("tokenizer_config.json", b"{"),
         ("tokenizer_config.json", b"[]"),
-        ("tokenizer_config.json", None),
     ],
 )
 def test_a_damaged_tokenizer_is_named(tmp_path, file, content):
@@ -181,8 +186,7 @@ def test_a_damaged_tokenizer_is_named(tmp_path, file, content):
     for name in TOKENIZER_FILES:
         shutil.copy(DEMO_MODEL / name, folder / name)
     (folder / file).unlink()
-    if content is not None:
-        (folder / file).write_bytes(content)
+    (folder / file).write_bytes(content)
     with pytest.raises(BadCheckpoint, match=file.replace(".", r"\.")):
         rmeval.load_model(str(folder), device="cpu").score([[{"role": "user", "content": "a"}]])
 
@@ -209,5 +213,5 @@ def test_a_template_of_ones_own_folder_is_the_one_that_is_used(tmp_path):
     for name in TOKENIZER_FILES:
         shutil.copy(DEMO_MODEL / name, tmp_path / name)
     (tmp_path / "tokenizer_config.json").write_text('{"chat_template": "{{ 1 + 1 }}"}')
-    tokenizer = load_sentencepiece_bpe(checkpoint.folder)
+    tokenizer = load_tokenizer(checkpoint.folder)
     assert tokenizer.apply_chat_template([{"role": "user", "content": "a"}], tokenize=False) == "2"
