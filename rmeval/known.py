@@ -105,7 +105,7 @@ class ChatTemplate(NamedTuple):
 
     @property
     def specials(self) -> str | None:
-        """The policy that it states in a comment, `{#- specials: tokenizer. … -#}`, or None."""
+        """The policy that it states in a comment, `{#- specials: bos. … -#}`, or None."""
         stated = STATED.search(self.text)
         return stated[1] if stated else None
 

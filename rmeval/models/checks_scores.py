@@ -60,6 +60,11 @@ class Probe:
         """The standard deviation of the rewards."""
         return pstdev(self.rewards)
 
+    @property
+    def tells_apart(self) -> bool:
+        """Whether the rewards differ by more than rounding."""
+        return self.spread > NO_SPREAD * max(map(abs, self.rewards))
+
     def wins(self, rewards: Sequence[float]) -> list[bool]:
         """Returns each pair's verdict: whether the chosen response has the higher reward."""
         return [rewards[2 * pair] > rewards[2 * pair + 1] for pair in range(self.pairs)]
@@ -102,7 +107,7 @@ def check_finite(probe: Probe) -> Check:
         advice = "try --dtype float32 or bfloat16; if the weights hold NaN, download them again"
         return Check("finite", "fail", f"{broken} of {count} rewards are NaN or infinite", advice)
     low, high = min(probe.rewards), max(probe.rewards)
-    if probe.spread <= NO_SPREAD * max(abs(low), abs(high)):
+    if not probe.tells_apart:
         advice = "the head is not trained, or conversations do not reach it"
         return Check("finite", "fail", f"all {count} rewards are {low:.4g}", advice)
     finding = f"{count} rewards from {low:.3g} to {high:.3g}, spread {probe.spread:.2g}"

@@ -104,12 +104,17 @@ def require_sound(model: RewardModel, conversations: Sequence[Conversation]) -> 
             logger.warning("%s", warning)
 
 
-def require_same_together(model: RewardModel, rows: Sequence[Sequence[int]]) -> None:
-    """Holds a few sequences' rewards computed together to those alone. Raises BadCheckpoint."""
-    few = list(dict.fromkeys(map(tuple, rows)))[:FEW]
-    probe = make_probe(model, few, 0)
-    if len(few) > 1 and probe.spread > 0:
-        _require_passed(model, check_path(probe))
+def require_same_alone(
+    model: RewardModel, rows: Sequence[Sequence[int]], rewards: Sequence[float]
+) -> None:
+    """Holds rewards that were computed together to a few of them alone. Raises BadCheckpoint."""
+    few = list({tuple(row): place for place, row in enumerate(rows)}.values())[:FEW]
+    probe = make_probe(model, [rows[place] for place in few], 0)
+    if len(few) > 1 and probe.tells_apart:
+        together = [rewards[place] for place in few]
+        advice = "pass --engine padded --batch-tokens 1, or --no-checks (checks=False) to insist"
+        limits = LIMITS[model.dtype]
+        _require_passed(model, probe.compare("alone = together", together, limits, advice))
 
 
 def _require_passed(model: RewardModel, check: Check) -> None:

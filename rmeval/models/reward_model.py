@@ -47,11 +47,12 @@ class RewardModel(LoadedModel):
         return self._score_ids(checked)
 
     def _score_ids(self, rows: Sequence[Sequence[int]]) -> list[float]:
-        """Returns the reward of sequences as the engine takes them."""
-        from rmeval.models.doctor import require_same_together
+        """Returns the reward of sequences as the engine takes them; a few are held to those alone."""
+        from rmeval.models.doctor import require_same_alone
 
-        self._check_once("tokens", lambda: require_same_together(self, rows))
-        return score_sequences(self.network, rows, self.engine)
+        rewards = score_sequences(self.network, rows, self.engine)
+        self._check_once("tokens", lambda: require_same_alone(self, rows, rewards))
+        return rewards
 
     def _check_once(self, what: str, check: Callable[[], None]) -> None:
         """Makes a check before the first score, unless the model was loaded without checks."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from rmeval.errors import BadOption
+
 
 class Around(NamedTuple):
     """Token ids before and after a text."""
@@ -42,12 +44,13 @@ class Specials:
         if self.policy in ("tokenizer", "once"):
             return self.of_tokenizer
         stated = self.policy.split("+")
-        return Around(
-            *(
-                (getattr(self.tokenizer, f"{name}_token_id"),) if name in stated else ()
-                for name in ("bos", "eos")
-            )
-        )
+        return Around(*(self._one(name) if name in stated else () for name in ("bos", "eos")))
+
+    def _one(self, name: str) -> tuple[int]:
+        token = getattr(self.tokenizer, f"{name}_token_id")
+        if token is None:
+            raise BadOption(f"special tokens {self.policy!r}: the tokenizer has no {name}_token")
+        return (int(token),)
 
     def bare(self, text: str) -> str:
         """Returns a text without what the policy puts around it, where that may stand but once."""

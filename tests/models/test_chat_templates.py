@@ -22,8 +22,8 @@ WRITTEN = {  # the first two turns, and all four
         "<s>[INST] 1+1? [\\INST] 2</s>[INST] Sure? [\\INST] Yes",
     ),
     "beaver": (
-        "<s>BEGINNING OF CONVERSATION: USER: 1+1? ASSISTANT:2",
-        "<s>BEGINNING OF CONVERSATION: USER: 1+1? ASSISTANT:2</s>USER: Sure? ASSISTANT:Yes",
+        "<s>BEGINNING OF CONVERSATION: USER: 1+1? ASSISTANT:2</s>",
+        "<s>BEGINNING OF CONVERSATION: USER: 1+1? ASSISTANT:2</s>USER: Sure? ASSISTANT:Yes</s>",
     ),
     "yi-chat": (
         "<|im_start|>user\n1+1?<|im_end|>\n<|im_start|>assistant\n2<|im_end|>\n",

@@ -18,6 +18,7 @@ from readable import (
     readable,
     warned,
 )
+from tokenizers.processors import TemplateProcessing
 
 from rmeval.engine.fit import Fitted
 from rmeval.models.doctor import check_model
@@ -109,20 +110,9 @@ def test_the_beginning_is_counted(golden, template, bos, status, told):
 
 def test_a_beginning_that_only_the_tokenizer_writes_is_a_warning(golden):
     model = load(golden(template=TURNS))
-    plain = model.tokenizer
-
-    class Adding:
-        def __getattr__(self, name):
-            return getattr(plain, name)
-
-        def __len__(self):
-            return len(plain)
-
-        def __call__(self, texts, **options):
-            ids = plain(texts, **options)
-            return ids if "add_special_tokens" in options else {"input_ids": [1, *ids["input_ids"]]}
-
-    model.__dict__["tokenizer"] = Adding()
+    model.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", 1)]
+    )
     checks = {check.name: check for check in check_model(model, PAIRS)}
     assert warned(checks) == ["BOS"]
     assert "writes no '<s>' (1), the tokenizer would" in checks["BOS"].finding

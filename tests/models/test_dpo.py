@@ -126,7 +126,7 @@ def test_where_the_prompt_ends_is_part_of_what_is_scored(pair):
 
 def test_only_the_logits_of_response_tokens_are_made(pair, monkeypatch):
     """Of two models, and never more at once than the bytes allow: here, three tokens'."""
-    model, made, rows = load(*pair), [], CausalModel._logits
+    model, made, rows = load(*pair, checks=False), [], CausalModel._logits
 
     def counted(self, states):
         logits = rows(self, states)
@@ -143,7 +143,7 @@ def test_only_the_logits_of_response_tokens_are_made(pair, monkeypatch):
 
 
 def test_a_shared_beginning_of_two_responses_is_scored_once(pair, monkeypatch):
-    model, made, rows = load(*pair, engine="packed"), [], CausalModel._logits
+    model, made, rows = load(*pair, engine="packed", checks=False), [], CausalModel._logits
     monkeypatch.setattr(
         CausalModel, "_logits", lambda self, s: made.append(s.shape[1]) or rows(self, s)
     )

@@ -223,7 +223,7 @@ def test_a_template_that_ships_brings_its_policy(name):
         row["name"]: row["ids"] for row in rows_of(name)
     }
     assert model.provenance()["specials"] == {
-        "policy": "tokenizer",
+        "policy": "bos",
         "from": f"rmeval's {template}",
         "bos": 1,
     }

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import rmeval
 from rmeval.engine.fit import fit_to_length
-from rmeval.errors import BadOption
+from rmeval.errors import BadCheckpoint, BadOption
 
 needs_demo = pytest.mark.skipif(
     not (DEMO_MODEL / "tokenizer.model").exists(), reason="the demonstration model is not here"
@@ -78,8 +78,10 @@ def test_cut_conversations_are_marked_and_score_as_their_remaining_ids():
 @needs_demo
 def test_a_length_below_the_template_is_refused_and_the_least_that_is_named_works():
     model = rmeval.load_model("demo", device="cpu", max_length=5)
-    with pytest.raises(BadOption, match="--max-length 5 leaves no room") as error:
+    with pytest.raises(BadCheckpoint, match="--max-length 5 leaves no room"):
         model.score([talk(200)])
+    with pytest.raises(BadOption, match="--max-length 5 leaves no room") as error:
+        model.encode(talk(200))
     least = int(str(error.value).rsplit("at least ", 1)[1])
     model = rmeval.load_model("demo", device="cpu", max_length=least)
     assert len(model.encode(talk(200))) == least
