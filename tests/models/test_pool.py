@@ -10,7 +10,7 @@ from readable import load, readable
 
 from rmeval.cli import main
 from rmeval.engine.plan import Pool
-from rmeval.errors import BadOption, BadPlugin, UnknownName
+from rmeval.errors import BadCheckpoint, BadOption, BadPlugin, UnknownName
 from rmeval.evaluation import scoring_provenance, store_settings
 from rmeval.models.load import Loading, load_scorer
 
@@ -217,3 +217,13 @@ def test_the_command_line_takes_a_rule_and_keeps_it_beside_the_scores(tmp_path, 
     assert (said["rule"], said["from"]) == ("last", "asked for")
     assert main([*command[:-1], "first", *files]) == 2
     assert "unknown pool 'first'" in capsys.readouterr().err
+
+
+def test_a_class_that_is_told_to_pool_otherwise_is_refused(tmp_path):
+    """transformers' CohereCompassTextForSequenceClassification takes "eos", "bos" or "mean"."""
+    theirs = make("llama", tmp_path, EOS)
+    edit_config(tmp_path, pooling="eos")
+    assert load(tmp_path).score_tokens(SEQUENCES) == near(one_at_a_time(theirs))
+    edit_config(tmp_path, pooling="mean")
+    with pytest.raises(BadCheckpoint, match="pooling is 'mean'"):
+        load(tmp_path)
