@@ -183,7 +183,9 @@ def _load_family(entry: Entry) -> "type[Family]":
             "methods; see docs/adding-a-model.md"
         )
     if found.pool not in POOLS:
-        raise BadPlugin(f"{entry.origin}: pool is {found.pool!r}; it must be {', '.join(POOLS)}")
+        raise BadPlugin(
+            f"{entry.origin}: pool is {found.pool!r}; it must be one of {', '.join(POOLS)}"
+        )
     if found.name != entry.name:
         raise BadPlugin(
             f"{entry.origin} calls itself {found.name!r} and is registered as {entry.name!r}; "

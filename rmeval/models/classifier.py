@@ -58,6 +58,12 @@ class Classifier(Family):
                 f"{self.checkpoint.folder}/config.json: num_labels is {config.num_labels}; "
                 "a reward model gives one number"
             )
+        pooling = getattr(config.get_text_config(), "pooling", None)
+        if self._decoder and pooling not in (None, "eos"):  # of CohereCompass: "bos" or "mean"
+            raise BadCheckpoint(
+                f"{self.checkpoint.folder}/config.json: pooling is {pooling!r}; here the reward is "
+                "that of one token, the last that is not padding"
+            )
         config.num_labels = 1  # LlamaConfig's default is two; the head's shape is checked below
         return config
 

@@ -41,7 +41,7 @@ FEW = 4
 MEANINGS = {
     "last": "is a token like any other",
     "last-not-pad": "is read, and passed over where it ends the text",
-    "before-first-pad": "ends what is scored, as in the authors' code",
+    "before-first-pad": "ends what is scored",
 }
 PLAIN = (ONE_TURN, (ONE_TURN[0], Message("assistant", OTHER)))
 

@@ -47,7 +47,7 @@ class RewardModel(LoadedModel):
         return self._score_ids(checked)
 
     def _score_ids(self, rows: Sequence[Sequence[int]]) -> list[float]:
-        """Returns the reward of sequences as the engine takes them; a few are held to those alone."""
+        """Returns the reward of sequences as the engine takes them, a few held to those alone."""
         from rmeval.models.doctor import require_same_alone
 
         rewards = score_sequences(self.network, rows, self.engine)

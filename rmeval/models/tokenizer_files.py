@@ -217,7 +217,7 @@ def _name_specials(tokenizer: Any, folder: Path, settings: Mapping[str, Any]) ->
 def _set_added(tokenizer: Any, own: Any, source: Path, settings: Mapping[str, Any]) -> None:
     """Has a tokenizer add to a text what transformers 4 had it add, under any version.
 
-    That is what tokenizer.json says, or [CLS] and [SEP] where the class has them; but LlamaTokenizer
+    That is what tokenizer.json says, or [CLS] and [SEP] where a class has them; but LlamaTokenizer
     and those made from it, which read a tokenizer.model too, go by `add_bos_token` and
     `add_eos_token`.
     """

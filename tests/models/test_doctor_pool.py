@@ -120,7 +120,7 @@ def test_a_rule_that_was_asked_for_is_kept_by_the_copy_in_float32(ended):
 def test_in_text_the_first_pad_token_ends_what_some_families_score(tmp_path):
     checks = examine(readable(tmp_path, "starling"))
     told = checks["pad in text"]
-    assert "'<pad>' (0) in a text ends what is scored, as in the authors' code: " in told.finding
+    assert "'<pad>' (0) in a text ends what is scored: " in told.finding
 
 
 def test_a_tools_left_padding_of_a_pad_token_at_the_end_is_read_as_the_class_does(ended):

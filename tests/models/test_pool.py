@@ -8,8 +8,9 @@ import transformers as hf
 from checkpoints import edit_config
 from readable import load, readable
 
+from rmeval.cli import main
 from rmeval.engine.plan import Pool
-from rmeval.errors import BadOption, UnknownName
+from rmeval.errors import BadCheckpoint, BadOption, BadPlugin, UnknownName
 from rmeval.evaluation import scoring_provenance, store_settings
 from rmeval.models.load import Loading, load_scorer
 
@@ -193,3 +194,36 @@ def test_a_rule_that_is_none_is_refused(tmp_path):
         load(tmp_path, pool="lst")
     with pytest.raises(BadOption, match="--pool is of a model with a head"):
         load_scorer(tmp_path, Loading(pool="last", reference="none"))
+
+
+def test_an_adapter_with_a_rule_that_is_none_is_refused(tmp_path, monkeypatch):
+    make("llama", tmp_path, None)
+    monkeypatch.setattr("rmeval.models.starling.Starling.pool", "first")
+    with pytest.raises(BadPlugin, match="pool is 'first'; it must be one of last, last-not-pad"):
+        load(tmp_path)
+
+
+def test_the_command_line_takes_a_rule_and_keeps_it_beside_the_scores(tmp_path, capsys):
+    folder = readable(tmp_path / "model")
+    edit_config(folder, pad_token_id=2)
+    talk = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]
+    (tmp_path / "in.jsonl").write_text(json.dumps({"messages": talk}))
+    command = ["score", "--model", str(folder), "--device", "cpu", "--pool", "last"]
+    files = ["--input", str(tmp_path / "in.jsonl"), "--output", str(tmp_path / "out.jsonl")]
+    assert main([*command, *files]) == 0
+    kept = json.loads((tmp_path / "out.jsonl").read_text())["score"]
+    assert kept == near(load(folder, pool="last").score([talk])[0])
+    said = json.loads((tmp_path / "out.jsonl.provenance.json").read_text())["model"]["pool"]
+    assert (said["rule"], said["from"]) == ("last", "asked for")
+    assert main([*command[:-1], "first", *files]) == 2
+    assert "unknown pool 'first'" in capsys.readouterr().err
+
+
+def test_a_class_that_is_told_to_pool_otherwise_is_refused(tmp_path):
+    """transformers' CohereCompassTextForSequenceClassification takes "eos", "bos" or "mean"."""
+    theirs = make("llama", tmp_path, EOS)
+    edit_config(tmp_path, pooling="eos")
+    assert load(tmp_path).score_tokens(SEQUENCES) == near(one_at_a_time(theirs))
+    edit_config(tmp_path, pooling="mean")
+    with pytest.raises(BadCheckpoint, match="pooling is 'mean'"):
+        load(tmp_path)
