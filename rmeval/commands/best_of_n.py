@@ -28,7 +28,7 @@ from rmeval.generation import (
 from rmeval.metrics.best_of_n import best_of_n_curve
 from rmeval.preferences import to_candidates, to_prompt
 from rmeval.results import write_atomically
-from rmeval.types import Sampling
+from rmeval.types import Sampling, tools_of
 
 CARD = Sampling()  # the defaults, which are those of InternLM2-Reward's card
 RANKED, BEST = "ranked.jsonl", "best.jsonl"
@@ -148,9 +148,12 @@ def _write_best_and_curve(folder: Path) -> None:
         for place, fields in json_lines(folder / RANKED):
             rewards.append(array("d", fields["scores"]))
             best = fields["best"]
+            prompt = to_prompt(fields, place)
+            tools = tools_of(prompt)
             line = {
-                "prompt": [message._asdict() for message in to_prompt(fields, place)],
+                "prompt": [message.fields() for message in prompt],
                 "completion": [{"role": "assistant", "content": fields["responses"][best]}],
+                **({} if tools is None else {"tools": tools}),
                 "score": fields["scores"][best],
             }
             out.write(json.dumps(line, ensure_ascii=False) + "\n")

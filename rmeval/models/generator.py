@@ -9,7 +9,7 @@ import torch
 from rmeval.endpoint import CUT, Answer, RequestRefused
 from rmeval.errors import BadCheckpoint, BadConversation, BadOption, first_line
 from rmeval.models.loading import choose_device, choose_dtype
-from rmeval.types import Conversation, Sampling
+from rmeval.types import Conversation, Sampling, tools_of
 
 Rows = Sequence[Sequence[int]]  # the token ids of a batch of prompts
 Found = TypeVar("Found")
@@ -182,10 +182,10 @@ class LocalGenerator:
     def _encode(self, prompt: Conversation, index: int) -> list[int]:
         from jinja2 import TemplateError
 
-        messages = [message._asdict() for message in prompt]
+        messages = [message.fields() for message in prompt]
         try:
             text = self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True
+                messages, tools=tools_of(prompt), tokenize=False, add_generation_prompt=True
             )
         except TemplateError as error:
             raise BadConversation(index, f"its chat template refuses it: {error}") from error

@@ -11,7 +11,7 @@ from typing import Any
 from rmeval.errors import BadCheckpoint, BadConversation, first_line
 from rmeval.known import shipped_templates
 from rmeval.models.checkpoint import Checkpoint, read_object
-from rmeval.types import Conversation
+from rmeval.types import Conversation, tools_of
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -122,10 +122,11 @@ def render(
     """
     from jinja2 import TemplateError
 
-    messages = [message._asdict() for message in conversation]
+    messages = [message.fields() for message in conversation]
     try:
         text: str = tokenizer.apply_chat_template(
             messages,
+            tools=tools_of(conversation),
             chat_template=template,
             tokenize=False,
             add_generation_prompt=add_generation_prompt,
