@@ -17,6 +17,7 @@ from rmeval.errors import BadData, first_line, one_line
 
 ROWS_AT_ONCE = 1024  # of parquet; message lists are large as objects
 BLANK = codecs.BOM_UTF8 + b" \t\r\n"  # what may stand before the first row of text
+EXTENSION, JSON = b"ARROW:extension:name", "arrow.json"  # how arrow marks text that is JSON
 ARROW_FILE = b"ARROW1"  # what the other kind of .arrow, that is no stream, begins with
 
 File = TypeVar("File", str, Path)
@@ -170,7 +171,7 @@ def _read_parquet(source: Source) -> Iterator[Placed]:
         with pq.ParquetFile(source.file) as parquet:
             wanted = source.wanted(parquet.schema_arrow.names)
             yield from _rows_of(parquet.iter_batches(ROWS_AT_ONCE, columns=wanted), source.name)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise BadData(
             f"{source.file}: not a readable parquet file ({first_line(error)})"
         ) from error
@@ -185,7 +186,7 @@ def _read_arrow(source: Source) -> Iterator[Placed]:
             schema, batches = _batches(source.file, mapped)
             wanted = source.wanted(schema.names)
             yield from _rows_of((batch.select(wanted) for batch in batches), source.name)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise BadData(f"{source.file}: not a readable arrow file ({first_line(error)})") from error
 
 
@@ -202,22 +203,34 @@ def _batches(file: Path, mapped: Any) -> tuple[Any, Iterable[Any]]:
 
 
 def _rows_of(batches: Iterable[Any], name: str) -> Iterator[Placed]:
-    """Yields the rows of arrow's batches; a null inside a struct is a key that it has not."""
+    """Yields the rows of arrow's batches."""
     number = 0
     for batch in batches:
+        fields = {field.name: field for field in batch.schema}
         for first in range(0, batch.num_rows, ROWS_AT_ONCE):
-            for values in batch.slice(first, ROWS_AT_ONCE).to_pylist():
+            for row in batch.slice(first, ROWS_AT_ONCE).to_pylist():
                 number += 1
-                yield f"{name} row {number}", {key: _given(value) for key, value in values.items()}
+                yield f"{name} row {number}", {key: _given(row[key], fields[key]) for key in row}
 
 
-def _given(value: Any) -> Any:
-    """Returns a value without those keys of its objects that only other objects have."""
+def _given(value: Any, field: Any) -> Any:
+    """Returns a value as it was before it became a column's: objects had only keys of their own.
+
+    A null in one is a key that only other rows have, but for a message's content. What `datasets`
+    keeps as JSON text is an object. Raises ValueError for JSON that is none.
+    """
+    kind, told = field.type, field.metadata or {}
+    extension = getattr(kind, "extension_name", told.get(EXTENSION, b"").decode())
+    if value is None or isinstance(value, str):
+        return parse_json(value) if value is not None and extension == JSON else value
     if isinstance(value, dict):
-        return {name: _given(held) for name, held in value.items() if held is not None}
-    if isinstance(value, list):
-        return [_given(held) for held in value]
-    return value
+        return {
+            inner.name: _given(value[inner.name], inner)
+            for inner in kind
+            if value[inner.name] is not None or inner.name == "content"
+        }
+    item = getattr(kind, "value_field", None)
+    return value if item is None else [_given(held, item) for held in value]
 
 
 @contextmanager

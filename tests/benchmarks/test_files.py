@@ -195,6 +195,34 @@ def test_a_null_inside_a_column_of_objects_is_a_key_of_other_rows(tmp_path: Path
     assert preference.responses == only(tmp_path, row).responses
 
 
+def test_a_null_content_is_null_in_every_format(tmp_path: Path) -> None:
+    replies = [{"role": "assistant", "content": None, "tool_calls": [name]} for name in "ab"]
+    row = {"prompt": "hi", "chosen": replies[:1], "rejected": replies[1:]}
+    assert only(tmp_path, row, "parquet").responses == only(tmp_path, row).responses
+
+
+@pytest.mark.parametrize("kept", ["type", "metadata"])
+def test_objects_that_are_kept_as_json_text_are_objects(kept: str, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", "19", "older ones have no such type")
+    tools = [{"name": "look", "parameters": {"b": 1, "a": None}}]
+    table = pa.Table.from_pylist([ROWS[0]])
+    text = pa.array([[json.dumps(tool) for tool in tools]])
+    if kept == "type":  # pyarrow 19 and later
+        text = text.cast(pa.list_(pa.json_()))
+        table = table.append_column("tools", text)
+    else:
+        marked = pa.field("item", pa.string(), metadata={"ARROW:extension:name": "arrow.json"})
+        table = table.append_column(
+            pa.field("tools", pa.list_(marked)), text.cast(pa.list_(marked))
+        )
+    saved(tmp_path / "rows.arrow", table)
+    [preference] = load_own(str(tmp_path)).preferences
+    assert tools_of(preference.prompt) == tools
+    broken = pa.Table.from_pylist([ROWS[0]]).append_column("tools", pa.array(["{"], pa.json_()))
+    saved(tmp_path / "rows.arrow", broken)
+    assert "rows.arrow: not a readable arrow file" in refusal(tmp_path)
+
+
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet", "csv"])
 def test_tools_are_read_from_a_column(suffix: str, tmp_path: Path) -> None:
     tools = [{"name": "look", "parameters": {"b": 1, "a": 2}}]
