@@ -6,6 +6,7 @@ these too; of two responses they are P and 1 - P.
 """
 
 import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import combinations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rmeval.conversations import ConversationLike
+from rmeval.errors import BadData, one_line
 from rmeval.preferences import to_candidates
 from rmeval.types import (
     Comparisons,
@@ -20,6 +22,7 @@ from rmeval.types import (
     Preference,
     Score,
     ScoredPreference,
+    as_message,
 )
 
 if TYPE_CHECKING:
@@ -93,6 +96,22 @@ def one_pair(prompt: str | ConversationLike, a: str, b: str) -> Preference:
     """Returns two responses to a prompt as a row. Raises BadData for what is no text."""
     candidates = to_candidates({"prompt": prompt, "responses": [a, b]}, "compare")
     return Preference("compare", "", candidates.prompt, candidates.responses)
+
+
+def texts_of(preference: Preference) -> tuple[str, ...]:
+    """Returns the responses of a row, to be shown as text, which is all that a judge is shown.
+
+    Raises BadData for a row that offers tools, or has messages with more than role and content.
+    """
+    messages = [*preference.prompt, *map(as_message, preference.responses)]
+    for message in messages:
+        if message.extra or message.tools:
+            found = ["tools"] if message.tools else list(json.loads(message.extra))
+            raise BadData(
+                f"preference {preference.id} ({preference.subset}): has "
+                f"{one_line(', '.join(found))[:80]}, and who compares responses is shown text only"
+            )
+    return tuple(as_message(response).content for response in preference.responses)
 
 
 def plan_duels(preferences: Sequence[Preference], order: str = "both", seed: int = 0) -> list[Duel]:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from rmeval.conversations import HALF_PAIR
 from rmeval.errors import BadOption, ServerFailure, first_line, one_line
-from rmeval.types import Conversation
+from rmeval.types import Conversation, tools_of
 
 KEY, NO_KEY = "OPENAI_API_KEY", "none"  # the client insists on one
 SECONDS, RETRIES = 300.0, 5  # of one call; after a failure, with growing pauses
@@ -118,7 +118,9 @@ class Endpoint:
     async def _ask(self, conversation: Conversation, settings: dict[str, Any]) -> Any:
         from openai import APIStatusError, OpenAIError
 
-        messages = [message._asdict() for message in conversation]
+        messages = [message.fields() for message in conversation]
+        tools = tools_of(conversation)
+        settings = settings if tools is None else {**settings, "tools": tools}
         try:
             async with asyncio.timeout(self._patience):  # the client bounds a silence, not a call
                 return await self._client.chat.completions.create(
@@ -152,7 +154,10 @@ class Endpoint:
         return choices
 
     def _texts(self, choices: list[Any]) -> list[str]:
-        found = [getattr(getattr(choice, "message", None), "content", None) for choice in choices]
+        messages = [getattr(choice, "message", None) for choice in choices]
+        if any(getattr(message, "tool_calls", None) for message in messages):
+            raise ServerFailure(f"{self.url}: an answer that calls a tool, which is no text")
+        found = [getattr(message, "content", None) for message in messages]
         texts = [text for text in found if isinstance(text, str)]
         if len(texts) < len(choices):
             raise self._without_text(choices)

@@ -9,9 +9,9 @@ from random import Random
 from sys import float_info
 from typing import Any
 
-from rmeval.conversations import to_conversation
+from rmeval.conversations import to_conversation, to_reply
 from rmeval.errors import BadData, BadOption, UnknownName, one_line
-from rmeval.types import Conversation, Message
+from rmeval.types import Conversation, Message, Reply, as_message, tools_of
 
 STRATEGIES = ("best-worst", "best-random", "all")
 
@@ -21,17 +21,17 @@ class Candidates:
     """A prompt and the responses that are candidates for its answer."""
 
     prompt: Conversation
-    responses: tuple[str, ...]
+    responses: tuple[Reply, ...]
 
     def conversations(self) -> list[Conversation]:
         """Returns the prompt with each response as the assistant's turn, in order."""
-        return [(*self.prompt, Message("assistant", response)) for response in self.responses]
+        return [(*self.prompt, as_message(response)) for response in self.responses]
 
 
 def to_prompt(fields: Mapping[str, Any], place: str) -> Conversation:
     """Returns the prompt of a line: a text in "prompt", or messages in either field.
 
-    Raises BadData where there is none, or both.
+    It offers the line's "tools", if any. Raises BadData where there is none, or both.
     """
     given = [name for name in ("prompt", "messages") if name in fields]
     if len(given) == 2:
@@ -42,22 +42,24 @@ def to_prompt(fields: Mapping[str, Any], place: str) -> Conversation:
     prompt = fields[given[0]]
     if given == ["prompt"] and isinstance(prompt, str):
         prompt = [Message("user", prompt)]
-    conversation = to_conversation(prompt, place)
+    conversation = to_conversation(prompt, place, fields.get("tools"))
     if conversation[-1].role == "assistant":
         raise BadData(f"{place}: the prompt ends with the assistant; it must end with the user")
     return conversation
 
 
 def to_candidates(fields: Mapping[str, Any], place: str) -> Candidates:
-    """Returns the prompt and responses of a line. Raises BadData."""
+    """Returns the prompt and responses of a line, texts or messages. Raises BadData."""
     prompt, responses = to_prompt(fields, place), fields.get("responses")
     if "responses" not in fields:
         raise BadData(f"{place}: no responses; found: {one_line(', '.join(fields))[:300]}")
-    if not isinstance(responses, list | tuple) or not all(isinstance(r, str) for r in responses):
-        raise BadData(f'{place}: "responses" must be a list of texts')
+    if not isinstance(responses, list | tuple) or not all(
+        isinstance(response, str | Message | Mapping) for response in responses
+    ):
+        raise BadData(f'{place}: "responses" must be a list of texts, or of messages')
     if not responses:
         raise BadData(f"{place}: no responses, the list is empty")
-    return Candidates(prompt, tuple(responses))
+    return Candidates(prompt, tuple(to_reply(response, place) for response in responses))
 
 
 def ranks_of(values: Sequence[float]) -> list[int]:
@@ -72,8 +74,8 @@ class ScoredPair:
     """A preference made from scores."""
 
     prompt: Conversation
-    chosen: str
-    rejected: str
+    chosen: Reply
+    rejected: Reply
     chosen_score: float
     rejected_score: float
 
@@ -88,10 +90,12 @@ class ScoredPair:
         Source: TRL, docs/source/dataset_formats.md. `score_chosen` and `score_rejected` are
         called as in UltraFeedback's binarized set.
         """
+        tools = tools_of(self.prompt)
         return {
-            "prompt": [message._asdict() for message in self.prompt],
-            "chosen": [{"role": "assistant", "content": self.chosen}],
-            "rejected": [{"role": "assistant", "content": self.rejected}],
+            "prompt": [message.fields() for message in self.prompt],
+            "chosen": [as_message(self.chosen).fields()],
+            "rejected": [as_message(self.rejected).fields()],
+            **({} if tools is None else {"tools": tools}),
             "score_chosen": self.chosen_score,
             "score_rejected": self.rejected_score,
             "margin": self.margin,
@@ -122,7 +126,7 @@ class PairRule:
 
     def pairs(self, candidates: Candidates, scores: Sequence[float]) -> list[ScoredPair]:
         """Returns the preferences of one prompt, the larger rewards first."""
-        reward: dict[str, float] = {}  # the same text twice would make the same pair twice
+        reward: dict[Reply, float] = {}  # the same text twice would make the same pair twice
         for text, score in zip(candidates.responses, scores, strict=True):
             reward.setdefault(text, score)
         ordered = sorted(reward, key=lambda text: -reward[text])
@@ -136,7 +140,7 @@ class PairRule:
             return [Random(texts).choice(made)]
         return made
 
-    def _held_together(self, ordered: Sequence[str]) -> Iterable[tuple[str, str]]:
+    def _held_together(self, ordered: Sequence[Reply]) -> Iterable[tuple[Reply, Reply]]:
         if self.strategy == "all":
             return combinations(ordered, 2)
         worse = ordered[-1:] if self.strategy == "best-worst" else ordered[1:]

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 DTYPES = ("auto", "bfloat16", "float16", "float32", "float64")
 ENGINES = ("auto", "packed", "padded")
@@ -19,14 +19,81 @@ written; or these, once each."""
 POOLS = ("last", "last-not-pad", "before-first-pad")  # see rmeval.engine.plan.scored_place
 
 
-class Message(NamedTuple):
-    """One turn of a conversation."""
+class Message(tuple[str, ...]):
+    """One turn of a conversation; as a tuple, (role, content) where that is all there is to it.
 
-    role: str
-    content: str
+    `extra` are the other fields it was given with, such as tool_calls, as JSON text whose keys keep
+    their order: a template may write them as they come. There a null stands for a content that
+    was null. `tools`, on a first message, are those that the conversation offers, as JSON text.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, role: str, content: str, extra: str = "", tools: str = "") -> Self:
+        """Raises nothing; what a user writes is checked by `to_conversation`."""
+        given = (role, content, extra, tools)
+        return super().__new__(cls, given[: 4 if tools else 3 if extra else 2])
+
+    def __getnewargs__(self) -> tuple[str, ...]:
+        return tuple(self)
+
+    def __repr__(self) -> str:
+        return f"Message({', '.join(map(repr, self))})"
+
+    @property
+    def role(self) -> str:
+        """Whose turn it is."""
+        return self[0]
+
+    @property
+    def content(self) -> str:
+        """What is said."""
+        return self[1]
+
+    @property
+    def extra(self) -> str:
+        """The other fields as JSON text, or ""."""
+        return self[2] if len(self) > 2 else ""
+
+    @property
+    def tools(self) -> str:
+        """The tools that are offered from here on as JSON text, or ""."""
+        return self[3] if len(self) > 3 else ""
+
+    def fields(self) -> dict[str, Any]:
+        """Returns the message as a chat template, a server or TRL takes it; `tools` go apart."""
+        others = json.loads(self.extra) if self.extra else {}
+        return {"role": self.role, "content": self.content, **others}
+
+    def saying(self, content: str) -> "Message":
+        """Returns the message with another content, and all else that it has."""
+        others = json.loads(self.extra) if self.extra else {}
+        others.pop("content", None)
+        extra = json.dumps(others, ensure_ascii=False) if others else ""
+        return Message(self.role, content, extra, self.tools)
 
 
 Conversation = tuple[Message, ...]
+Reply = str | Message
+"""A response: its text, or the assistant's message where it has more fields than that."""
+
+
+def as_message(reply: Reply) -> Message:
+    """Returns a response as the assistant's turn."""
+    return Message("assistant", reply) if isinstance(reply, str) else reply
+
+
+def tools_of(conversation: Conversation) -> list[dict[str, Any]] | None:
+    """Returns the tools that a conversation offers, as a chat template takes them."""
+    found = conversation[0].tools if conversation else ""
+    tools: list[dict[str, Any]] | None = json.loads(found) if found else None
+    return tools
+
+
+def with_tools(conversation: Conversation, tools: str) -> Conversation:
+    """Returns a conversation that offers tools, JSON text; "" is none."""
+    first, *others = conversation
+    return (Message(first.role, first.content, first.extra, tools), *others)
 
 
 class Progress(NamedTuple):
@@ -58,7 +125,7 @@ class Preference:
     id: str
     subset: str
     prompt: Conversation
-    responses: tuple[str, ...]
+    responses: tuple[Reply, ...]
     num_chosen: int = 1
     magnitude: float | None = None
     weight: float = 1.0
@@ -72,7 +139,7 @@ class Preference:
 
     def conversations(self) -> list[Conversation]:
         """Returns the prompt with each response as the assistant's turn, in order."""
-        return [(*self.prompt, Message("assistant", response)) for response in self.responses]
+        return [(*self.prompt, as_message(response)) for response in self.responses]
 
 
 class Score(NamedTuple):

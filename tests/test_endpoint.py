@@ -8,6 +8,7 @@ import pytest
 from loopback import Loopback, Reply, choices, failure
 
 from rmeval import calls, endpoint
+from rmeval.conversations import to_conversation
 from rmeval.endpoint import Answer, Endpoint, RequestRefused
 from rmeval.errors import BadOption, ServerFailure
 from rmeval.types import Message
@@ -25,15 +26,24 @@ def server(monkeypatch):
         yield running
 
 
-def ask(server, seconds=10.0, call=Endpoint.complete, **settings):
+def ask(server, seconds=10.0, call=Endpoint.complete, prompt=PROMPT, **settings):
     async def once():
         asked = Endpoint(server.url, "tiny", seconds=seconds)
         try:
-            return await call(asked, PROMPT, **settings)
+            return await call(asked, prompt, **settings)
         finally:
             await asked.close()
 
     return asyncio.run(once())
+
+
+def test_fields_of_messages_and_tools_are_sent(server):
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    turn = {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}
+    said = [PROMPT[1].fields(), turn, {"role": "tool", "content": "9", "tool_call_id": "1"}]
+    server.answer = lambda asked: choices("a")
+    assert ask(server, prompt=to_conversation(said, "", tools)) == ["a"]
+    assert server.asked == [{"model": "tiny", "messages": said, "tools": tools}]
 
 
 def test_the_texts_of_all_choices_come_back_in_order(server):
@@ -69,6 +79,7 @@ def test_a_server_says_how_long_to_wait(server):
     assert time.monotonic() - started >= 0.3
 
 
+CALL = {"content": "I look.", "tool_calls": [{"id": "1", "type": "function", "function": {}}]}
 FAILURES = {
     "500 for ever": (failure(500, "on fire"), "InternalServerError", 3),
     "429 for ever": (failure(429, "slow down"), "RateLimitError", 3),
@@ -86,6 +97,7 @@ FAILURES = {
     "a message of no kind": (Reply({"choices": [{"message": "x"}]}), "without text", 1),
     "null for a text": (choices("a", None), "without text (finish_reason stop)", 1),
     "a number for a text": (choices(3), "an answer without text", 1),
+    "a call": (Reply({"choices": [{"message": CALL}]}), "an answer that calls a tool", 1),
     "half a surrogate pair": (choices("\ud83d"), "half of a surrogate pair", 1),
     "a body cut short": (Reply(choices("a" * 999).body, cut=True), "APIConnectionError", 3),
 }

@@ -15,7 +15,7 @@ ASK = (Message("user", "Why?"),)
 
 
 def test_a_prompt_is_a_text_or_messages_in_either_field():
-    messages = [message._asdict() for message in ASK]
+    messages = [message.fields() for message in ASK]
     for fields in ({"prompt": "Why?"}, {"prompt": messages}, {"messages": messages}):
         assert to_prompt(fields, "here") == ASK
 

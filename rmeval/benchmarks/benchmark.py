@@ -152,7 +152,9 @@ class Benchmark:
             "layout": self.layout,
             "reading": dict(self.reading),
             "rows": len(self.preferences),
-            "empty_responses": sum(not r.strip() for p in self.preferences for r in p.responses),
+            "empty_responses": sum(
+                isinstance(r, str) and not r.strip() for p in self.preferences for r in p.responses
+            ),
             "identical_responses": sum(
                 len(set(p.responses)) < len(p.responses) for p in self.preferences
             ),

@@ -14,7 +14,9 @@ FIELDS = (
     "magnitude",
     "weight",
     "system",
+    "tools",
 )
+TEXTS = ("prompt", "messages", "chosen", "rejected", "system")  # each is of a column of its own
 
 # Names that published sets have for these. They are offered in an error, never taken unasked:
 # `input` is the whole prompt in one set and half of it in the next.
@@ -86,12 +88,22 @@ def parse_columns(text: str) -> dict[str, str]:
 
 
 def check_fields(columns: Mapping[str, str]) -> None:
-    """Raises UnknownName for a name that is none of ours, BadOption for one that must be read."""
+    """Raises UnknownName for a name that is none of ours, BadOption for one that must be read.
+
+    Raises BadOption too for one column that is to be two of a conversation's texts.
+    """
     for field, column in columns.items():
         if field not in FIELDS:
             raise UnknownName("field of --columns", field, FIELDS)
         if not column and field in ("chosen", "rejected"):
             raise BadOption(f"--columns {field}=: {field} cannot be left unread")
+    named = _named(columns)
+    taken: dict[str, str] = {}
+    for field in TEXTS:
+        if named[field] in taken:
+            other, column = taken[named[field]], one_line(named[field])[:80]
+            raise BadOption(f"--columns: {other} and {field} are both to be column {column!r}")
+        taken |= {named[field]: field} if named[field] else {}
 
 
 def find_columns(found: Sequence[str], asked: Mapping[str, str], place: str) -> dict[str, str]:
@@ -105,16 +117,22 @@ def find_columns(found: Sequence[str], asked: Mapping[str, str], place: str) -> 
             raise BadData(
                 f"{place}: no column {column!r} (--columns {field}={column}); found: {_list(found)}"
             )
-    named = {field: asked.get(field, field) for field in FIELDS}
-    if asked.get("prompt") and "messages" not in asked:
-        named["messages"] = ""
-    if asked.get("messages") and "prompt" not in asked:
-        named["prompt"] = ""
+    named = _named(asked)
     columns = {field: column for field, column in named.items() if column and column in found}
     missing = [field for field in ("chosen", "rejected") if field not in columns]
     if missing:
         raise missing_columns(missing, found, asked, place)
     return columns
+
+
+def _named(asked: Mapping[str, str]) -> dict[str, str]:
+    """Returns the column that each of our names stands for, "" for one that is not to be read."""
+    named = {field: asked.get(field, field) for field in FIELDS}
+    if asked.get("prompt") and "messages" not in asked:
+        named["messages"] = ""
+    if asked.get("messages") and "prompt" not in asked:
+        named["prompt"] = ""
+    return named
 
 
 def missing_columns(

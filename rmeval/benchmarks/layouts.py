@@ -8,16 +8,17 @@ anything, so a layout is not guessed anew for each row.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rmeval.benchmarks.columns import missing_columns
 from rmeval.benchmarks.rows import Row
 from rmeval.benchmarks.turns import Shape, Value, parse_value
-from rmeval.conversations import to_conversation
+from rmeval.conversations import as_reply, is_missing, to_conversation, to_tools
 from rmeval.errors import BadData, one_line
-from rmeval.types import Conversation, Message, Preference
+from rmeval.types import Conversation, Message, Preference, Reply, as_message, with_tools
 
 TEXT_FIELDS = ("prompt", "messages", "chosen", "rejected")
+OPTIONAL = {"system", "tools"}  # null or absent in a row that has none
 WHOLE = (Shape.TRANSCRIPT, Shape.DIALOGUE)
 
 Values = Mapping[str, Value]  # of the text fields, by our names for them
@@ -59,17 +60,25 @@ class Layout:
         prompt, chosen, rejected = found
         if self._whole and "prompt" in values:
             self._check_repeated(row, values["prompt"], prompt)
-        prompt = self._with_system(row, prompt)
-        replies = [Message("assistant", text) for text in (*chosen, *rejected)]
-        to_conversation([*prompt, *replies], row.place)
+        prompt = self._with_system(row, prompt, columns.get("system"))
+        to_conversation([*prompt, *map(as_message, (*chosen, *rejected))], row.place)
         return Preference(
             id=self._name(row, "id") or str(number),
             subset=self._name(row, "subset") or subset,
-            prompt=prompt,
+            prompt=with_tools(prompt, self._tools(row, columns.get("tools"))),
             responses=(*chosen, *rejected),
             num_chosen=len(chosen),
             magnitude=self._number(row, "magnitude"),
             weight=self._weight(row),
+        )
+
+    def joined(self, columns: Mapping[str, str]) -> "Layout":
+        """Returns the layout with those columns that a row has and the first one had not."""
+        found = {name: columns[name] for name in columns.keys() & OPTIONAL}
+        return (
+            self
+            if found.keys() <= self.columns.keys()
+            else replace(self, columns={**self.columns, **found})
         )
 
     def describe(self) -> str:
@@ -98,7 +107,7 @@ class Layout:
 
     def _check_columns(self, row: Row, columns: Mapping[str, str]) -> None:
         here = {name for name in columns if columns[name] != self.unread}
-        for name in sorted(here ^ self.columns.keys()):
+        for name in sorted((here ^ self.columns.keys()) - OPTIONAL):
             with_it, without = (row.place, self.place) if name in here else (self.place, row.place)
             raise BadData(f"{without} has no column for {name}, {with_it} has one (mixed layouts)")
 
@@ -114,20 +123,32 @@ class Layout:
                 "rejected share; pass --columns prompt= to leave it unread"
             )
 
-    def _with_system(self, row: Row, prompt: Conversation) -> Conversation:
+    def _with_system(self, row: Row, prompt: Conversation, column: str | None) -> Conversation:
         """Returns the prompt after the system message in a column of its own, unless empty."""
-        text = row.text(self.columns["system"]) if "system" in self.columns else ""
+        text = "" if column is None or is_missing(row.values[column]) else row.text(column)
         if text and prompt[0].role == "system":
             raise BadData(f"{row.place}: one system message in its column, another in the prompt")
         return (Message("system", text), *prompt) if text else prompt
 
+    def _tools(self, row: Row, column: str | None) -> str:
+        if column is None:
+            return ""
+        return to_tools(row.values[column], f"{row.place}: column {column!r}")
+
     def _name(self, row: Row, field: str) -> str | None:
+        """Returns a column as a name: a text or a whole number, which may be written as 1.0."""
         if field not in self.columns:
             return None
-        name = row.text(self.columns[field])
-        if not name:
+        value = row.values[self.columns[field]]
+        if isinstance(value, float) and value.is_integer():  # pandas, where a number is missing
+            value = int(value)
+        if is_missing(value):
+            raise self._bad(row, field, "has no value")
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise self._bad(row, field, f"holds {type(value).__name__}, not text")
+        if value == "":
             raise self._bad(row, field, "is empty")
-        return name
+        return str(value)
 
     def _number(self, row: Row, field: str) -> float | None:
         if field not in self.columns:
@@ -203,7 +224,7 @@ def parse_row(row: Row, columns: Mapping[str, str]) -> dict[str, Value]:
     return values
 
 
-Parts = tuple[Conversation, list[str], list[str]]  # the prompt, the chosen, the rejected
+Parts = tuple[Conversation, list[Reply], list[Reply]]  # the prompt, the chosen, the rejected
 
 
 def split_conversations(values: Values) -> Parts | None:
@@ -212,7 +233,7 @@ def split_conversations(values: Values) -> Parts | None:
     *others, rejected = values["rejected"].turns
     if not prompt or prompt != others or not chosen.role == rejected.role == "assistant":
         return None
-    return tuple(prompt), [chosen.content], [rejected.content]
+    return tuple(prompt), [as_reply(chosen)], [as_reply(rejected)]
 
 
 def split_replies(values: Values, row: Row) -> Parts | None:
@@ -228,7 +249,13 @@ def split_replies(values: Values, row: Row) -> Parts | None:
             raise BadData(f"{row.place}: {name} is a message of the {turns[0].role}, no response")
         if len(turns) > 1:
             return None
-        replies.append([*texts, *(turn.content for turn in turns)])
+        replies.append([*texts, *map(as_reply, turns)])
     if prompt.unspaced_cue:  # the space after the cue is then the first character of the reply
-        replies = [[text.removeprefix(" ") for text in texts] for texts in replies]
+        replies = [[_without_space(reply) for reply in several] for several in replies]
     return prompt.prompt(), replies[0], replies[1]
+
+
+def _without_space(reply: Reply) -> Reply:
+    message = as_message(reply)
+    text = message.content.removeprefix(" ")
+    return text if isinstance(reply, str) else message.saying(text)

@@ -5,8 +5,10 @@ that of pairs, wins / rows. How the columns were read, and how many rows are no 
 is said with the result: `layout` and `partial`.
 """
 
+import json
+import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from glob import escape
 from pathlib import Path
@@ -15,21 +17,23 @@ from typing import NamedTuple
 from rmeval.benchmarks import BENCHMARKS
 from rmeval.benchmarks.benchmark import Benchmark
 from rmeval.benchmarks.columns import FIELDS, check_fields, find_columns
-from rmeval.benchmarks.layouts import Layout, recognise
-from rmeval.benchmarks.rows import (
-    READERS,
-    Row,
-    data_files,
-    files_below,
-    read_rows,
-    require_unique_ids,
+from rmeval.benchmarks.files import (
+    column_names,
+    ending,
+    is_readable,
+    known_endings,
+    require_file,
+    without_metadata,
 )
+from rmeval.benchmarks.layouts import Layout, recognise
+from rmeval.benchmarks.rows import Row, data_files, files_below, read_rows, require_unique_ids
 from rmeval.benchmarks.splits import choose_split, split_name
-from rmeval.errors import BadData, BadOption
+from rmeval.errors import BadData, BadOption, one_line
 from rmeval.hub import fetch_snapshot, local_path
 from rmeval.metrics.pairs import PAIRS
 from rmeval.types import Preference
 
+UNREAD_ID = "; pass --columns id= to number the rows instead"
 OTHERWISE = "download it elsewhere and pass the folder"
 
 
@@ -68,7 +72,7 @@ def load_own(
     check_fields(asked)
     where = _find(source, split, revision)
     reading = _Reading(asked)
-    preferences = require_unique_ids(reading.preferences(where))
+    preferences = require_unique_ids(reading.preferences(where), UNREAD_ID)
     layout = reading.describe()
     return Benchmark(
         name=where.name,
@@ -97,6 +101,7 @@ class _Reading:
             columns = find_columns(found, self.asked, row.place)
             if self.layout is None:
                 self.layout = recognise(row, columns, found)
+            self.layout = self.layout.joined(columns)
             preference = self.layout.preference(row, columns, number, subset)
             if preference is None:
                 self.left_out.append(row.place)
@@ -125,29 +130,24 @@ def _rows(where: Source, asked: Mapping[str, str]) -> Iterator[tuple[str, Row, S
     for file in where.files:
         subset, names = _subset(file, where), list[str]()
         for row in read_rows([file], (), optional=sorted(wanted), root=where.root):
-            if file.suffix == ".parquet":  # only what is wanted was read
-                names = names or _parquet_columns(file)
+            names = names or column_names(file)
             yield subset, row, names or list(row.values)
-
-
-def _parquet_columns(file: Path) -> list[str]:
-    import pyarrow.parquet as pq
-
-    names: list[str] = pq.read_schema(file).names
-    return names
 
 
 def _subset(file: Path, where: Source) -> str:
     """Returns what the rows of a file are called: its path, less what the Hub's layout adds."""
-    name = split_name(file.name)
-    folder = file.parent.relative_to(where.root).as_posix()
+    path = file.relative_to(where.root)
+    name = split_name(path.as_posix())
+    folder = (path.parent if name == split_name(path.name) else path.parent.parent).as_posix()
     return name if folder in (".", "data") else f"{folder}/{name}"
 
 
 def _find(source: str, split: str | None, revision: str | None) -> Source:
     path = local_path(source) if source else None
     if path is None:
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", source) or Path(source).suffix in READERS:
+        if os.path.exists(source):  # whatever it is, without an error
+            require_file(Path(source))
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", source) or is_readable(source):
             raise BadData(f"{source}: no such file or folder, and no data set ORGANISATION/NAME")
         return _find_on_hub(source, split, revision)
     if revision is not None:
@@ -158,8 +158,22 @@ def _find(source: str, split: str | None, revision: str | None) -> Source:
             raise BadOption(f"--split {split}: {source} is one file, not a folder of splits")
         return Source(_safe(split_name(path.name)), files, path.parent)
     names = {file.relative_to(path).as_posix(): file for file in files}
+    _require_splits(path, names)
     chosen, wanted = choose_split(list(names), split, source, or_all=True)
     return Source(_safe(path.resolve().name), [names[name] for name in wanted], path, chosen)
+
+
+def _require_splits(folder: Path, files: Iterable[str]) -> None:
+    """Raises BadData where a folder of save_to_disk lacks a split that it says to have."""
+    listed = folder / "dataset_dict.json"
+    if not listed.is_file():
+        return
+    try:
+        splits = set(json.loads(listed.read_text(encoding="utf-8"))["splits"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadData(f"{listed}: does not say which splits there are") from error
+    if missing := splits - {split_name(file) for file in files}:
+        raise BadData(f"{folder}: split {one_line(', '.join(map(str, missing)))} is not here")
 
 
 def _find_on_hub(repository: str, split: str | None, revision: str | None) -> Source:
@@ -167,12 +181,11 @@ def _find_on_hub(repository: str, split: str | None, revision: str | None) -> So
     if names is None:  # without a network, what is in the cache; or else it says what is wrong
         folder = fetch_snapshot(repository, "dataset", revision, ["*"], OTHERWISE)
         names = [file.relative_to(folder).as_posix() for file in files_below(folder)]
-    names = sorted(name for name in names if Path(name).suffix in READERS)
-    names = [name for name in names if not name.endswith(".json")] or names
+    names = without_metadata(sorted(name for name in names if is_readable(name)))
     if not names:
-        raise BadData(f"data set {repository} has no {', '.join(READERS)} file; {OTHERWISE}")
+        raise BadData(f"data set {repository} has no {known_endings()} file; {OTHERWISE}")
     chosen, wanted = choose_split(names, split, repository)
-    if len({Path(name).suffix for name in wanted}) > 1:
+    if len({ending(name) for name in wanted}) > 1:
         raise BadData(f"{repository}: which of {', '.join(wanted[:4])}? {OTHERWISE}")
     patterns = [escape(name) for name in wanted]
     folder = fetch_snapshot(repository, "dataset", revision, patterns, OTHERWISE)

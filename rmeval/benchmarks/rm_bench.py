@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rmeval.benchmarks.benchmark import Definition
-from rmeval.benchmarks.rows import READERS, Row, data_files, read_rows, require_unique_ids
+from rmeval.benchmarks.files import is_readable
+from rmeval.benchmarks.rows import Row, data_files, read_rows, require_unique_ids
 from rmeval.errors import BadData
 from rmeval.metrics.rm_bench import RM_BENCH as SCHEME
 from rmeval.metrics.rm_bench import ROWS, STYLES
@@ -70,7 +71,7 @@ def _files(path: Path) -> list[Path]:
     """Returns the file of all domains, else those of single ones, else whatever is there."""
     folders = [path / "data", path]  # the publisher's repository has code beside its data
     inside = [file for folder in folders if folder.is_dir() for file in sorted(folder.iterdir())]
-    inside = [file for file in inside if file.suffix in READERS]
+    inside = [file for file in inside if is_readable(file.name)]
     total = [file for file in inside if file.stem == TOTAL]
     return total[:1] or [f for f in inside if _domain_of(f) in ROWS] or data_files(path, TOTAL)
 

@@ -23,7 +23,7 @@ from rmeval.errors import BadData
 from rmeval.metrics.rmb import BON_ROWS, PAIRWISE_ROWS, ROWS
 from rmeval.metrics.rmb import RMB_BON as BON_SCHEME
 from rmeval.metrics.rmb import RMB_PAIRWISE as PAIRWISE_SCHEME
-from rmeval.types import Preference
+from rmeval.types import Message, Preference
 
 PAIRWISE, BON = "Pairwise_set", "BoN_set"
 COLUMNS = {
@@ -57,7 +57,9 @@ def to_preference(row: Row, kind: str) -> Preference:
     return Preference(
         id=row.text(uid),
         subset=require_known(subset, ROWS, f"category of {kind}", row.place),
-        prompt=row.messages("conversation_input"),
+        prompt=tuple(  # beside role and content, each names its language
+            Message(turn.role, turn.content) for turn in row.messages("conversation_input")
+        ),
         responses=(_answer(row, best, row.values[best]), *rejected),
     )
 

@@ -1,7 +1,8 @@
 """Which of a data set's files are meant: its splits, by the names that files have on the Hub.
 
 https://huggingface.co/docs/hub/datasets-file-names-and-splits: `data/test-00000-of-00001.parquet`,
-`test.jsonl`, `harmless-base/test.jsonl`.
+`test.jsonl`, `harmless-base/test.jsonl`. Folders of `datasets`' save_to_disk are called like their
+splits: `test/data-00000-of-00001.arrow`.
 """
 
 import re
@@ -16,12 +17,17 @@ SPLITS = {
     "train": ("train", "training"),
 }
 PREFERRED = ("test", "validation")
+SAVED = ("data", "dataset")  # what save_to_disk calls the file of any split; older ones the second
 _SHARD = re.compile(r"-(\d{5,})-of-(\d{5,})(-[0-9a-f]{16})?$")  # some names end in a hash
 
 
 def split_name(file: str) -> str:
-    """Returns a file's name without its endings and the number of its part."""
-    return _SHARD.sub("", _stem(file))
+    """Returns a file's name without its endings and the number of its part.
+
+    What `datasets` saved on disk is called like the folder above it, where `file` has one.
+    """
+    name, folder = _SHARD.sub("", _stem(file)), PurePosixPath(file).parent.name
+    return folder if folder and file.endswith(".arrow") and name in SAVED else name
 
 
 def choose_split(

@@ -2,23 +2,27 @@ r"""What a prompt or a response may look like in a data set: text, texts, or mes
 
 Known are text; dialogues in one text, "\n\nHuman: ...\n\nAssistant: ...", as Anthropic's hh-rlhf
 (arXiv 2204.05862) is published; {"role", "content"} messages, as in TRL's conversational formats;
-ShareGPT's {"from", "value"}; and such messages as JSON in a text, since csv has no lists.
+ShareGPT's {"from", "value"}; and such messages as JSON in a text, since csv has no lists. What else
+a message has, such as tool_calls, stays with it.
 """
 
 import json
-import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeGuard
 
-from rmeval.errors import BadData
+from rmeval.conversations import is_missing, parse_json, to_message
+from rmeval.errors import BadData, first_line, one_line
 from rmeval.types import Conversation, Message
 
 ROLES = {
     "system": "system",
     "user": "user",
     "assistant": "assistant",
+    "tool": "tool",
+    "developer": "developer",
+    "function": "function",
     "human": "user",
     "gpt": "assistant",
 }
@@ -71,7 +75,7 @@ def parse_value(value: object, column: str, place: str) -> Value:
             return Value(Shape.TEXTS, texts=tuple(value))
         if all(_is_message(item) for item in value):
             return _list_of_messages(value, place)
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if is_missing(value):
         raise BadData(f"{place}: column {column!r} has no value")
     if value == []:
         raise BadData(f"{place}: column {column!r} is an empty list")
@@ -96,7 +100,10 @@ def _parse_text(text: str, place: str) -> Value:
         except (ValueError, RecursionError):
             found = None  # text that begins with a bracket
         if isinstance(found, list) and found and all(_is_message(item) for item in found):
-            return _list_of_messages(found, place)
+            try:
+                return _list_of_messages(parse_json(text), place)
+            except ValueError as error:
+                raise BadData(f"{place}: messages in a text: {first_line(error)}") from error
     return Value(Shape.TEXT, texts=(text,))
 
 
@@ -111,26 +118,15 @@ def _list_of_messages(found: list[Any], place: str) -> Value:
 
 def _message(fields: Mapping[str, Any], place: str) -> Message:
     """Returns a message of {"role", "content"} or {"from", "value"}. Raises BadData."""
-    if fields.get("tool_calls") or fields.get("function_call"):
-        raise BadData(f"{place}: a message calls a tool; rmeval scores text only")
     names = ("from", "value") if fields.get("role") is None else ("role", "content")
-    role, content = (fields.get(name) for name in names)
+    role = fields.get(names[0])
     if not isinstance(role, str) or role not in ROLES:
-        raise BadData(f"{place}: a message of role {role!r}; known: {', '.join(ROLES)}")
-    if isinstance(content, list):
-        content = "".join(_part_texts(content, place))
-    if not isinstance(content, str):
-        raise BadData(f"{place}: a message needs text in {names[1]!r}")
-    return Message(ROLES[role], content)
-
-
-def _part_texts(parts: Iterable[Any], place: str) -> Iterable[str]:
-    """Yields the text of a message that is given in parts. Raises BadData for an image."""
-    for part in parts:
-        kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
-        text = part.get("text") if kind == "text" else None
-        if not isinstance(text, str):
-            raise BadData(
-                f"{place}: a message has a part of type {kind!r}; rmeval scores text only"
-            )
-        yield text
+        found = one_line(repr(role))[:40]
+        raise BadData(f"{place}: a message of role {found}; known: {', '.join(ROLES)}")
+    if names[1] == "value" and not isinstance(fields.get("value"), str):
+        raise BadData(f"{place}: a message needs text in 'value'")
+    if names[1] == "value" and fields.get("content") is not None:
+        raise BadData(f"{place}: a message has text in 'value', and a content")
+    given = {name: value for name, value in fields.items() if name not in names}
+    given |= {"content": fields[names[1]]} if names[1] in fields else {}
+    return to_message({**given, "role": ROLES[role]}, place)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rmeval.benchmarks import BENCHMARKS, OWN, Benchmark, load_benchmark, scheme_of
 from rmeval.benchmarks.columns import parse_columns
+from rmeval.benchmarks.files import is_readable
 from rmeval.benchmarks.own import load_own
-from rmeval.benchmarks.rows import READERS
 from rmeval.errors import BadOption, UnknownName
 
 OWN_ADVICE = "; or pass a file, or a data set on the Hub as ORG/NAME"
@@ -84,7 +84,7 @@ def _names(text: str) -> list[str]:
 
 def _may_be_own(name: str) -> bool:
     path = Path(name)
-    return path.exists() or path.suffix in READERS or name.count("/") == 1
+    return path.exists() or is_readable(path.name) or name.count("/") == 1
 
 
 def _data_by_name(values: Sequence[str], names: Sequence[str]) -> dict[str, Path]:

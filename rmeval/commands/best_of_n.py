@@ -8,13 +8,13 @@ from array import array
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rmeval.benchmarks.rows import json_lines
-from rmeval.commands.lines import require_one_process, score_lines
+from rmeval.benchmarks.files import json_lines
+from rmeval.commands.lines import read_lines, require_one_process, score_lines
 from rmeval.commands.options import add_checks_option, add_model_options, load_model_from, positive
 from rmeval.commands.progress import LOG_SECONDS
 from rmeval.commands.rank import add_ranks
 from rmeval.endpoint import SECONDS, Endpoint
-from rmeval.errors import BadData, BadOption
+from rmeval.errors import BadOption
 from rmeval.generation import (
     BATCH,
     CANDIDATES,
@@ -28,7 +28,7 @@ from rmeval.generation import (
 from rmeval.metrics.best_of_n import best_of_n_curve
 from rmeval.preferences import to_candidates, to_prompt
 from rmeval.results import write_atomically
-from rmeval.types import Sampling
+from rmeval.types import Sampling, tools_of
 
 CARD = Sampling()  # the defaults, which are those of InternLM2-Reward's card
 RANKED, BEST = "ranked.jsonl", "best.jsonl"
@@ -57,20 +57,13 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
 
 def _read_prompts(options: argparse.Namespace) -> list[Prompt]:
     path: Path = options.prompts
-    if not path.is_file():
-        raise BadData(f"{path}: no such file")
     if path.resolve().parent == options.output.resolve() and path.name in (
         CANDIDATES,
         RANKED,
         BEST,
     ):
         raise BadOption(f"{path} would be written over; choose another --output")
-    prompts = [
-        Prompt(place, fields, to_prompt(fields, place)) for place, fields in json_lines(path)
-    ]
-    if not prompts:
-        raise BadData(f"{path}: no prompts")
-    return prompts
+    return [Prompt(place, fields, to_prompt(fields, place)) for place, fields in read_lines(path)]
 
 
 def _sampling(options: argparse.Namespace) -> Sampling:
@@ -148,9 +141,12 @@ def _write_best_and_curve(folder: Path) -> None:
         for place, fields in json_lines(folder / RANKED):
             rewards.append(array("d", fields["scores"]))
             best = fields["best"]
+            prompt = to_prompt(fields, place)
+            tools = tools_of(prompt)
             line = {
-                "prompt": [message._asdict() for message in to_prompt(fields, place)],
+                "prompt": [message.fields() for message in prompt],
                 "completion": [{"role": "assistant", "content": fields["responses"][best]}],
+                **({} if tools is None else {"tools": tools}),
                 "score": fields["scores"][best],
             }
             out.write(json.dumps(line, ensure_ascii=False) + "\n")

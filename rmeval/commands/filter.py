@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from rmeval.benchmarks.columns import find_columns, parse_columns
+from rmeval.benchmarks.files import json_lines
 from rmeval.benchmarks.layouts import Layout, recognise
-from rmeval.benchmarks.rows import Row, json_lines
+from rmeval.benchmarks.rows import Row
 from rmeval.commands.lines import Fields, add_line_options, require_file_name, score_lines
 from rmeval.errors import BadData, BadOption
 from rmeval.results import prepare_folder

@@ -10,10 +10,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rmeval.benchmarks.rows import json_lines
+from rmeval.benchmarks.files import Placed, Source, is_readable, json_lines, read_file, require_file
 from rmeval.commands.options import add_checks_option, add_model_options, load_model_from
 from rmeval.commands.progress import show_progress
-from rmeval.errors import BadConversation, BadData, BadOption, BadReward, OutputFailure
+from rmeval.errors import (
+    BadConversation,
+    BadData,
+    BadOption,
+    BadReward,
+    OutputFailure,
+    first_line,
+    one_line,
+)
 from rmeval.evaluation import open_store, scoring_provenance
 from rmeval.results import prepare_folder, write_atomically
 from rmeval.types import Conversation, OnProgress, Progress, Score
@@ -137,15 +145,29 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _read(path: Path, to_conversations: ToConversations) -> Iterator[Line]:
-    if not path.is_file():
-        raise BadData(f"{path}: no such file")
-    empty = True
-    for place, fields in json_lines(path):
+def read_lines(path: Path) -> Iterator[Placed]:
+    """Yields the fields of every line with its place, of JSON Lines or of another file of rows.
+
+    Raises BadData for no file, no lines, and for a value that no line of the output can hold.
+    """
+    require_file(path)
+    known, empty = is_readable(path.name), True
+    for place, fields in read_file(Source(path, path.name)) if known else json_lines(path):
         empty = False
-        yield Line(place, fields, to_conversations(fields, place))
+        for name, value in fields.items() if known else ():
+            try:
+                json.dumps(value)
+            except TypeError as error:
+                reason = one_line(first_line(error))
+                raise BadData(f"{place}: {one_line(name)[:80]!r} is no JSON ({reason})") from error
+        yield place, fields
     if empty:
         raise BadData(f"{path}: no lines")
+
+
+def _read(path: Path, to_conversations: ToConversations) -> Iterator[Line]:
+    for place, fields in read_lines(path):
+        yield Line(place, fields, to_conversations(fields, place))
 
 
 def _windows(lines: Iterator[Line]) -> Iterator[list[Line]]:

@@ -3,10 +3,9 @@
 import argparse
 from pathlib import Path
 
-from rmeval.benchmarks.rows import json_lines
+from rmeval.benchmarks.files import json_lines, require_file
 from rmeval.commands.lines import read_provenance
 from rmeval.commands.options import one_of
-from rmeval.errors import BadData
 from rmeval.preferences import STRATEGIES, PairRule, pairs_of_line
 from rmeval.reports.preference_data import FORMATS, prepare_data_folder, write_preference_data
 
@@ -34,8 +33,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     )
     options = parser.parse_args(arguments)
     rule = PairRule(options.strategy, options.min_margin, options.seed)
-    if not options.input.is_file():
-        raise BadData(f"{options.input}: no such file; `rmeval rank` makes one")
+    require_file(options.input, "; `rmeval rank` makes one")
     provenance = read_provenance(options.input)
     path = prepare_data_folder(options.output, options.format)
     found = (pairs_of_line(fields, place, rule) for place, fields in json_lines(options.input))

@@ -1,5 +1,7 @@
 """Score conversations: {"messages": [{"role", "content"}, …]} a line in, with "score" out.
 
+What else a message has, and a line's "tools", reach the chat template.
+
 Models that tell what their reward is made of add "objectives", in the order of the provenance.
 """
 
@@ -22,7 +24,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
 def _conversations(fields: Fields, place: str) -> list[Conversation]:
     if "messages" not in fields:
         raise BadData(f"{place}: no field messages; found: {', '.join(fields) or 'none'}")
-    return [to_conversation(fields["messages"], place)]
+    return [to_conversation(fields["messages"], place, fields.get("tools"))]
 
 
 def _add_score(fields: Fields, scores: Sequence[Score]) -> Fields:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rmeval.conversations import ConversationLike
-from rmeval.duels import Judge, one_pair, plan_duels, settle
+from rmeval.duels import Judge, one_pair, plan_duels, settle, texts_of
 from rmeval.endpoint import Answer, RequestRefused
 from rmeval.errors import BadConversation, BadOption, ServerFailure
 from rmeval.judging.answers import Answers
@@ -176,7 +176,7 @@ class GenerativeJudge(Judge):
     def _settle(
         self, rows: Sequence[Preference], answers: Sequence[Answer]
     ) -> tuple[ScoredPreference, ...]:
-        lengths = [[self.answers.length(text) for text in row.responses] for row in rows]
+        lengths = [[self.answers.length(text) for text in texts_of(row)] for row in rows]
         verdict = self.prompt_format.verdict
         if isinstance(verdict, Labels):
             duels = plan_duels(rows, *self._order())

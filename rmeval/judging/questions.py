@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rmeval.duels import plan_duels
+from rmeval.duels import plan_duels, texts_of
 from rmeval.endpoint import Answer
 from rmeval.judging.formats import PAIRWISE, PromptFormat
 from rmeval.types import Conversation, Preference
@@ -35,16 +35,18 @@ def plan_questions(
     """Returns what is asked about each row, in order: its duels, or each of its responses.
 
     `order` is that of `plan_duels`, with its seed; `settings` are sent with every question.
+    Raises BadData for a row that is more than text.
     """
     shown: list[tuple[int, tuple[int, ...]]]
     if prompt_format.kind == PAIRWISE:
         shown = [(d.row, (d.first, d.second)) for d in plan_duels(preferences, *order)]
     else:
         shown = [(r, (k,)) for r, row in enumerate(preferences) for k in range(len(row.responses))]
+    texts = [texts_of(row) for row in preferences]
     questions = []
     for row, places in shown:
         asked = preferences[row]
-        responses = tuple(asked.responses[place] for place in places)
+        responses = tuple(texts[row][place] for place in places)
         conversation = prompt_format.question(asked.prompt, responses, asked.subset)
         content = json.dumps([settings, conversation], sort_keys=True)
         digest = hashlib.sha256(content.encode()).digest()

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rmeval.conversations import ConversationLike, to_ids
-from rmeval.duels import Duel, Judge, Verdict, one_pair, plan_duels, settle
+from rmeval.duels import Duel, Judge, Verdict, one_pair, plan_duels, settle, texts_of
 from rmeval.engine.fit import Fitted
 from rmeval.engine.scoring import Store, score_sequences
 from rmeval.engine.workers import Workers
@@ -99,15 +99,15 @@ class PairwiseModel(LoadedModel, Judge):
         return self._plan([item.ids for item in fitted])
 
     def _encode(self, preferences: Sequence[Preference], duels: Sequence[Duel]) -> list[Fitted]:
+        responses = [texts_of(row) for row in preferences]
         shown = [
-            Shown(preferences[d.row].prompt, *(preferences[d.row].responses[i] for i in d[1:]))
-            for d in duels
+            Shown(preferences[d.row].prompt, *(responses[d.row][i] for i in d[1:])) for d in duels
         ]
         return self.family.encode_pairs(self.tokenizer, shown, self.max_length)
 
     def _lengths(self, preferences: Sequence[Preference]) -> list[list[int]]:
         """Returns the tokens of each response alone."""
-        texts = [response for row in preferences for response in row.responses]
+        texts = [response for row in preferences for response in texts_of(row)]
         if not texts:
             return []
         ids = self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]

@@ -1,8 +1,8 @@
 """A loaded reward model: conversations or token ids in, rewards out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rmeval.conversations import ConversationLike, to_conversations, to_ids
 from rmeval.engine.fit import Fitted, fit_to_length
@@ -26,6 +26,8 @@ class RewardModel(LoadedModel):
     def score(self, conversations: Sequence[ConversationLike]) -> list[float]:
         """Returns the reward of each conversation, a sequence of {"role", "content"} messages.
 
+        Other fields of a message reach the chat template too. A conversation that offers tools is
+        {"messages": […], "tools": […]}.
         Raises BadData for what is no conversation, BadReward for a NaN or infinite reward.
         """
         return [score.value for score in self.score_conversations(to_conversations(conversations))]
@@ -74,7 +76,7 @@ class RewardModel(LoadedModel):
         return ranks_of(self.score(conversations))
 
     def best_of(
-        self, prompt: str | ConversationLike, responses: Sequence[str]
+        self, prompt: str | ConversationLike, responses: Sequence[str | Mapping[str, Any]]
     ) -> tuple[int, list[float]]:
         """Returns the place of the best response to a prompt, and the reward of each.
 
@@ -155,7 +157,6 @@ class RewardModel(LoadedModel):
 
     def _cut(self, ids: list[int], conversation: Conversation) -> Fitted:
         """Cuts a conversation between the template's head and its own end."""
-        roles = [message.role for message in conversation]
-        probes = [tuple(Message(role, probe) for role in roles) for probe in PROBES]
+        probes = [tuple(message.saying(probe) for message in conversation) for probe in PROBES]
         frames = self._read(probes)
         return fit_to_length(ids, frames[0], frames[1], self.max_length)

@@ -12,7 +12,7 @@ from rmeval.errors import BadCheckpoint, BadConversation, first_line
 from rmeval.known import shipped_templates
 from rmeval.models.day import USUAL_DAY
 from rmeval.models.specials import Specials
-from rmeval.types import Conversation
+from rmeval.types import Conversation, tools_of
 
 ERRORS_OF_TEMPLATES = (
     TypeError,
@@ -56,15 +56,16 @@ def render(
     """
     from jinja2 import TemplateError
 
-    template = tokenizer.chat_template if template is None else template
-    if isinstance(template, str):
+    tools = tools_of(conversation)
+    template = _template_of(tokenizer, tools) if template is None else template
+    if template is not None:
         template = getattr(tokenizer, "day", USUAL_DAY).fixed_in(template)
-
-    messages = [message._asdict() for message in conversation]
+    messages = [message.fields() for message in conversation]
     try:
         text: str = tokenizer.apply_chat_template(
             messages,
-            chat_template=template if isinstance(template, str) else None,
+            tools=tools,
+            chat_template=template,
             tokenize=False,
             add_generation_prompt=add_generation_prompt,
         )
@@ -75,6 +76,15 @@ def render(
             index, f"the chat template refuses the roles ({roles}): {why}"
         ) from error
     return text
+
+
+def _template_of(tokenizer: Any, tools: object) -> str | None:
+    """Returns the tokenizer's template; of several, that for tools where there are some."""
+    template = tokenizer.chat_template
+    if isinstance(template, dict):
+        wanted = "tool_use" if tools and "tool_use" in template else "default"
+        template = template.get(wanted)
+    return template if isinstance(template, str) else None
 
 
 def require_chat_template(tokenizer: Any, folder: Path) -> str:

@@ -13,7 +13,7 @@ from rmeval.errors import one_line
 from rmeval.metrics.accuracy import margin
 from rmeval.metrics.scheme import Scheme
 from rmeval.reports.metric_tables import MetricTables
-from rmeval.types import Preference, Result, Score, ScoredPreference
+from rmeval.types import Message, Preference, Result, Score, ScoredPreference, as_message
 
 MANY_ROWS = 20_000  # more are thinned out evenly
 MANY_SCORES = 300_000  # of all models together
@@ -84,9 +84,14 @@ def _row(items: Scores, section: str, texts: Texts) -> Row:
         "section": section,
         "chosen": first.num_chosen,
         "scores": [[_short(score) for score in item.scores] for item in items],
-        "prompt": question and [list(message) for message in question.prompt],
-        "responses": question and list(question.responses),
+        "prompt": question and [[m.role, _shown(m)] for m in question.prompt],
+        "responses": question and [_shown(as_message(r)) for r in question.responses],
     }
+
+
+def _shown(message: Message) -> str:
+    """Returns all that a message says: its content, its other fields and its tools, as JSON."""
+    return "\n".join(text for text in (message.tools, message.content, message.extra) if text)
 
 
 def _short(score: Score) -> list[float | int]:

@@ -88,13 +88,21 @@ def _write_parquet(rows: Iterator[dict[str, Any]], path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    def plain(row: dict[str, Any]) -> dict[str, Any]:
+        for message in (*row["prompt"], *row["chosen"], *row["rejected"]):
+            others = [name for name in message if name not in ("role", "content")]
+            if others or "tools" in row:
+                found = one_line(others[0] if others else "tools")[:80]
+                raise BadData(f"messages have {found}, no column of one type; --format jsonl")
+        return row
+
     messages = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
     texts = [(name, messages) for name in ("prompt", "chosen", "rejected")]
     numbers = [(name, pa.float64()) for name in ("score_chosen", "score_rejected", "margin")]
     schema = pa.schema([*texts, *numbers])
     with pq.ParquetWriter(path, schema) as writer:
         while chunk := list(islice(rows, CHUNK)):
-            writer.write_table(pa.Table.from_pylist(chunk, schema))
+            writer.write_table(pa.Table.from_pylist([plain(row) for row in chunk], schema))
 
 
 WRITERS: dict[str, Callable[[Iterator[dict[str, Any]], Path], None]] = {

@@ -16,6 +16,7 @@ from rmeval.metrics.accuracy import subset_rows
 from rmeval.metrics.rewardbench import ROWS
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+KNOWN = ".parquet, .arrow, .jsonl, .json, .csv, .jsonl.gz, .json.gz, .csv.gz"
 
 
 def row(number: int) -> dict[str, object]:
@@ -78,15 +79,12 @@ def test_a_folder_of_several_formats_is_ambiguous(tmp_path: Path) -> None:
 
 def test_a_folder_without_rows_says_what_was_looked_for(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
-    assert (
-        refused(tmp_path)
-        == f"{tmp_path}: no .parquet, .jsonl, .json, .csv, .jsonl.gz file in this folder"
-    )
+    assert refused(tmp_path) == f"{tmp_path}: no {KNOWN} file in this folder"
 
 
 def test_a_folder_that_is_called_like_a_file_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "old.csv").mkdir()
-    assert "no .parquet, .jsonl, .json, .csv, .jsonl.gz file" in refused(tmp_path)
+    assert f"no {KNOWN} file" in refused(tmp_path)
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -95,9 +93,7 @@ def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_file_of_another_kind_says_which_are_known(tmp_path: Path) -> None:
     (tmp_path / "rows.xlsx").write_text("")
-    assert "cannot read .xlsx; known: .parquet, .jsonl, .json, .csv, .jsonl.gz" in refused(
-        tmp_path / "rows.xlsx"
-    )
+    assert f"cannot read .xlsx; known: {KNOWN}" in refused(tmp_path / "rows.xlsx")
 
 
 def test_a_revision_of_local_rows_is_refused(tmp_path: Path) -> None:

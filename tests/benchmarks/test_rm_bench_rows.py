@@ -85,7 +85,7 @@ def test_a_file_that_names_no_domain_needs_the_column(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("{}", "expected a list of objects"),
+        ('{"id":\n1}', "expected a list of objects, [{...}, ...], or one a line"),
         ("[1]", "row 1: expected an object"),
         ("[{]", "not readable JSON"),
         ('[{"id": "\\ud83d"}]', "not readable JSON"),

@@ -68,7 +68,7 @@ def refused(path: Path) -> str:
 @every_format
 def test_every_format_gives_the_same_rows(suffix: str, tmp_path: Path) -> None:
     first, second = read(written(tmp_path, suffix, ROWS))
-    assert first.prompt[0]._asdict() == {"role": "user", "content": ROWS[0]["prompt"]}
+    assert first.prompt[0].fields() == {"role": "user", "content": ROWS[0]["prompt"]}
     assert first.responses == ("hi,\r\n\r\nthere", "")
     assert (first.id, first.subset, first.num_chosen) == ("7", "hep-go", 1)
     assert second.responses == (ROWS[1]["chosen"], "short")

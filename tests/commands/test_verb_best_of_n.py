@@ -220,7 +220,7 @@ def test_a_line_that_is_no_prompt_is_named(
 
 def test_no_prompts_are_refused(local: Any, tmp_path: Path, capsys: Capture) -> None:
     write(tmp_path / "prompts.jsonl", [])
-    assert refusal(capsys, *local).endswith("prompts.jsonl: no prompts")
+    assert refusal(capsys, *local).endswith("prompts.jsonl: no lines")
     (tmp_path / "prompts.jsonl").unlink()
     assert refusal(capsys, *local).endswith("prompts.jsonl: no such file")
 

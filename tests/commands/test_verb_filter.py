@@ -1,9 +1,12 @@
 """`rmeval filter`: pairs that a model agrees with, and those that it does not."""
 
+import datetime
 import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from command_line import Capture, count_batches, done, interrupt_after, refusal, small_model
 
@@ -232,3 +235,30 @@ def test_the_input_is_never_written_over(files: Files, capsys: Capture, tmp_path
         line = refusal(capsys, "filter", "--model", files.model, "--input", files.input, *outputs)
         assert line.endswith("is --input too, and pairs would be lost; choose another file")
     assert files.input.read_bytes() == before
+
+
+@pytest.mark.parametrize("form", ["parquet", "jsonl"])
+def test_what_pairs_writes_is_read(
+    form: str, files: Files, tmp_path: Path, capsys: Capture
+) -> None:
+    row = {"prompt": "Tea?", "responses": ["yes", "no", "never"], "scores": [2, 1, 0]}
+    write(tmp_path / "ranked.jsonl", [row])
+    made = ("--input", tmp_path / "ranked.jsonl", "--output", tmp_path / "made", "--format", form)
+    done(capsys, "pairs", *made, "--strategy", "all")
+    files.input = tmp_path / f"made/train.{form}"
+    done(capsys, *files.command)
+    found = [*read(files.output), *read(files.others)]
+    assert sorted(pair["chosen"][0]["content"] for pair in found) == ["no", "yes", "yes"]
+    model = rmeval.load_model(files.model, device="cpu")
+    for pair in found:
+        scores = model.score([[*pair["prompt"], *pair[side]] for side in ("chosen", "rejected")])
+        assert scores == pytest.approx([pair["score_chosen"], pair["score_rejected"]], abs=1e-4)
+
+
+def test_a_value_that_no_line_can_hold_is_named(
+    files: Files, tmp_path: Path, capsys: Capture
+) -> None:
+    table = pa.Table.from_pylist([{**PAIRS[0], "when": datetime.date(2026, 1, 1)}])
+    files.input = tmp_path / "pairs.parquet"
+    pq.write_table(table, files.input)
+    assert refusal(capsys, *files.command).startswith("pairs.parquet row 1: 'when' is no JSON (")

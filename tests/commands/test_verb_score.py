@@ -1,10 +1,14 @@
 """`rmeval score`: conversations in, the same with their scores out."""
 
+import gzip
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from command_line import Capture, count_batches, done, interrupt_after, refusal, small_model
 
@@ -222,3 +226,31 @@ def test_a_run_that_was_interrupted_ends_with_the_same_bytes(
         done(capsys, *command)
     assert len(rest) == len(computed) - 3
     assert files.output.read_bytes() == whole
+
+
+@pytest.mark.parametrize("verb", ["score", "rank", "filter", "pairs", "best-of-n"])
+def test_a_pipe_is_refused(verb: str, tmp_path: Path, capsys: Capture) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    came = "--prompts" if verb == "best-of-n" else "--input"
+    model = () if verb == "pairs" else ("--model", "demo")
+    generator = ("--generator", "x") if verb == "best-of-n" else ()
+    command = (verb, *model, *generator, came, tmp_path / "pipe", "--output", tmp_path / "out")
+    assert "a pipe can be read only once; write it to a file" in refusal(capsys, *command)
+
+
+def test_a_key_that_stands_twice_is_refused(files: Files, capsys: Capture) -> None:
+    files.input.write_text('{"messages": [], "messages": []}')
+    said = "in.jsonl line 1: not a readable row (the key 'messages' stands there twice)"
+    assert refusal(capsys, *files.command) == said
+
+
+def test_lines_may_be_packed_or_columns(files: Files, capsys: Capture) -> None:
+    done(capsys, *files.command)
+    expected = [line["score"] for line in read(files.output)]
+    text, table = files.input.read_bytes(), [{"messages": item["messages"]} for item in ITEMS]
+    (files.folder / "in.jsonl.gz").write_bytes(gzip.compress(text))
+    pq.write_table(pa.Table.from_pylist(table), files.folder / "in.parquet")
+    for name in ("in.jsonl.gz", "in.parquet"):
+        files.input = files.folder / name
+        done(capsys, *files.command)
+        assert [line["score"] for line in read(files.output)] == expected

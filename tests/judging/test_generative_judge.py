@@ -14,7 +14,7 @@ from loopback import Loopback, Reply, choices, failure
 import rmeval
 from rmeval import calls, endpoint
 from rmeval.engine.store import ScoreStore
-from rmeval.errors import BadOption, ServerFailure, UnknownName
+from rmeval.errors import BadData, BadOption, ServerFailure, UnknownName
 from rmeval.judging.answers import ServerAnswers
 from rmeval.judging.judge import GenerativeJudge
 from rmeval.judging.loading import Asking, make_judge
@@ -420,3 +420,11 @@ def test_formats_of_one_name_and_other_words_are_other_judges(tmp_path: Path) ->
     assert variants[0] == "rewardbench"
     assert len(set(variants)) == 3
     assert all(name.startswith("rewardbench-") and len(name) == 20 for name in variants[1:])
+
+
+@pytest.mark.parametrize("form", ["rewardbench", "rating"])
+def test_a_row_that_is_more_than_text_is_refused_before_a_call(server: Loopback, form: str) -> None:
+    named = replace(row(1, "a", "b"), prompt=(Message("user", "why?", '{"name": "ann"}'),))
+    with pytest.raises(BadData, match=r"preference r1 \(\): has name, and who compares"):
+        judge(server, prompt=form).score_preferences([*pairs(1), named])
+    assert server.asked == []

@@ -35,7 +35,7 @@ def by_hand(folder, prompt, tokens):
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
     network = AutoModelForCausalLM.from_pretrained(folder).eval()
-    messages = [message._asdict() for message in prompt]
+    messages = [message.fields() for message in prompt]
     text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     read = len(ids)

@@ -117,7 +117,7 @@ THEIR_QUESTION = "[CONTEXT] {context} [RESPONSE A] {response_A} [RESPONSE B] {re
 
 
 def their_text(tokenizer, prompt, a, b):
-    messages = [message._asdict() for message in prompt]
+    messages = [message.fields() for message in prompt]
     context = tokenizer.apply_chat_template(messages, chat_template=THEIR_CONTEXT, tokenize=False)
     question = THEIR_QUESTION.format(context=context, response_A=a, response_B=b)
     message = [{"role": "user", "content": question}]
@@ -367,3 +367,11 @@ def test_probabilities_never_leave_0_to_1_and_keep_their_order():
     found = sigmoid(np.array(odds)).tolist()
     assert found[4] == 0.5
     assert all(0 <= a <= b <= 1 for a, b in pairwise(found))
+
+
+def test_a_call_of_a_tool_is_refused_and_not_left_out(pair_pm):
+    call = {"role": "assistant", "content": "", "tool_calls": [{"name": "look"}]}
+    with pytest.raises(BadData, match="has tool_calls, and who compares"):
+        load(pair_pm).compare("Why?", call, "no")
+    with pytest.raises(BadData, match="has tools, and who compares"):
+        load(pair_pm).compare({"messages": PROMPT, "tools": [{"name": "look"}]}, "yes", "no")

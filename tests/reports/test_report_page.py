@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html import unescape
 from typing import Any
 
@@ -17,6 +18,7 @@ from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
 from rmeval.reports import page_rows
 from rmeval.reports.page_rows import Texts
 from rmeval.reports.pages import render_report
+from rmeval.types import Message
 
 HOSTILE = "</script><script>alert(1)</script>\u202e\u200b\0<img src=x onerror=alert(1)>$x$"
 QUESTIONS = [question("1"), question("2"), question("3", "t")]
@@ -55,6 +57,16 @@ def test_a_page_holds_every_row_with_its_scores_and_texts() -> None:
         "prompt": [["user", "why?"]],
         "responses": ["so that it works", "so that it fails"],
     }
+
+
+def test_a_message_is_shown_with_its_fields_and_tools() -> None:
+    asked = Message("user", "why?", '{"name": "ann"}', '[{"name": "look"}]')
+    call = Message("assistant", "", '{"tool_calls": ["look"]}')
+    item = replace(question("1"), prompt=(asked,), responses=(call, "no"))
+    found = replace(scored(question("1"), 1, 0), digest=item.digest)
+    [row] = rows_in(page_of(result([found]), texts=Texts({"1": item})))
+    assert row["prompt"] == [["user", '[{"name": "look"}]\nwhy?\n{"name": "ann"}']]
+    assert row["responses"] == ['{"tool_calls": ["look"]}', "no"]
 
 
 def test_the_score_and_the_oddities_stand_at_the_top() -> None:
