@@ -4,15 +4,10 @@ Decoders (Llama, Qwen, Gemma, …) have a linear head called `score` on the last
 pools. Encoders (BERT, DeBERTa, …) pool in ways of their own: transformers' class does it whole.
 """
 
-from functools import cached_property
-
 import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification, PretrainedConfig
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
-    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
-)
+from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
 
 from rmeval.errors import BadCheckpoint
 from rmeval.models.checkpoint import Checkpoint
@@ -23,6 +18,8 @@ from rmeval.models.heads import linear_head
 OTHER_HEADS = {
     "score.0.weight",
     "v_head.weight",
+    "v_head.summary.weight",
+    "value_head.weight",
     "regression_head.weight",
     "score_head.weight",
     "gating.logit_scale",
@@ -77,10 +74,4 @@ class Classifier(Family):
             return []
         if key.startswith("score."):
             return [(key.replace("score.", "head.", 1), tensor)]
-        return [(key.replace(f"{self._body}.", "backbone.", 1), tensor)]
-
-    @cached_property
-    def _body(self) -> str:
-        """What the names of the body's weights begin with: "model", "transformer", …"""
-        model_class = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(self.config())]
-        return str(model_class.base_model_prefix)
+        return [(key.replace(f"{self.body_prefix}.", "backbone.", 1), tensor)]
