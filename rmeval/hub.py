@@ -81,7 +81,7 @@ def fetch_snapshot(
         RevisionNotFoundError,
     )
 
-    wanted = f"{patterns[0]} of {kind} {repository}"
+    called = patterns[0].replace("*config.json", "config.json")  # an adapter's will do as well
     try:
         folder = snapshot_download(
             repository, repo_type=kind, revision=revision, allow_patterns=list(patterns)
@@ -97,12 +97,18 @@ def fetch_snapshot(
     except RepositoryNotFoundError as error:
         raise Unreachable(f"the Hub has no {kind} {repository} (or it is private)") from error
     except (LocalEntryNotFoundError, HfHubHTTPError, ConnectionError) as error:
-        raise Unreachable(f"wanted {wanted}, but the Hub cannot be reached; {otherwise}") from error
+        raise Unreachable(
+            f"wanted {called} of {kind} {repository}, but the Hub cannot be reached; {otherwise}"
+        ) from error
     path = Path(folder)
-    files = (file.relative_to(path).as_posix() for file in path.rglob("*"))
-    if not any(fnmatch(file, patterns[0]) for file in files):
-        raise Unreachable(f"{kind} {repository} at {path.name} has no {patterns[0]}; {otherwise}")
+    if not _holds(path, patterns[0]):
+        raise Unreachable(f"{kind} {repository} at {path.name} has no {called}; {otherwise}")
     return path
+
+
+def _holds(folder: Path, pattern: str) -> bool:
+    files = (file.relative_to(folder).as_posix() for file in folder.rglob("*"))
+    return any(fnmatch(file, pattern) for file in files)
 
 
 def require_repository(name: str) -> str:

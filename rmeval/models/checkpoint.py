@@ -35,7 +35,7 @@ from rmeval.models.weight_files import (
 )
 
 DEMO_FOLDER = Path(__file__).parents[1] / "data" / "demo" / "model"
-# The first must be there; it stands for config.json and adapter_config.json
+# The first must be there: config.json, or an adapter's adapter_config.json
 SMALL_FILES = ["*config.json", "*.json", "*.jinja", "*.txt", "*.model"]
 
 
