@@ -1,6 +1,7 @@
 """Files from the Hugging Face Hub, or from its cache; only `open_pull_request` ever uploads."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -22,24 +23,37 @@ def local_path(name: str) -> Path | None:
         return None
 
 
-def shapes_on_hub(repository: str, revision: str) -> dict[str, tuple[int, ...]]:
-    """Returns the shape of every weight of a model on the Hub, from the heads of its files.
+def shapes_on_hub(
+    repository: str, revision: str, also: Sequence[str] = ()
+) -> dict[str, dict[str, tuple[int, ...]]]:
+    """Returns the shapes of a model's weights on the Hub by file, from the heads of its files.
 
+    They are those of model.safetensors or of an index, and of the files in `also` that are there.
     Raises Unreachable where it has no safetensors or cannot be reached.
     """
-    from huggingface_hub import get_safetensors_metadata
-    from huggingface_hub.errors import HTTPError, NotASafetensorsRepoError, SafetensorsParsingError
+    from huggingface_hub import get_safetensors_metadata, parse_safetensors_file_metadata
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        HTTPError,
+        NotASafetensorsRepoError,
+        SafetensorsParsingError,
+    )
 
     try:
-        metadata = get_safetensors_metadata(repository, revision=revision)
+        files = dict(get_safetensors_metadata(repository, revision=revision).files_metadata)
+        for name in also:
+            with suppress(EntryNotFoundError):
+                files[name] = parse_safetensors_file_metadata(repository, name, revision=revision)
     except (NotASafetensorsRepoError, SafetensorsParsingError) as error:
         raise Unreachable(f"model {repository} has no readable safetensors on the Hub") from error
     except (HTTPError, ConnectionError) as error:
         raise Unreachable(
             f"wanted the shapes of model {repository}'s weights, but the Hub cannot be reached"
         ) from error
-    files = metadata.files_metadata.values()
-    return {key: tuple(info.shape) for file in files for key, info in file.tensors.items()}
+    return {
+        name: {key: tuple(info.shape) for key, info in file.tensors.items()}
+        for name, file in files.items()
+    }
 
 
 def fetch_snapshot(
@@ -67,7 +81,7 @@ def fetch_snapshot(
         RevisionNotFoundError,
     )
 
-    wanted = f"{patterns[0]} of {kind} {repository}"
+    called = patterns[0].replace("*config.json", "config.json")  # an adapter's will do as well
     try:
         folder = snapshot_download(
             repository, repo_type=kind, revision=revision, allow_patterns=list(patterns)
@@ -83,12 +97,18 @@ def fetch_snapshot(
     except RepositoryNotFoundError as error:
         raise Unreachable(f"the Hub has no {kind} {repository} (or it is private)") from error
     except (LocalEntryNotFoundError, HfHubHTTPError, ConnectionError) as error:
-        raise Unreachable(f"wanted {wanted}, but the Hub cannot be reached; {otherwise}") from error
+        raise Unreachable(
+            f"wanted {called} of {kind} {repository}, but the Hub cannot be reached; {otherwise}"
+        ) from error
     path = Path(folder)
-    files = (file.relative_to(path).as_posix() for file in path.rglob("*"))
-    if not any(fnmatch(file, patterns[0]) for file in files):
-        raise Unreachable(f"{kind} {repository} at {path.name} has no {patterns[0]}; {otherwise}")
+    if not _holds(path, patterns[0]):
+        raise Unreachable(f"{kind} {repository} at {path.name} has no {called}; {otherwise}")
     return path
+
+
+def _holds(folder: Path, pattern: str) -> bool:
+    files = (file.relative_to(folder).as_posix() for file in folder.rglob("*"))
+    return any(fnmatch(file, pattern) for file in files)
 
 
 def require_repository(name: str) -> str:

@@ -81,6 +81,16 @@ FAMILIES = Registry(
             "URM: means of attributes, weighed by a second head",
         ),
         Entry(
+            "openrlhf",
+            "rmeval.models.openrlhf:OpenRLHF",
+            "OpenRLHF's RewardModel: score or value_head, as its config says",
+        ),
+        Entry(
+            "token-classifier",
+            "rmeval.models.token_classifier:TokenClassifier",
+            "any causal *ForTokenClassification with one label (verl), at the last token",
+        ),
+        Entry(
             "classifier",
             "rmeval.models.classifier:Classifier",
             "any *ForSequenceClassification of transformers with one label",
@@ -98,8 +108,10 @@ def detect_family(checkpoint: "Checkpoint", *, trust_remote_code: bool = False) 
     another package that is none.
     """
     from rmeval.models.language_model import LanguageModel
+    from rmeval.models.other_kinds import refuse_other_kinds
     from rmeval.models.remote import RemoteCode
 
+    refuse_other_kinds(checkpoint)
     families = [_load_family(entry) for entry in FAMILIES]
     claiming = [family for family in families if family.claims(checkpoint)]
     if len(claiming) == 1:
@@ -146,6 +158,8 @@ def _nearest(checkpoint: "Checkpoint", families: "Iterable[type[Family]]") -> st
     missing = ", ".join(lacking[nearest])
     if missing:
         return f"nearest: {nearest.name}, for which it lacks {missing}; "
+    if nearest.doubt:
+        return f"looks like {nearest.name}; {nearest.doubt}; "
     needed = ", ".join(nearest.needs)
     return f"nearest: {nearest.name}, whose {needed} it has, under another config.json or name; "
 

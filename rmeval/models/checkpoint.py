@@ -1,45 +1,51 @@
 """A checkpoint on disk: its config, the names and shapes of its weights, and its fingerprint."""
 
 import hashlib
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
-from zipfile import is_zipfile
 
 import torch
-from safetensors import SafetensorError, safe_open
 
-from rmeval.errors import (
-    BadCheckpoint,
-    BadOption,
-    UnknownName,
-    Unreachable,
-    first_line,
-    nearest_name,
-)
+from rmeval.errors import BadCheckpoint, BadOption, UnknownName, Unreachable, nearest_name
 from rmeval.hub import fetch_snapshot, local_folder, shapes_on_hub
 from rmeval.known import DEMO, known_checkpoints
+from rmeval.models.json_files import read_object as read_object
+from rmeval.models.not_readable import (
+    refuse_adapter,
+    refuse_quantised,
+    refuse_shards_of_training,
+)
+from rmeval.models.weight_files import (
+    HEADS,
+    PICKLE_ADVICE,
+    PICKLED,
+    SAFE,
+    Place,
+    Shapes,
+    WeightFiles,
+    choose_files,
+    find_weights,
+    open_weights,
+    read_index,
+    read_shapes,
+)
 
 DEMO_FOLDER = Path(__file__).parents[1] / "data" / "demo" / "model"
-SAFE_INDEX, PICKLE_INDEX = "model.safetensors.index.json", "pytorch_model.bin.index.json"
-SMALL_FILES = ["config.json", "*.json", "*.jinja", "*.txt", "*.model"]
-PICKLE_ADVICE = (
-    "only in pickle format (.bin), which can run code when it is read; convert it to "
-    "safetensors, or pass --allow-pickle (allow_pickle=True) if you trust it"
-)
+# The first must be there: config.json, or an adapter's adapter_config.json
+SMALL_FILES = ["*config.json", "*.json", "*.jinja", "*.txt", "*.model"]
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """An opened checkpoint; no weight has been read yet.
 
-    `shapes` holds every tensor's shape, `shards` the files that hold them, in order. `revision`
-    is the commit of a Hub snapshot, or None for a local folder.
+    `shapes` holds every tensor's shape, `shards` the files that hold them, in order, and `places`
+    from which of them each is taken; `unclaimed` are weight files beside them that nothing reads.
+    `revision` is the commit of a Hub snapshot, or None for a local folder.
     """
 
     name: str
@@ -48,6 +54,8 @@ class Checkpoint:
     config: dict[str, Any]
     shapes: dict[str, tuple[int, ...]]
     shards: tuple[Path, ...]
+    places: Mapping[str, Place] = field(default_factory=dict)
+    unclaimed: tuple[Path, ...] = ()
 
     @property
     def architecture(self) -> str:
@@ -62,12 +70,13 @@ class Checkpoint:
     def tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Yields every weight once, shard by shard; only one tensor is held at a time."""
         for shard in self.shards:
-            if shard.suffix == ".bin":
-                yield from _load_pickle(shard, "cpu").items()
-                continue
-            with safe_open(shard, framework="pt") as tensors:
-                for key in tensors.keys():  # noqa: SIM118 - not a dict
-                    yield key, tensors.get_tensor(key)
+            with open_weights(shard) as read:
+                for name, key in self.held_by(shard).items():
+                    yield name, read(key)
+
+    def held_by(self, shard: Path) -> dict[str, str]:
+        """Returns the weights that are taken from a file: their names, and those in the file."""
+        return {name: key for name, (file, key) in self.places.items() if file == shard}
 
     def fingerprint(self) -> str:
         """Returns a hash of config.json and of every weight file's content.
@@ -93,18 +102,23 @@ def open_checkpoint(
     Raises UnknownName, Unreachable, BadOption or BadCheckpoint, each with what to do.
     """
     folder, commit = find_checkpoint(name, revision, remote_code)
+    refuse_adapter(folder)
+    if not (folder / "config.json").exists():
+        refuse_shards_of_training(folder)
     config = read_object(folder / "config.json")
-    if commit is not None and not weights and not any(folder.glob("model*.safetensors")):
-        return Checkpoint(name, folder, commit, config, shapes_on_hub(name, commit), ())
-    if commit is not None:
-        _fetch_weights(name, commit, folder, allow_pickle)
-    shards = _shards(folder, allow_pickle)
-    try:
-        shapes = {key: shape for shard in shards for key, shape in _read_shapes(shard)}
-    except (SafetensorError, UnpicklingError, EOFError, OSError, ValueError, RuntimeError) as error:
-        reason = first_line(error)
-        raise BadCheckpoint(f"{folder}: a weight file is unreadable: {reason}") from error
-    return Checkpoint(name, folder, commit, config, shapes, tuple(shards))
+    refuse_quantised(folder, config)
+    shapes: Mapping[Path, Shapes]
+    if commit is not None and not weights and not any(folder.glob(SAFE.others)):
+        files, shapes = _ask_for_shapes(name, commit, folder, config)
+    else:
+        if commit is not None:
+            _fetch_weights(name, commit, folder, allow_pickle)
+        files = find_weights(folder, allow_pickle)
+        shapes = read_shapes(files.files, folder)
+    places = files.places(shapes)
+    sizes = {name: shapes[file][key] for name, (file, key) in places.items()}
+    here = tuple(file for file in files.files if file.is_file())
+    return Checkpoint(name, folder, commit, config, sizes, here, places, files.unclaimed)
 
 
 def find_checkpoint(
@@ -130,75 +144,37 @@ def find_checkpoint(
     return folder, folder.name
 
 
+def _ask_for_shapes(
+    name: str, commit: str, folder: Path, config: Mapping[str, Any]
+) -> tuple[WeightFiles, dict[Path, Shapes]]:
+    """Returns the weight files of a model on the Hub, none of which is here, and their shapes."""
+    causal = [str(name).endswith("ForCausalLM") for name in config.get("architectures") or ()]
+    found = shapes_on_hub(name, commit, [SAFE.head] if any(causal) else [])
+    files = choose_files(folder, SAFE, [file for file in found if file != SAFE.head])
+    if files is None:
+        raise Unreachable(f"model {name} has no readable safetensors on the Hub")
+    head = (folder / SAFE.head,) if SAFE.head in found else ()
+    whole = WeightFiles(files.files + head, files.unclaimed, files.index)
+    return whole, {file: found[file.name] for file in whole.files}
+
+
 def _fetch_weights(name: str, commit: str, folder: Path, allow_pickle: bool) -> None:
-    """Brings the weights into the snapshot: safetensors, and pickles only if they are trusted."""
-    only_pickled = (folder / PICKLE_INDEX).exists() and not (folder / SAFE_INDEX).exists()
-    if only_pickled and not allow_pickle:
+    """Brings the weights into the snapshot: safetensors, and pickles only if they are trusted.
+
+    Of many files those that an index names, and what would contradict it.
+    """
+    index, pickled = read_index(folder / SAFE.index), read_index(folder / PICKLED.index)
+    if pickled and not index and not allow_pickle:
         raise BadCheckpoint(f"{name}: weights {PICKLE_ADVICE}")
+    heads = HEADS if allow_pickle else HEADS[:1]
+    safe = [*sorted(set(index.values())), SAFE.whole] if index else ["model*.safetensors"]
     otherwise = "if it has only .bin weights (pickle), convert them, or pass --allow-pickle"
     try:
-        fetch_snapshot(name, "model", commit, ["model*.safetensors"], otherwise)
+        fetch_snapshot(name, "model", commit, [*safe, *heads], otherwise)
     except Unreachable:
         if not allow_pickle:
             raise
-        fetch_snapshot(name, "model", commit, ["pytorch_model*.bin"], "it has no weights")
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """Returns the object in one of a checkpoint's JSON files. Raises BadCheckpoint."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BadCheckpoint(f"{path.parent}: no {path.name} in this folder") from error
-    except ValueError as error:
-        raise BadCheckpoint(f"{path}: not valid JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise BadCheckpoint(f"{path}: expected an object")
-    return content
-
-
-def _shards(folder: Path, allow_pickle: bool) -> list[Path]:
-    """Returns the weight files: those of an index, else all of one kind. Safetensors win."""
-    safe = _listed(folder, SAFE_INDEX) or sorted(folder.glob("model*.safetensors"))
-    if safe:
-        return safe
-    pickled = _listed(folder, PICKLE_INDEX) or sorted(folder.glob("pytorch_model*.bin"))
-    if pickled and not allow_pickle:
-        raise BadCheckpoint(f"{folder}: weights {PICKLE_ADVICE}")
-    if not pickled:
-        raise BadCheckpoint(f"{folder}: no weights (model*.safetensors) beside config.json")
-    return pickled
-
-
-def _listed(folder: Path, index: str) -> list[Path]:
-    """Returns the files that an index names, or nothing where there is no index."""
-    if not (folder / index).exists():
-        return []
-    weight_map = read_object(folder / index).get("weight_map")
-    if not isinstance(weight_map, dict):
-        raise BadCheckpoint(f"{folder / index}: no weight_map")
-    files = [folder / Path(str(name)).name for name in sorted(set(weight_map.values()))]
-    for file in files:
-        if not file.exists():
-            raise BadCheckpoint(f"{folder}: {index} names {file.name}, which is not there")
-    return files
-
-
-def _read_shapes(shard: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
-    if shard.suffix == ".bin":
-        yield from ((k, tuple(tensor.shape)) for k, tensor in _load_pickle(shard, "meta").items())
-        return
-    with safe_open(shard, framework="pt") as tensors:
-        for key in tensors.keys():  # noqa: SIM118 - not a dict
-            yield key, tuple(tensors.get_slice(key).get_shape())
-
-
-def _load_pickle(shard: Path, device: str) -> dict[str, torch.Tensor]:
-    """Reads tensors, and nothing else, from a pickle that the user has said they trust."""
-    state = torch.load(shard, map_location=device, weights_only=True, mmap=is_zipfile(shard))
-    if not isinstance(state, dict) or not all(map(torch.is_tensor, state.values())):
-        raise UnpicklingError(f"{shard.name} holds something else than tensors by name")
-    return state
+        fetch_snapshot(name, "model", commit, ["pytorch_model*.bin", *heads], "it has no weights")
 
 
 def _sha256(file: Path) -> str:

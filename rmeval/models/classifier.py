@@ -5,15 +5,10 @@ not config.json's pad token: the engine pools. Encoders (BERT, DeBERTa, …) poo
 own: transformers' class does it whole.
 """
 
-from functools import cached_property
-
 import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification, PretrainedConfig
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
-    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
-)
+from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
 
 from rmeval.errors import BadCheckpoint
 from rmeval.models.checkpoint import Checkpoint
@@ -24,6 +19,8 @@ from rmeval.models.heads import linear_head
 OTHER_HEADS = {
     "score.0.weight",
     "v_head.weight",
+    "v_head.summary.weight",
+    "value_head.weight",
     "regression_head.weight",
     "score_head.weight",
     "gating.logit_scale",
@@ -87,10 +84,4 @@ class Classifier(Family):
             return []
         if key.startswith("score."):
             return [(key.replace("score.", "head.", 1), tensor)]
-        return [(key.replace(f"{self._body}.", "backbone.", 1), tensor)]
-
-    @cached_property
-    def _body(self) -> str:
-        """What the names of the body's weights begin with: "model", "transformer", …"""
-        model_class = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(self.config())]
-        return str(model_class.base_model_prefix)
+        return [(key.replace(f"{self.body_prefix}.", "backbone.", 1), tensor)]

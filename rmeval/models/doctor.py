@@ -31,6 +31,7 @@ from rmeval.models.checks_text import (
 )
 from rmeval.models.checks_transformers import check_transformers
 from rmeval.models.reward_model import RewardModel
+from rmeval.models.weight_files import some
 from rmeval.types import Conversation, Message, Preference
 
 logger = logging.getLogger("rmeval")
@@ -142,7 +143,12 @@ def check_weights(model: RewardModel) -> Check:
         advice = "download the checkpoint again; in float16, try --dtype bfloat16 or float32"
         return Check("weights", "fail", finding, advice)
     shown = f"head {' → '.join(map(str, sizes))}" if sizes else "the model has its own head"
-    return Check("weights", "pass", f"{found} tensors, and every weight found in them; {shown}")
+    finding = f"{found} tensors, and every weight found in them; {shown}"
+    beside = [file.name for part in model.family.checkpoints for file in part.unclaimed]
+    if beside:
+        advice = "take it away if it is no part of this model"
+        return Check("weights", "warn", f"{finding}; not read: {some(beside)}", advice)
+    return Check("weights", "pass", finding)
 
 
 def check_pad_in_text(probe: Probe) -> Check:

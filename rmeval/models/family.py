@@ -2,12 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from torch import nn
-from transformers import AutoConfig, AutoModel, PretrainedConfig
+from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PretrainedConfig
 
 from rmeval.errors import BadCheckpoint
 from rmeval.models.checkpoint import Checkpoint
@@ -31,6 +32,8 @@ class Family(ABC):
     """Which special tokens its authors' code puts around a text, one of SPECIALS."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Weights that mark its checkpoints; what of them is missing is told where no family fits."""
+    doubt: ClassVar[str] = ""
+    """What to say of a checkpoint that has all of `needs` and still is not claimed."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
@@ -96,6 +99,11 @@ class Family(ABC):
             config, attn_implementation=attention, dtype=config.dtype
         )
         return model
+
+    @cached_property
+    def body_prefix(self) -> str:
+        """What the names of the body's weights begin with: "model", "transformer", …"""
+        return str(MODEL_MAPPING[type(self.config())].base_model_prefix)
 
     def tokenizer(self) -> Any:
         """Returns the checkpoint's tokenizer with its chat template."""

@@ -1,7 +1,10 @@
 """GRM (arXiv 2406.10216): causal language models with a value head, `v_head.summary`.
 
-The `*-sftreg` repositories. `*-distill` and `*-rewardmodel-ft` are plain classifiers.
+The `*-sftreg` repositories. `*-distill` and `*-rewardmodel-ft` are plain classifiers. AceCodeRM and
+LLaMA-Factory's reward models have the same head, the latter in a file of its own.
 """
+
+import re
 
 import torch
 from torch import nn
@@ -10,29 +13,54 @@ from rmeval.errors import BadCheckpoint
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.family import Family, Placed
 from rmeval.models.heads import linear_head, mlp_head
+from rmeval.models.other_kinds import is_process_reward_model
+from rmeval.models.weight_files import HEADS
+
+LINEAR = "v_head.summary.weight"
+NAMED = re.compile(r"(?<![a-z])grm(?![a-z])[^/]*$", re.IGNORECASE)
 
 
 class GRM(Family):
     """Body `model.*`; head `v_head.summary`, a Linear or Linear, ReLU, …, Linear.
 
-    Its authors tokenise the rendered text with special tokens, so a template's BOS stands twice
-    (Generalizable-Reward-Model, reward_models/load_datasets.py).
+    GRM's authors tokenise the rendered text with special tokens, so a template's BOS stands twice
+    (Generalizable-Reward-Model, reward_models/load_datasets.py); others with such a head do not.
     """
 
     name = "grm"
-    specials = "tokenizer"
+    needs = (LINEAR,)
+    doubt = (
+        "a critic of PPO has these weights too; if it is an outcome reward model, pass --family grm"
+    )
 
-    @staticmethod
-    def claims(checkpoint: Checkpoint) -> bool:
-        return "vhead_layer_type" in checkpoint.config or any(
-            key.startswith("v_head.summary") for key in checkpoint.shapes
-        )
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        super().__init__(checkpoint)
+        if "vhead_layer_type" in checkpoint.config or checkpoint.is_called(NAMED):
+            self.specials = "tokenizer"
+
+    @classmethod
+    def claims(cls, checkpoint: Checkpoint) -> bool:
+        if is_process_reward_model(checkpoint):
+            return False
+        if "vhead_layer_type" in checkpoint.config or LINEAR not in checkpoint.shapes:
+            return "vhead_layer_type" in checkpoint.config or cls.fits(checkpoint)
+        # TRL keeps every model with a value head in this layout, a critic of PPO too
+        apart = LINEAR in checkpoint.places and checkpoint.places[LINEAR].file.name in HEADS
+        ace_code = checkpoint.architecture.endswith("ForCausalRM")
+        return cls.fits(checkpoint) and (apart or ace_code or checkpoint.is_called(NAMED))
+
+    @classmethod
+    def fits(cls, checkpoint: Checkpoint) -> bool:
+        deep = any(key.startswith("v_head.summary.0.") for key in checkpoint.shapes)
+        causal = checkpoint.architecture.endswith(("ForCausalLM", "ForCausalRM"))
+        linear = causal and LINEAR in checkpoint.shapes
+        return (deep or linear) and not is_process_reward_model(checkpoint)
 
     def head(self) -> nn.Module:
         config = self.checkpoint.config
-        linear = "v_head.summary.weight" in self.checkpoint.shapes
+        linear = LINEAR in self.checkpoint.shapes
         if config.get("vhead_layer_type", "linear" if linear else "mlp") == "linear":
-            return linear_head(self.checkpoint, "v_head.summary.weight", bias=True)
+            return linear_head(self.checkpoint, LINEAR, bias=True)
         head = mlp_head(self.checkpoint, "v_head.summary")
         layers = len(head) // 2
         if config.get("vhead_num_layers", layers) != layers:

@@ -9,6 +9,7 @@ from torch import nn
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.family import Family, Placed
 from rmeval.models.heads import mlp_head
+from rmeval.models.other_kinds import is_process_reward_model
 
 
 class INFORM(Family):
@@ -27,7 +28,7 @@ class INFORM(Family):
         return (
             checkpoint.architecture == "INFORMForSequenceClassification"
             or "score.0.weight" in checkpoint.shapes
-        )
+        ) and not is_process_reward_model(checkpoint)
 
     def head(self) -> nn.Module:
         return mlp_head(self.checkpoint, "score")

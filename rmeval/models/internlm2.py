@@ -15,6 +15,7 @@ from rmeval.errors import BadCheckpoint
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.family import Family, Placed
 from rmeval.models.heads import linear_head
+from rmeval.models.other_kinds import has_polar_config
 
 LAYER_NAMES = {  # wqkv is apart
     "attention.wo": "self_attn.o_proj",
@@ -43,6 +44,10 @@ class InternLM2(Family):
     @staticmethod
     def claims(checkpoint: Checkpoint) -> bool:
         return checkpoint.architecture == "InternLM2ForRewardModel"
+
+    @classmethod
+    def fits(cls, checkpoint: Checkpoint) -> bool:
+        return cls.claims(checkpoint) and not has_polar_config(checkpoint)
 
     def read_config(self) -> LlamaConfig:
         config = self.checkpoint.config

@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,14 +11,15 @@ import torch
 from rmeval.engine.plan import Pool
 from rmeval.errors import BadCheckpoint, BadOption, UnknownName
 from rmeval.models.checkpoint import Checkpoint
+from rmeval.models.conversion import Conversion
 from rmeval.models.family import Family
 from rmeval.models.network import Network
+from rmeval.models.weight_files import some
 from rmeval.types import DTYPES
 
 # What a device must have free beside the weights, or the model is spread over several: a
 # twentieth of them, and never more than 4 GiB, so that 70B in bfloat16 stays on one 141 GB card.
 MARGIN_SHARE, MARGIN_AT_MOST = 0.05, 4 << 30
-NAMED_AT_MOST = 4
 OLD_ANGLES = "rotary_emb.inv_freq"  # until 2023 each layer saved what the body computes once today
 
 
@@ -46,11 +48,19 @@ def choose_dtype(dtype: str, config: Mapping[str, Any], device: torch.device) ->
     """Returns the dtype of the backbone.
 
     "auto" is the checkpoint's own on a GPU, as the authors ran it, and float32 on a CPU, where
-    half precision is slower and coarser. Raises UnknownName.
+    half precision is slower and coarser. Raises UnknownName, or BadCheckpoint for a
+    config.json whose dtype is none.
     """
+    own = str(config.get("dtype") or config.get("torch_dtype") or "float32")
+    own = own.removeprefix("torch.")
+    real = [name for name in DTYPES if name != "auto"]
+    if own not in real:  # transformers cannot read such a config.json either
+        raise BadCheckpoint(
+            f"config.json: dtype (or torch_dtype) is {own!r}; write that of the weights there: "
+            f"{', '.join(real)}"
+        )
     if dtype == "auto":
-        own = str(config.get("dtype") or config.get("torch_dtype") or "float32")
-        dtype = "float32" if device.type == "cpu" else own.removeprefix("torch.")
+        dtype = "float32" if device.type == "cpu" else own
     if dtype not in DTYPES:
         raise UnknownName("dtype", dtype, DTYPES)
     chosen: torch.dtype = getattr(torch, dtype)
@@ -80,6 +90,7 @@ def empty_network(family: Family, dtype: torch.dtype) -> Network:
 
     config = family.config()
     config.dtype = dtype
+    _leave_out_pad(config, family.checkpoint.folder)
     # sdpa would drop Gemma-2's soft cap without a word; eager computes it
     softcap = getattr(config, "attn_logit_softcapping", None)
     head = family.head()
@@ -95,19 +106,25 @@ def _fill(
     from accelerate.utils import set_module_tensor_to_device
 
     head_dtype = torch.float64 if dtype == torch.float64 else torch.float32
-    shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    state = network.state_dict()
+    shapes = {name: tensor.shape for name, tensor in state.items()}
+    floating = {name for name, tensor in state.items() if tensor.is_floating_point()}
     waiting, left_over = set(shapes), []
     # buffers that older versions saved and newer ones compute
     computed = {name for name, _ in network.named_buffers()} - shapes.keys()
     known = tuple(OLD_ANGLES for name in computed if name.endswith(OLD_ANGLES))
+    convert = Conversion(network, _placed_names(family))
     for key, tensor in family.checkpoint.tensors():
-        for name, value in family.place(key, tensor):
+        placed = family.place(key, tensor)
+        for name, value in (converted for named in placed for converted in convert(*named)):
             if name not in shapes:
                 left_over += [] if name in computed or name.endswith(known) else [key]
                 continue
+            _require_floating(family.checkpoint, key, value, floating=name in floating)
             if value.shape != shapes[name]:
+                told = name if name in convert.fused else key
                 raise BadCheckpoint(
-                    f"{family.checkpoint.folder}: {key} has shape {tuple(value.shape)} where "
+                    f"{family.checkpoint.folder}: {told} has shape {tuple(value.shape)} where "
                     f"config.json asks for {tuple(shapes[name])}"
                 )
             wanted = head_dtype if name.startswith("head.") else dtype
@@ -122,6 +139,39 @@ def _fill(
     _require_all_found(network, family.checkpoint, waiting, left_over)
 
 
+def _placed_names(family: Family) -> Iterator[str]:
+    for key, shape in family.checkpoint.shapes.items():
+        yield from (name for name, _ in family.place(key, torch.empty(shape, device="meta")))
+
+
+def _leave_out_pad(config: Any, folder: Path) -> None:
+    """Takes a pad id that is no token from the backbone's config: no padding is ever embedded.
+
+    Raises BadCheckpoint where the model counts its positions from that id.
+    """
+    text = config.get_text_config()
+    pad, size = (getattr(text, name, None) for name in ("pad_token_id", "vocab_size"))
+    if pad is None or size is None or 0 <= pad < size:
+        return
+    if "roberta" in text.model_type:
+        raise BadCheckpoint(
+            f"{folder}/config.json: pad_token_id {pad} is none of the {size} tokens, and "
+            f"{text.model_type} counts positions from it"
+        )
+    text.pad_token_id = None
+
+
+def _require_floating(
+    checkpoint: Checkpoint, key: str, value: torch.Tensor, *, floating: bool
+) -> None:
+    """Quantised weights mean nothing without their scales. Raises BadCheckpoint."""
+    if floating and (value.dtype.itemsize == 1 or not value.dtype.is_floating_point):
+        raise BadCheckpoint(
+            f"{checkpoint.folder}: {key} is quantised ({value.dtype}); pass the checkpoint in 16 "
+            "bits, or dequantise it first"
+        )
+
+
 def _require_all_found(
     network: Network, checkpoint: Checkpoint, waiting: set[str], left_over: list[str]
 ) -> None:
@@ -130,10 +180,10 @@ def _require_all_found(
     ignored = getattr(network.backbone, "_keys_to_ignore_on_load_unexpected", None) or []
     left_over = [key for key in left_over if not any(re.search(p, key) for p in ignored)]
     if missing:
-        raise BadCheckpoint(f"{checkpoint.folder}: weights are missing: {_some(missing)}")
+        raise BadCheckpoint(f"{checkpoint.folder}: weights are missing: {some(missing)}")
     if left_over:
         raise BadCheckpoint(
-            f"{checkpoint.folder}: weights that no part of the model takes: {_some(left_over)}"
+            f"{checkpoint.folder}: weights that no part of the model takes: {some(left_over)}"
         )
 
 
@@ -176,8 +226,3 @@ def _dispatch(network: Network, device_map: dict[str, Any]) -> Network:
 
     dispatched: Network = dispatch_model(network, device_map)
     return dispatched
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
-    return ", ".join(names[:NAMED_AT_MOST]) + more

@@ -6,19 +6,21 @@ can be compared is, before a byte is written. Memory holds about one weight file
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from rmeval.errors import BadCheckpoint, OutputFailure, first_line
-from rmeval.models.checkpoint import SAFE_INDEX, Checkpoint, read_object
+from rmeval.models.checkpoint import Checkpoint
+from rmeval.models.json_files import read_object
 from rmeval.models.tokenizer_files import TOKENIZER_FILES
+from rmeval.models.weight_files import SAFE, open_weights
 
 NAMES = ("_name_or_path", "_commit_hash", "transformers_version")  # say nothing of the network
 SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
@@ -73,7 +75,7 @@ class Merge:
             total += sum(tensor.nbytes for tensor in tensors.values())
             del tensors  # before the next file's are there
         _write_object(
-            folder / SAFE_INDEX, {"metadata": {"total_size": total}, "weight_map": weight_map}
+            folder / SAFE.index, {"metadata": {"total_size": total}, "weight_map": weight_map}
         )
         for name in ("config.json", *OF_TOKENIZER):
             if (self.a.folder / name).is_file():
@@ -82,9 +84,9 @@ class Merge:
 
     def _averaged(self, shard: Path) -> Iterator[tuple[str, torch.Tensor]]:
         """Yields the tensors of one of a's weight files, averaged with b's of the same names."""
-        with _tensors_of(self.b) as theirs, safe_open(shard, framework="pt") as ours:
-            for key in ours.keys():  # noqa: SIM118 - not a dict
-                yield key, self._average(key, ours.get_tensor(key), theirs[key].get_tensor(key))
+        with _tensors_of(self.b) as theirs, open_weights(shard) as ours:
+            for name, key in self.a.held_by(shard).items():
+                yield name, self._average(name, ours(key), theirs(name))
 
     def _average(self, key: str, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         if a.dtype != b.dtype:
@@ -127,11 +129,12 @@ def require_empty(folder: Path) -> None:
 
 
 @contextmanager
-def _tensors_of(checkpoint: Checkpoint) -> Iterator[Mapping[str, Any]]:
-    """Opens every weight file, of which none is read, and gives each tensor's by its name."""
+def _tensors_of(checkpoint: Checkpoint) -> Iterator[Callable[[str], torch.Tensor]]:
+    """Opens every weight file, of which none is read, and gives what reads a tensor by its name."""
     with ExitStack() as stack:
-        files = [stack.enter_context(safe_open(s, framework="pt")) for s in checkpoint.shards]
-        yield {key: file for file in files for key in file.keys()}  # noqa: SIM118 - not a dict
+        files = {s: stack.enter_context(open_weights(s)) for s in checkpoint.shards}
+        places = checkpoint.places
+        yield lambda name: files[places[name].file](places[name].key)
 
 
 def _require_same_config(a: Checkpoint, b: Checkpoint) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rmeval.errors import BadCheckpoint, first_line
-from rmeval.models.checkpoint import read_object
+from rmeval.models.json_files import read_object
 
 UNIGRAM, BPE = 1, 2  # trainer_spec.model_type
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED = 1, 2, 3, 4, 5  # the type of a piece

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rmeval.errors import BadCheckpoint, first_line
-from rmeval.models.checkpoint import read_object
+from rmeval.models.json_files import read_object
 from rmeval.models.sentencepiece_file import read_sentencepiece
 
 TOKENIZER_FILES = (
