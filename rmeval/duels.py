@@ -175,4 +175,5 @@ def scored_row(
         preference.magnitude,
         preference.weight,
         comparisons,
+        preference.cluster,
     )

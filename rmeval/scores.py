@@ -53,6 +53,7 @@ def _read_score_line(line: str, place: str) -> ScoredPreference:
             item.get("magnitude"),
             item.get("weight", 1.0),
             compared and Comparisons(**compared),
+            str(item.get("cluster", "")),
         )
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BadData(f"{place}: not a line of scores") from error
@@ -78,6 +79,7 @@ def _score_line(item: ScoredPreference) -> str:
         **({} if item.magnitude is None else {"magnitude": item.magnitude}),
         **({} if item.weight == 1 else {"weight": item.weight}),
         **({} if item.comparisons is None else {"comparisons": item.comparisons._asdict()}),
+        **({"cluster": item.cluster} if item.cluster else {}),
     }
     return json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -48,6 +48,8 @@ class Preference:
     """A prompt with responses, of which the first `num_chosen` are preferred to all others.
 
     `magnitude` says how strongly (the unit is the data's own), `weight` how much the row counts.
+    Rows of one `cluster` (a problem in several languages, a prompt) are one unit of chance; a row
+    without one is a unit of its own.
     """
 
     id: str
@@ -57,6 +59,7 @@ class Preference:
     num_chosen: int = 1
     magnitude: float | None = None
     weight: float = 1.0
+    cluster: str = ""
 
     @property
     def digest(self) -> str:
@@ -113,6 +116,12 @@ class ScoredPreference:
     magnitude: float | None = None
     weight: float = 1.0
     comparisons: Comparisons | None = None
+    cluster: str = ""
+
+    @property
+    def unit(self) -> tuple[str, str]:
+        """What is drawn by chance: all rows of its cluster together, or this row alone."""
+        return (self.cluster, "") if self.cluster else ("", self.id)
 
 
 class Sampling(NamedTuple):
