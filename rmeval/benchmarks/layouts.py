@@ -70,6 +70,7 @@ class Layout:
             num_chosen=len(chosen),
             magnitude=self._number(row, "magnitude"),
             weight=self._weight(row),
+            cluster=row.text(self.columns["cluster"]) if "cluster" in self.columns else "",
         )
 
     def describe(self) -> str:
