@@ -10,6 +10,7 @@ from rmeval.benchmarks import scheme_of
 from rmeval.errors import BadData
 from rmeval.metrics.accuracy import count_oddities, margin, win_credit
 from rmeval.metrics.paired import Difference, adjusted, is_real, paired_differences
+from rmeval.metrics.scheme import Floats
 from rmeval.types import Result, ScoredPreference
 
 OUTCOMES = {0.0: "lost", 0.5: "tied", 1.0: "won"}
@@ -100,8 +101,7 @@ def most_different(a: Result, b: Result, count: int) -> list[dict[str, Any]]:
     """
     others = rows_in_order_of(a, b)
     margins = np.array([[margin(x), margin(y)] for x, y in zip(a.scored, others, strict=True)])
-    spread = np.sqrt((margins**2).mean(axis=0))
-    scaled = margins / np.where(spread > 0, spread, 1.0)
+    scaled = in_spreads(margins.T).T
     apart = np.abs(scaled[:, 1] - scaled[:, 0])
     order = np.argsort(-apart, kind="stable")[: min(count, int((apart > 0).sum()))]
     return [
@@ -115,6 +115,14 @@ def most_different(a: Result, b: Result, count: int) -> list[dict[str, Any]]:
         }
         for index in order.tolist()
     ]
+
+
+def in_spreads(margins: Floats) -> Floats:
+    """Returns (models, rows) margins in units of the root mean square of their model's."""
+    largest = np.abs(margins).max(axis=1, keepdims=True)  # of which the squares could overflow
+    margins = margins / np.where(largest > 0, largest, 1.0)
+    spread = np.sqrt((margins**2).mean(axis=1, keepdims=True))
+    return np.asarray(margins / np.where(spread > 0, spread, 1.0))
 
 
 def _causes(a: Result, b: Result) -> list[tuple[str, str, str]]:

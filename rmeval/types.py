@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 DTYPES = ("auto", "bfloat16", "float16", "float32", "float64")
 ENGINES = ("auto", "packed", "padded")
+WEIGHTS = (1e-9, 1e9)  # of rows; beyond these sums of them are no longer exact, or no numbers
 
 
 class Message(NamedTuple):

@@ -15,7 +15,7 @@ from rmeval.benchmarks.rows import Row
 from rmeval.benchmarks.turns import Shape, Value, parse_value
 from rmeval.conversations import to_conversation
 from rmeval.errors import BadData, one_line
-from rmeval.types import Conversation, Message, Preference
+from rmeval.types import WEIGHTS, Conversation, Message, Preference
 
 TEXT_FIELDS = ("prompt", "messages", "chosen", "rejected")
 WHOLE = (Shape.TRANSCRIPT, Shape.DIALOGUE)
@@ -144,8 +144,10 @@ class Layout:
 
     def _weight(self, row: Row) -> float:
         weight = self._number(row, "weight")
-        if weight is not None and weight <= 0:
-            raise self._bad(row, "weight", f"holds {weight:g}; a weight is above 0")
+        if weight is not None and not WEIGHTS[0] <= weight <= WEIGHTS[1]:
+            least, most = WEIGHTS
+            fault = f"holds {weight:g}; a weight is from {least:g} to {most:g}"
+            raise self._bad(row, "weight", fault)
         return 1.0 if weight is None else weight
 
     def _bad(self, row: Row, field: str, fault: str) -> BadData:

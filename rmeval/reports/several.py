@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from rmeval.comparison import require_same_rows, rows_in_order_of
+from rmeval.comparison import in_spreads, require_same_rows, rows_in_order_of
 from rmeval.errors import one_line
 from rmeval.metrics.accuracy import margin
 from rmeval.metrics.paired import ALPHA, real_differences
@@ -81,8 +81,7 @@ def _disputed(results: Sequence[Result]) -> list[dict[str, Any]]:
     margins = _margins(results)  # (models, rows)
     won = (margins > 0).sum(axis=0)
     split = np.minimum(won, len(results) - won)
-    spread = np.sqrt((margins**2).mean(axis=1, keepdims=True))
-    apart = np.ptp(margins / np.where(spread > 0, spread, 1.0), axis=0)
+    apart = np.ptp(in_spreads(margins), axis=0)
     order = [i for i in np.lexsort((-apart, -split))[:DISPUTED].tolist() if split[i] > 0]
     return [
         {

@@ -143,3 +143,10 @@ def _statistics(metrics: Metrics) -> Iterator[str]:
             + (f", scaled log loss {scaled:.3f}" if scaled else "")
         )
     yield "; ".join(told)
+    if fitted := calibration.get("fitted"):
+        loss = fitted["log_loss"]
+        yield (
+            f"at a temperature of {fitted['temperature']:.3g}, fitted in {fitted['folds']} folds: "
+            f"log loss {'not defined' if loss is None else f'{loss:.3f}'}, Brier "
+            f"{fitted['brier']:.3f}, calibration error {fitted['ece']:.3f}"
+        )
