@@ -9,6 +9,7 @@ import pytest
 
 from rmeval.baselines import Baseline, published_baseline, read_baseline, write_baseline
 from rmeval.benchmarks import scheme_of
+from rmeval.comparison import compare_results
 from rmeval.errors import BadData
 from rmeval.gate import Gate, Verdict, hold_to
 from rmeval.metrics.rewardbench import ROWS
@@ -252,3 +253,16 @@ def test_without_rows_the_drop_decides_whatever_alpha_is() -> None:
     made = result(rows_won(900))
     worse = without_rows(made, overall=0.95)
     assert hold(made, worse, alpha=0.0).verdict is Verdict.REGRESSED
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_gate_finds_what_a_comparison_calls_real(seed: int, tmp_path: Path) -> None:
+    draw = np.random.default_rng(seed)
+    won = {s.replace("-", "_"): int(n) for s, n in zip(ROWS, draw.integers(0, 7, 23), strict=True)}
+    before = demo(**dict.fromkeys(won, 6 if seed % 2 else 5))
+    after = demo(**won)
+    compared = compare_results(before, after)
+    real = {d.metric for d in compared.differences if compared.is_real(d) and d.value < 0}
+    gate = hold(after, baseline_of(before, tmp_path), "subset", max_drop=0.0)
+    assert {item.metric for item in gate.held if item.regressed} == real
+    assert "overall" in real
