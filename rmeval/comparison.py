@@ -9,10 +9,10 @@ import numpy as np
 from rmeval.benchmarks import scheme_of
 from rmeval.errors import BadData
 from rmeval.metrics.accuracy import count_oddities, margin, win_credit
-from rmeval.metrics.paired import Difference, holm, paired_differences
+from rmeval.metrics.paired import Difference, adjusted, is_real, paired_differences
+from rmeval.metrics.scheme import Floats
 from rmeval.types import Result, ScoredPreference
 
-ALPHA = 0.05
 OUTCOMES = {0.0: "lost", 0.5: "tied", 1.0: "won"}
 NOT_A_CAUSE = ("started", "seconds", "model.name")
 
@@ -21,7 +21,8 @@ NOT_A_CAUSE = ("started", "seconds", "model.name")
 class Comparison:
     """What is different between two results, and in how they were made.
 
-    `adjusted` holds Holm's p-values of the subsets. `causes` are (what, of a, of b).
+    `adjusted` holds each metric's p by Holm's correction among those of its level. `causes` are
+    (what, of a, of b).
     """
 
     a: Result
@@ -30,6 +31,10 @@ class Comparison:
     differences: tuple[Difference, ...]
     adjusted: dict[str, float]
     causes: tuple[tuple[str, str, str], ...]
+
+    def is_real(self, difference: Difference) -> bool:
+        """Whether a metric's difference is more than noise."""
+        return is_real(self.adjusted[difference.metric])
 
     def overall(self) -> Difference | None:
         """Returns the difference of the Scores, where both have one."""
@@ -50,8 +55,8 @@ def compare_results(a: Result, b: Result, weighting: str | None = None) -> Compa
     names = scheme.metrics(a.scored, weighting).values
     strata_a, strata_b = scheme.stratify(a.scored), scheme.stratify(rows_in_order_of(a, b))
     differences = paired_differences(strata_a, strata_b, scheme.parts(strata_a, weighting), names)
-    subsets = {d.metric: d.p for d in differences if d.metric.startswith("subset/")}
-    return Comparison(a, b, weighting, tuple(differences), holm(subsets), tuple(_causes(a, b)))
+    causes = tuple(_causes(a, b))
+    return Comparison(a, b, weighting, tuple(differences), adjusted(differences), causes)
 
 
 def require_same_rows(a: Result, b: Result) -> None:
@@ -96,8 +101,7 @@ def most_different(a: Result, b: Result, count: int) -> list[dict[str, Any]]:
     """
     others = rows_in_order_of(a, b)
     margins = np.array([[margin(x), margin(y)] for x, y in zip(a.scored, others, strict=True)])
-    spread = np.sqrt((margins**2).mean(axis=0))
-    scaled = margins / np.where(spread > 0, spread, 1.0)
+    scaled = in_spreads(margins.T).T
     apart = np.abs(scaled[:, 1] - scaled[:, 0])
     order = np.argsort(-apart, kind="stable")[: min(count, int((apart > 0).sum()))]
     return [
@@ -111,6 +115,14 @@ def most_different(a: Result, b: Result, count: int) -> list[dict[str, Any]]:
         }
         for index in order.tolist()
     ]
+
+
+def in_spreads(margins: Floats) -> Floats:
+    """Returns (models, rows) margins in units of the root mean square of their model's."""
+    largest = np.abs(margins).max(axis=1, keepdims=True)  # of which the squares could overflow
+    margins = margins / np.where(largest > 0, largest, 1.0)
+    spread = np.sqrt((margins**2).mean(axis=1, keepdims=True))
+    return np.asarray(margins / np.where(spread > 0, spread, 1.0))
 
 
 def _causes(a: Result, b: Result) -> list[tuple[str, str, str]]:
@@ -141,18 +153,14 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def verdict(comparison: Comparison, names: Sequence[str] = ("A", "B")) -> str:
-    """Returns in a sentence whether b is really better.
-
-    It is if the interval of the Scores' difference leaves out 0 and the test agrees: on few rows
-    a bootstrap alone is too sure of itself.
-    """
+    """Returns in a sentence whether b is really better."""
     name_a, name_b = names
     found = comparison.overall()
     if found is None:
         return f"No Score to compare: {comparison.a.partial or 'a section is not whole'}."
     low, high = 100 * found.interval.low, 100 * found.interval.high
     between = f"95 % interval {low:+.1f} to {high:+.1f}, p = {found.p:.2g}"
-    if (low > 0 or high < 0) and found.p < ALPHA:
+    if comparison.is_real(found):
         word = "better" if found.value > 0 else "worse"
         return f"{name_b} is {word} than {name_a} by {abs(100 * found.value):.1f} ({between})."
     return f"{name_b} is not distinguishable from {name_a} on this benchmark ({between})."

@@ -194,4 +194,5 @@ def scored_row(
         preference.magnitude,
         preference.weight,
         comparisons,
+        preference.cluster,
     )

@@ -1,8 +1,8 @@
 """The gate: is a result worse than its baseline, and is that more than noise?
 
 A metric has regressed when it dropped by more than is allowed, and so large a drop would be
-unlikely if nothing had changed: the one-sided paired test over the rows, with Holm's correction
-over the sections, and over the subsets. A baseline without rows leaves only the first question.
+unlikely if nothing had changed: what `rmeval compare` calls real, by the same function. A baseline
+without rows leaves only the first question.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from enum import IntEnum
 from rmeval.baselines import Baseline, fingerprint_items
 from rmeval.benchmarks import scheme_of
 from rmeval.errors import BadData
-from rmeval.metrics.paired import Difference, holm, paired_differences
+from rmeval.metrics.paired import adjusted, is_real, paired_differences
 from rmeval.types import Result
 
 ROUNDING = 1e-9  # a drop of just what is allowed is allowed
@@ -60,7 +60,7 @@ def hold_to(result: Result, baseline: Baseline, *, max_drop: float, alpha: float
 
     Args:
         max_drop: the loss that is allowed, in points of a hundred.
-        alpha: the probability of a false alarm that is allowed, at each level that is held.
+        alpha: the level of the two-sided test; of false alarms, half as much is allowed.
         per: "overall" holds the Score, "section" the sections too, "subset" all.
     """
     if baseline.definition != result.definition:
@@ -87,7 +87,7 @@ def hold_to(result: Result, baseline: Baseline, *, max_drop: float, alpha: float
             measured[name],
             p_values.get(name),
             100 * (baseline.metrics[name] - measured[name]) > max_drop + ROUNDING
-            and (not p_values or p_values[name] < alpha),
+            and (not p_values or is_real(p_values[name], alpha)),
         )
         for name in names
     )
@@ -99,7 +99,7 @@ def hold_to(result: Result, baseline: Baseline, *, max_drop: float, alpha: float
 
 
 def _p_values(result: Result, baseline: Baseline, names: Sequence[str]) -> dict[str, float]:
-    """Returns the adjusted p-value of a loss in each metric; none where the baseline has no rows.
+    """Returns the adjusted p of each metric's difference; none where the baseline has no rows.
 
     Raises BadData for a baseline whose metrics are not those of its rows.
     """
@@ -116,19 +116,7 @@ def _p_values(result: Result, baseline: Baseline, names: Sequence[str]) -> dict[
                 f"{baseline.source}: {difference.metric} does not follow from its own rows; "
                 "make it again"
             )
-    return _adjusted(found)
-
-
-def _adjusted(found: Sequence[Difference]) -> dict[str, float]:
-    """Returns one-sided p-values, by Holm's correction among the metrics of each level.
-
-    With one correction over all levels a gate that holds the subsets too would overlook drops of
-    the Score that a gate that holds the Score alone would see.
-    """
-    levels: dict[str, dict[str, float]] = {}
-    for item in found:
-        levels.setdefault(item.metric.partition("/")[0], {})[item.metric] = item.p_drop
-    return {name: p for level in levels.values() for name, p in holm(level).items()}
+    return adjusted(found)
 
 
 def _unknown(baseline: Baseline, reason: str) -> Gate:

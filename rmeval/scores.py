@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rmeval.errors import BadData
-from rmeval.types import Comparisons, Score, ScoredPreference
+from rmeval.types import WEIGHTS, Comparisons, Score, ScoredPreference
 
 
 def scores_text(scored: Iterable[ScoredPreference]) -> str:
@@ -50,14 +50,23 @@ def _read_score_line(line: str, place: str) -> ScoredPreference:
             int(item["num_chosen"]),
             scores,
             item["text_sha256"],
-            item.get("magnitude"),
-            item.get("weight", 1.0),
+            None if item.get("magnitude") is None else float(item["magnitude"]),
+            float(item.get("weight", 1.0)),
             compared and Comparisons(**compared),
+            str(item.get("cluster", "")),
         )
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BadData(f"{place}: not a line of scores") from error
     if not all(isfinite(score.value) for score in scores):
         raise BadData(f"{place}: a score of {preference.id} is not finite; run the model again")
+    if not WEIGHTS[0] <= preference.weight <= WEIGHTS[1]:
+        least, most = WEIGHTS
+        raise BadData(
+            f"{place}: {preference.id} weighs {preference.weight:g}; a weight is from {least:g} to "
+            f"{most:g}"
+        )
+    if not isfinite(preference.magnitude or 0.0):
+        raise BadData(f"{place}: the magnitude of {preference.id} is not finite")
     if not 0 < preference.num_chosen < len(scores):
         raise BadData(f"{place}: {preference.id} needs a chosen and a rejected response")
     return preference
@@ -78,6 +87,7 @@ def _score_line(item: ScoredPreference) -> str:
         **({} if item.magnitude is None else {"magnitude": item.magnitude}),
         **({} if item.weight == 1 else {"weight": item.weight}),
         **({} if item.comparisons is None else {"comparisons": item.comparisons._asdict()}),
+        **({"cluster": item.cluster} if item.cluster else {}),
     }
     return json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
 

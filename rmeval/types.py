@@ -17,6 +17,7 @@ SPECIALS = ("template", "tokenizer", "once", "bos", "eos", "bos+eos")
 tokenizer adds, too, as in `tokenizer(text)`; the same, but not what the template has already
 written; or these, once each."""
 POOLS = ("last", "last-not-pad", "before-first-pad")  # see rmeval.engine.plan.scored_place
+WEIGHTS = (1e-9, 1e9)  # of rows; beyond these sums of them are no longer exact, or no numbers
 
 
 class Message(tuple[str, ...]):
@@ -120,6 +121,8 @@ class Preference:
     """A prompt with responses, of which the first `num_chosen` are preferred to all others.
 
     `magnitude` says how strongly (the unit is the data's own), `weight` how much the row counts.
+    Rows of one `cluster` (a problem in several languages, a prompt) are one unit of chance; a row
+    without one is a unit of its own.
     """
 
     id: str
@@ -129,6 +132,7 @@ class Preference:
     num_chosen: int = 1
     magnitude: float | None = None
     weight: float = 1.0
+    cluster: str = ""
 
     @property
     def digest(self) -> str:
@@ -185,6 +189,12 @@ class ScoredPreference:
     magnitude: float | None = None
     weight: float = 1.0
     comparisons: Comparisons | None = None
+    cluster: str = ""
+
+    @property
+    def unit(self) -> tuple[str, str]:
+        """What is drawn by chance: all rows of its cluster together, or this row alone."""
+        return (self.cluster, "") if self.cluster else ("", self.id)
 
 
 class Sampling(NamedTuple):

@@ -17,7 +17,7 @@ import numpy as np
 
 from rmeval.baselines import Baseline, read_baseline, write_baseline
 from rmeval.gate import LEVELS, Verdict, hold_to
-from rmeval.metrics import intervals, paired
+from rmeval.metrics import paired
 from rmeval.metrics.rewardbench import DEFAULT_WEIGHTING, REWARDBENCH, ROWS, SECTIONS
 from rmeval.reports.tables import format_rows
 from rmeval.types import Metrics, Result, Score, ScoredPreference
@@ -51,8 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=200, metavar="N")
     runs = parser.parse_args().runs
-    # Both are only a question of precision; a sign-flip test keeps its level at any number.
-    paired.FLIPS, intervals.RESAMPLES = 2_000, 10
+    paired.FLIPS = 2_000  # only a question of precision; a test keeps its level at any number
     before = np.concatenate([np.arange(ROWS[s]) < w for s, w in zip(ROWS, WINS, strict=True)])
     with TemporaryDirectory() as folder:
         metrics = REWARDBENCH.metrics(as_result(before).scored)

@@ -238,7 +238,7 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 
 def test_the_rows_of_another_result_are_refused(path: Path) -> None:
     baseline = read_baseline(path)
-    one = Stratum(("subset/s",), ("1",), np.ones((1, 1)), np.ones(1))
+    one = Stratum(("subset/s",), ("1",), np.ones((1, 1)), np.ones(1), (("", "1"),))
     with pytest.raises(BadData, match=r"baseline\.json .org/m.: its rows are not those"):
         baseline.strata({"s": one})
 

@@ -52,7 +52,7 @@ def test_a_model_that_wins_40_rows_more_of_100_is_better() -> None:
     assert (found.only_a, found.only_b) == (0, 40)
     assert found.p == pytest.approx(2 / 2**40)
     text = verdict(comparison)
-    assert text.startswith("B is better than A by 40.0 (95 % interval +3")
+    assert text.startswith("B is better than A by 40.0 (95 % interval +2")
     assert text.endswith("p = 1.8e-12).")
 
 
@@ -63,13 +63,12 @@ def test_the_other_way_round_it_is_worse_and_may_be_called_by_name() -> None:
     )
 
 
-def test_on_few_rows_a_bootstrap_alone_does_not_convince() -> None:
-    # Five losses and no gain: no resample without a loss in 199 of 200, but p = 2/32.
+def test_on_few_rows_the_test_decides() -> None:
+    # Five losses and no gain: p = 2/32.
     a, b = of_margins([1] * 20), of_margins([-1] * 5 + [1] * 15)
     comparison = compare_results(a, b)
     found = comparison.overall()
     assert found is not None
-    assert found.interval.high < 0
     assert found.p == 2 / 32
     assert verdict(comparison).startswith("B is not distinguishable from A on this benchmark (95 %")
 
@@ -77,12 +76,12 @@ def test_on_few_rows_a_bootstrap_alone_does_not_convince() -> None:
 def test_a_result_is_not_distinguishable_from_itself() -> None:
     a = of_margins([1, -1, 1])
     expected = (
-        "B is not distinguishable from A on this benchmark (95 % interval +0.0 to +0.0, p = 1)."
+        "B is not distinguishable from A on this benchmark (95 % interval -100.0 to +100.0, p = 1)."
     )
     assert verdict(compare_results(a, a)) == expected
 
 
-def test_holm_corrects_the_subsets_and_nothing_else() -> None:
+def test_holm_corrects_each_level_apart() -> None:
     a = result(demo_rows(), definition="demo")
     b = result(
         demo_rows(lambda subset, number: -1.0 if subset in ("hep-go", "hep-cpp") else 1.0),
@@ -92,7 +91,8 @@ def test_holm_corrects_the_subsets_and_nothing_else() -> None:
     p = {item.metric: item.p for item in comparison.differences}
     assert len(p) == 28
     subsets = {name: value for name, value in p.items() if name.startswith("subset/")}
-    assert comparison.adjusted == holm(subsets)
+    sections = {name: value for name, value in p.items() if name.startswith("section/")}
+    assert comparison.adjusted == {**holm(subsets), **holm(sections), "overall": p["overall"]}
     assert comparison.adjusted["subset/hep-go"] == pytest.approx(23 * 2 / 64)
     reasoning = next(d for d in comparison.differences if d.metric == "section/Reasoning")
     assert reasoning.value == pytest.approx(-328 / 1968)
@@ -102,12 +102,15 @@ def test_rows_are_joined_by_id_whatever_their_order() -> None:
     draw = np.random.default_rng(0)
     a, b = (result(demo_rows(lambda *_: draw.normal(1)), definition="demo") for _ in range(2))
     shuffled = replace(b, scored=tuple(b.scored[i] for i in draw.permutation(len(b.scored))))
-    assert compare_results(a, shuffled).differences == compare_results(a, b).differences
-    first, second = (
-        {item.metric: item for item in compare_results(made, a).differences}
-        for made in (b, shuffled)
-    )
-    assert first == second
+    for pair, other in (((a, shuffled), (a, b)), ((b, a), (shuffled, a))):
+        first, second = (
+            {d.metric: d for d in compare_results(*results).differences}
+            for results in (pair, other)
+        )
+        assert first.keys() == second.keys()
+        for name, item in first.items():
+            assert item.interval[:2] == pytest.approx(second[name].interval[:2], rel=1e-9)
+            assert item == replace(second[name], interval=item.interval)
 
 
 def test_swapping_the_results_negates_every_difference_and_keeps_every_p() -> None:
@@ -128,7 +131,6 @@ def test_weights_count() -> None:
     assert (found.a, found.b) == pytest.approx((0.8, 0.4))
     # Flips of ±3 and ±1: −2 is as far out as 2 and both 4s, so every one counts.
     assert found.p == 1.0
-    assert found.p_drop == pytest.approx(1 / 2, abs=0.01)
 
 
 def test_one_weighting_is_used_for_both() -> None:
@@ -206,14 +208,14 @@ def test_the_report_says_everything_for_people_and_for_machines() -> None:
     text = describe_comparison(comparison, rows)
     assert text.startswith("A  old")
     assert verdict(comparison) in text
-    assert "interval: paired stratified bootstrap over rows, 95 %, 10000 resamples, seed 0" in text
+    assert "interval: variance within subsets and two pseudo-flips, Student's t, 95 %" in text
     assert "made differently" in text
     document = comparison_document(comparison, rows)
     overall = document["differences"]["overall"]
     assert overall["difference"] == pytest.approx(-2 / 3)
     assert (overall["only_a"], overall["only_b"], overall["test"]) == (8, 0, "exact McNemar")
     assert overall["p"] == pytest.approx(2 / 256)
-    assert overall["p_holm"] is None
+    assert (overall["p_holm"], overall["real"]) == (pytest.approx(2 / 256), True)
     assert document["differences"]["subset/s"]["p_holm"] == pytest.approx(2 / 256)
     assert document["made_differently"] == [{"what": "dtype", "a": "a", "b": "b"}]
     assert [r["id"] for r in document["most_different"]] == ["0", "1", "2"]

@@ -9,6 +9,7 @@ import pytest
 
 from rmeval.baselines import Baseline, published_baseline, read_baseline, write_baseline
 from rmeval.benchmarks import scheme_of
+from rmeval.comparison import compare_results
 from rmeval.errors import BadData
 from rmeval.gate import Gate, Verdict, hold_to
 from rmeval.metrics.rewardbench import ROWS
@@ -69,10 +70,10 @@ def test_the_same_result_passes_even_when_nothing_is_allowed(tmp_path: Path) -> 
     [
         (20, {}, Verdict.REGRESSED),  # 2 points, p = 2^-20
         (20, {"max_drop": 2.5}, Verdict.PASSED),  # allowed
-        (6, {}, Verdict.REGRESSED),  # 0.6 points, p = 1/64
+        (6, {}, Verdict.REGRESSED),  # 0.6 points, p = 2/64
         (6, {"alpha": 0.01}, Verdict.PASSED),  # may be noise
-        (4, {"max_drop": 0.0}, Verdict.PASSED),  # 1/16 may be noise
-        (5, {"max_drop": 0.0}, Verdict.REGRESSED),  # 1/32 is not
+        (5, {"max_drop": 0.0}, Verdict.PASSED),  # 2/32 may be noise
+        (6, {"max_drop": 0.0}, Verdict.REGRESSED),  # 2/64 is not
         (5, {}, Verdict.PASSED),  # just what is allowed, whatever 100·(0.9 − 0.895) is in binary
     ],
 )
@@ -83,7 +84,7 @@ def test_a_drop_must_be_larger_than_allowed_and_more_than_noise(
         result(rows_won(900 - lost)), baseline_of(result(rows_won(900)), tmp_path), **limits
     )
     assert gate.verdict is verdict
-    assert gate.held[0].p == pytest.approx(0.5**lost)
+    assert gate.held[0].p == pytest.approx(2 * 0.5**lost)
     assert gate.held[0].drop == pytest.approx(lost / 1000)
     assert gate.remark == ""
 
@@ -97,7 +98,7 @@ def test_as_many_gained_as_lost_is_noise_and_a_gain_passes(tmp_path: Path) -> No
     all_won = hold(result([row(str(i), True) for i in range(100)]), baseline, max_drop=0.0)
     assert all_won.verdict is Verdict.PASSED
     assert all_won.held[0].drop == -0.5
-    assert all_won.held[0].p == 1.0
+    assert all_won.held[0].p == pytest.approx(2 * 0.5**50)  # a change, but no loss
 
 
 def test_a_baseline_without_rows_is_held_to_the_drop_alone_and_says_so() -> None:
@@ -148,20 +149,20 @@ def test_a_section_that_breaks_is_found_where_the_score_is_allowed_to(tmp_path: 
 
 
 def test_holding_more_never_hides_what_holding_less_would_find(tmp_path: Path) -> None:
-    # 7 losses of as many subsets are 1/128 for the Score: Holm over 28 metrics would pass it.
+    # 7 losses of as many subsets are 2/128 for the Score: Holm over 28 metrics would pass it.
     names = ("hep_cpp", "hep_go", "hep_java", "hep_js", "hep_python", "hep_rust", "math_prm")
     baseline, made = baseline_of(demo(), tmp_path), demo(**dict.fromkeys(names, 5))
     for per, _ in LEVELS:
         gate = hold(made, baseline, per)
         assert gate.held[0].metric == "overall"
-        assert gate.held[0].p == pytest.approx(1 / 128, rel=0.2)
+        assert gate.held[0].p == pytest.approx(2 / 128)
         assert gate.held[0].regressed, per
 
 
 def test_holm_is_over_the_sections(tmp_path: Path) -> None:
     gate = hold(demo(hep_go=0), baseline_of(demo(), tmp_path), "section")
     p = {item.metric: item.p for item in gate.held}
-    assert p["section/Reasoning"] == pytest.approx(4 / 64)
+    assert p["section/Reasoning"] == pytest.approx(4 * 2 / 64)
     assert p["section/Chat"] == 1.0
 
 
@@ -252,3 +253,16 @@ def test_without_rows_the_drop_decides_whatever_alpha_is() -> None:
     made = result(rows_won(900))
     worse = without_rows(made, overall=0.95)
     assert hold(made, worse, alpha=0.0).verdict is Verdict.REGRESSED
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_gate_finds_what_a_comparison_calls_real(seed: int, tmp_path: Path) -> None:
+    draw = np.random.default_rng(seed)
+    won = {s.replace("-", "_"): int(n) for s, n in zip(ROWS, draw.integers(0, 7, 23), strict=True)}
+    before = demo(**dict.fromkeys(won, 6 if seed % 2 else 5))
+    after = demo(**won)
+    compared = compare_results(before, after)
+    real = {d.metric for d in compared.differences if compared.is_real(d) and d.value < 0}
+    gate = hold(after, baseline_of(before, tmp_path), "subset", max_drop=0.0)
+    assert {item.metric for item in gate.held if item.regressed} == real
+    assert "overall" in real

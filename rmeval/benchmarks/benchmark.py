@@ -9,6 +9,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
+from rmeval.benchmarks.clusters import Keys, by_prompt, with_clusters
 from rmeval.errors import BadData, BadOption, UnknownName
 from rmeval.hub import fetch_snapshot
 from rmeval.metrics.accuracy import subset_rows
@@ -22,7 +23,8 @@ class Definition:
 
     `read` turns a folder or file in the publisher's layout into preferences. The rows come from
     `repository`, a data set on the Hub of which the files `patterns` are wanted, or else ship
-    with rmeval at `shipped`. `meaning` says in one line what its score is.
+    with rmeval at `shipped`. `meaning` says in one line what its score is. Rows that share one of
+    their `clusters` are one unit of chance.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Definition:
     repository: str | None = None
     patterns: tuple[str, ...] = ()
     shipped: str | None = None
+    clusters: Keys = by_prompt
 
     def load(self, data: Path | None, revision: str | None) -> "Benchmark":
         """Reads the rows from `data`, or from where they are published.
@@ -66,9 +69,8 @@ class Definition:
         self, preferences: tuple[Preference, ...], source: str, revision: str | None
     ) -> "Benchmark":
         missing = what_is_missing(preferences, self.scheme.rows) if self.scheme.rows else None
-        return Benchmark(
-            self.name, self.name, preferences, source, revision, self.scheme, partial=missing
-        )
+        rows = with_clusters(preferences, self.clusters)
+        return Benchmark(self.name, self.name, rows, source, revision, self.scheme, partial=missing)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ FIELDS = (
     "id",
     "magnitude",
     "weight",
+    "cluster",
     "system",
     "tools",
 )

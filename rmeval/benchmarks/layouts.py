@@ -15,7 +15,15 @@ from rmeval.benchmarks.rows import Row
 from rmeval.benchmarks.turns import Shape, Value, parse_value
 from rmeval.conversations import as_reply, is_missing, to_conversation, to_tools
 from rmeval.errors import BadData, one_line
-from rmeval.types import Conversation, Message, Preference, Reply, as_message, with_tools
+from rmeval.types import (
+    WEIGHTS,
+    Conversation,
+    Message,
+    Preference,
+    Reply,
+    as_message,
+    with_tools,
+)
 
 TEXT_FIELDS = ("prompt", "messages", "chosen", "rejected")
 OPTIONAL = {"system", "tools"}  # null or absent in a row that has none
@@ -70,6 +78,7 @@ class Layout:
             num_chosen=len(chosen),
             magnitude=self._number(row, "magnitude"),
             weight=self._weight(row),
+            cluster=row.text(self.columns["cluster"]) if "cluster" in self.columns else "",
         )
 
     def joined(self, columns: Mapping[str, str]) -> "Layout":
@@ -164,8 +173,10 @@ class Layout:
 
     def _weight(self, row: Row) -> float:
         weight = self._number(row, "weight")
-        if weight is not None and weight <= 0:
-            raise self._bad(row, "weight", f"holds {weight:g}; a weight is above 0")
+        if weight is not None and not WEIGHTS[0] <= weight <= WEIGHTS[1]:
+            least, most = WEIGHTS
+            fault = f"holds {weight:g}; a weight is from {least:g} to {most:g}"
+            raise self._bad(row, "weight", fault)
         return 1.0 if weight is None else weight
 
     def _bad(self, row: Row, field: str, fault: str) -> BadData:

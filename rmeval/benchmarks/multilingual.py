@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rmeval.benchmarks.benchmark import Definition
+from rmeval.benchmarks.clusters import by_translated_row
 from rmeval.benchmarks.rows import (
     Row,
     data_files,
@@ -86,4 +87,5 @@ M_REWARDBENCH = Definition(
     meaning="mean over 23 languages of RewardBench's Score",
     repository="CohereLabsCommunity/multilingual-reward-bench",
     patterns=tuple(f"{language}/{SPLIT}-*" for language in LANGUAGES),
+    clusters=by_translated_row,
 )

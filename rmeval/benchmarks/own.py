@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from rmeval.benchmarks import BENCHMARKS
 from rmeval.benchmarks.benchmark import Benchmark
+from rmeval.benchmarks.clusters import by_prompt, with_clusters
 from rmeval.benchmarks.columns import FIELDS, check_fields, find_columns
 from rmeval.benchmarks.files import (
     column_names,
@@ -72,7 +73,7 @@ def load_own(
     check_fields(asked)
     where = _find(source, split, revision)
     reading = _Reading(asked)
-    preferences = require_unique_ids(reading.preferences(where), UNREAD_ID)
+    preferences = reading.clustered(require_unique_ids(reading.preferences(where), UNREAD_ID))
     layout = reading.describe()
     return Benchmark(
         name=where.name,
@@ -112,6 +113,16 @@ class _Reading:
         """Returns the layout; read_rows raises where there is no row to have one."""
         assert self.layout is not None
         return self.layout.describe()
+
+    def clustered(self, preferences: tuple[Preference, ...]) -> tuple[Preference, ...]:
+        """Returns the rows with the clusters that a column says, or else those of equal prompts.
+
+        One prompt for all rows is no prompt, but a heading.
+        """
+        told = self.layout is not None and "cluster" in self.layout.columns
+        if told or len({item.prompt for item in preferences}) == 1:
+            return preferences
+        return with_clusters(preferences, by_prompt)
 
     def partial(self, kept: int) -> str | None:
         """Returns what was left out. Raises BadData where nothing else is left."""

@@ -7,6 +7,7 @@ subset, id, and the names of the models that wrote the responses, which are not 
 from pathlib import Path
 
 from rmeval.benchmarks.benchmark import Definition
+from rmeval.benchmarks.clusters import by_problem
 from rmeval.benchmarks.rows import Row, data_files, read_rows, require_unique_ids
 from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
 from rmeval.types import Message, Preference
@@ -43,4 +44,5 @@ REWARDBENCH_V1 = Definition(
     meaning="mean accuracy of Chat, Chat Hard, Safety and Reasoning",
     repository="allenai/reward-bench",
     patterns=(f"data/{SPLIT}-*",),
+    clusters=by_problem,
 )

@@ -136,10 +136,11 @@ def _write_best_and_curve(folder: Path) -> None:
     from rmeval.reports.best_of_n import draw_best_of_n, format_curve
     from rmeval.reports.figures import save_figure
 
-    rewards, unfinished = [], folder / f".{BEST}"
+    rewards, same, unfinished = [], 0, folder / f".{BEST}"
     with unfinished.open("w", encoding="utf-8", newline="\n") as out:
         for place, fields in json_lines(folder / RANKED):
             rewards.append(array("d", fields["scores"]))
+            same += len(fields["responses"]) > 1 == len(set(fields["responses"]))
             best = fields["best"]
             prompt = to_prompt(fields, place)
             tools = tools_of(prompt)
@@ -156,7 +157,19 @@ def _write_best_and_curve(folder: Path) -> None:
     write_atomically(folder / "curve.json", json.dumps(document, indent=2) + "\n")
     save_figure(draw_best_of_n(curve), folder / "curve.png")
     print(format_curve(curve))
+    _say_what_is_flat(rewards, same)
     print(f"kept in {folder}: {RANKED}, {BEST}, curve.json, curve.png")
+
+
+def _say_what_is_flat(rewards: Sequence[Sequence[float]], same: int) -> None:
+    """Says where the curve tells nothing of n: equal candidates, or equal rewards."""
+    if same:
+        print(
+            f"{same:,} of {len(rewards):,} prompts have one candidate several times: there n makes "
+            "no difference; a higher --temperature draws others"
+        )
+    elif len(rewards[0]) > 1 and all(len(set(found)) == 1 for found in rewards):
+        print("the curve is flat: the model gives all candidates of a prompt the same reward")
 
 
 def _number(least: float, most: float) -> Callable[[str], float]:

@@ -68,8 +68,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         type=number_up_to(1),
         default=0.05,
         metavar="P",
-        help="the probability of a false alarm that is allowed: for the Score, for all sections "
-        "together, for all subsets together; 0.05",
+        help="how improbable a difference must be without a change, up or down: for the Score, for "
+        "all sections together, for all subsets together; 0.05",
     )
     parser.add_argument(
         "--per",

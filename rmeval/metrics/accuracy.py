@@ -2,14 +2,22 @@
 
 from collections.abc import Iterable
 from math import comb
+from sys import float_info
 
 from rmeval.types import Preference, ScoredPreference
+
+LARGEST = float_info.max
 
 
 def margin(preference: ScoredPreference) -> float:
     """Returns the lowest preferred reward minus the highest other one, in units of reward."""
     values = [score.value for score in preference.scores]
-    return min(values[: preference.num_chosen]) - max(values[preference.num_chosen :])
+    return difference(min(values[: preference.num_chosen]), max(values[preference.num_chosen :]))
+
+
+def difference(a: float, b: float) -> float:
+    """Returns a − b, the largest number there is where that is beyond it."""
+    return max(-LARGEST, min(LARGEST, a - b))
 
 
 def strict_win(preference: ScoredPreference) -> bool:

@@ -74,7 +74,14 @@ def _share(won: Floats, among: np.ndarray, weights: Floats) -> float | None:
     return float(np.average(won[among], weights=weights[among])) if among.any() else None
 
 
+def _centred(column: Floats, weights: Floats) -> Floats:
+    """Returns a column less its mean, in units in which neither squares nor sums overflow."""
+    column = column / (np.abs(column).max(initial=0.0) or 1.0)
+    centred: Floats = column - np.average(column, weights=weights)
+    return centred / (np.abs(centred).max(initial=0.0) or 1.0)
+
+
 def _pearson(x: Floats, y: Floats, weights: Floats) -> float | None:
-    x, y = x - np.average(x, weights=weights), y - np.average(y, weights=weights)
+    x, y = (_centred(column, weights) for column in (x, y))
     spread = np.sqrt(np.average(x * x, weights=weights) * np.average(y * y, weights=weights))
     return float(np.average(x * y, weights=weights) / spread) if spread > 0 else None

@@ -5,17 +5,21 @@ A row of several responses is as many pairs as it has chosen times rejected ones
 row's weight.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from itertools import product
 from math import copysign, inf, isfinite, log, nan
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from rmeval.metrics.accuracy import difference
 from rmeval.metrics.scheme import Floats
 from rmeval.types import ScoredPreference
 
 BINS = 10
+FOLDS = 5
+SHARPEST = 2.0**60  # of the largest margin; a slope that still rises there has no end
 
 
 class Pairs(NamedTuple):
@@ -26,6 +30,7 @@ class Pairs(NamedTuple):
     one being better, as the model says it: the margin of rewards, infinite for a sure verdict, NaN
     where the scores say none.
     `credits` (P,) what each pair counts: 1 won, 0 lost, a tie half where verdicts made it.
+    `folds` (P,) in which of FOLDS parts of the rows it is, or NaN where its scores are no rewards.
     """
 
     margins: Floats
@@ -34,20 +39,30 @@ class Pairs(NamedTuple):
     magnitudes: Floats
     log_odds: Floats
     credits: Floats
+    folds: Floats
 
 
 def all_pairs(scored: Iterable[ScoredPreference]) -> Pairs:
     """Returns the pairs of all rows, in order."""
-    rows = []
+    scored = list(scored)
+    rows, folds = [], _folds(scored)
     for item in scored:
         chosen, rejected = item.scores[: item.num_chosen], item.scores[item.num_chosen :]
         weight = item.weight / (len(chosen) * len(rejected))
         size = nan if item.magnitude is None else item.magnitude
         for a, b in product(chosen, rejected):
-            margin, longer = a.value - b.value, a.tokens - b.tokens
+            margin, longer = difference(a.value, b.value), a.tokens - b.tokens
             credit = 0.5 if margin == 0 and item.comparisons else float(margin > 0)
-            rows.append((margin, longer, weight, size, _log_odds(item, margin), credit))
-    return Pairs(*np.array(rows, float).reshape(-1, 6).T)
+            fold = nan if item.comparisons else folds[item.unit]
+            rows.append((margin, longer, weight, size, _log_odds(item, margin), credit, fold))
+    return Pairs(*np.array(rows, float).reshape(-1, len(Pairs._fields)).T)
+
+
+def _folds(scored: Sequence[ScoredPreference]) -> dict[tuple[str, str], int]:
+    """Returns the part that each unit of chance is in: by its hash, whatever the rows' order."""
+    units = {item.unit for item in scored}
+    shuffled = sorted(units, key=lambda unit: (sha256("\0".join(unit).encode()).digest(), unit))
+    return {unit: place % FOLDS for place, unit in enumerate(shuffled)}
 
 
 def _log_odds(item: ScoredPreference, margin: float) -> float:
@@ -71,29 +86,85 @@ def calibration(pairs: Pairs) -> dict[str, Any]:
     max(p, 1 − p) from 0.5 to 1, where a tie is half right. `scaled_log_loss`, the mean of
     −d·log σ(margin), is over the pairs with a magnitude d, where there are any. Either loss is
     None where a sure verdict was wrong. Pairs without log-odds are left out; of ratings alone
-    nothing is defined, and all is None.
+    nothing is defined, and all is None. `fitted` is what `at_temperature` finds.
     """
     pairs = Pairs(*(column[~np.isnan(pairs.log_odds)] for column in pairs))
     if not len(pairs.log_odds):
         return {"log_loss": None, "brier": None, "ece": None, "bins": [], "method": "none"}
-    weights, magnitudes, log_odds = pairs.weights, pairs.magnitudes, pairs.log_odds
-    losses, bins = np.logaddexp(0.0, -log_odds), reliability(pairs)
+    weights, magnitudes, bins = pairs.weights, pairs.magnitudes, reliability(pairs)
+    losses = np.logaddexp(0.0, -pairs.log_odds)
     found: dict[str, Any] = {
-        "log_loss": _mean(losses, weights),
-        "brier": float(np.average(sigmoid(-log_odds) ** 2, weights=weights)),
-        "ece": sum(b["share"] * abs(b["accuracy"] - b["confidence"]) for b in bins),
+        **_errors(pairs, bins),
         "bins": bins,
         "method": f"sigmoid(chosen - rejected); ece over {BINS} equal bins of confidence",
+        "fitted": at_temperature(pairs),
     }
     stated = ~np.isnan(magnitudes)
     if stated.any():
-        scaled = (magnitudes * losses)[stated]
+        with np.errstate(over="ignore"):  # then there is no number to say
+            scaled = (magnitudes * losses)[stated]
         found["scaled_log_loss"] = _mean(scaled, weights[stated])
     return found
 
 
+def at_temperature(pairs: Pairs) -> dict[str, Any] | None:
+    """Returns log loss, Brier score and calibration error of margins over a fitted temperature.
+
+    Rewards have no scale of their own: a policy is trained at whatever suits them. Each of FOLDS
+    parts is judged at the temperature that has the least log loss on the others; `temperature` is
+    that of all. None where there is none: all pairs are won, margins that tell nothing, or scores
+    that are no rewards.
+    """
+    pairs = Pairs(*(column[~np.isnan(pairs.folds)] for column in pairs))
+    cooled = np.empty_like(pairs.margins)
+    whole = fit_temperature(pairs.margins, pairs.weights)
+    for fold in np.unique(pairs.folds):
+        inside = pairs.folds == fold
+        fitted = fit_temperature(pairs.margins[~inside], pairs.weights[~inside])
+        if fitted is None:
+            return None
+        with np.errstate(over="ignore"):  # then it is as sure as can be
+            cooled[inside] = pairs.margins[inside] / fitted
+    if whole is None:
+        return None
+    pairs = pairs._replace(log_odds=cooled)
+    return {"temperature": whole, "folds": FOLDS, **_errors(pairs, reliability(pairs))}
+
+
+def fit_temperature(margins: Floats, weights: Floats) -> float | None:
+    """Returns the temperature T of the least mean of −log σ(margin / T), or None without one."""
+    from scipy.optimize import brentq
+
+    largest = float(np.abs(margins).max(initial=0.0))
+    if not largest or not (margins < 0).any():
+        return None
+    scaled = margins / largest
+
+    def slope(sharpness: float) -> float:
+        return float(weights @ (scaled * sigmoid(-sharpness * scaled)))
+
+    if slope(0.0) <= 0:
+        return None
+    end = 1.0
+    while slope(end) > 0 and end < SHARPEST:
+        end *= 2
+    if end >= SHARPEST:
+        return None
+    temperature = largest / float(brentq(slope, 0.0, end, xtol=1e-12, rtol=1e-12))
+    return temperature if 0 < temperature < inf else None
+
+
+def _errors(pairs: Pairs, bins: Sequence[Mapping[str, float]]) -> dict[str, float | None]:
+    return {
+        "log_loss": _mean(np.logaddexp(0.0, -pairs.log_odds), pairs.weights),
+        "brier": float(np.average(sigmoid(-pairs.log_odds) ** 2, weights=pairs.weights)),
+        "ece": sum(b["share"] * abs(b["accuracy"] - b["confidence"]) for b in bins),
+    }
+
+
 def _mean(losses: Floats, weights: Floats) -> float | None:
-    mean = float(np.average(losses, weights=weights))
+    with np.errstate(over="ignore"):
+        mean = float(np.average(losses, weights=weights))
     return mean if isfinite(mean) else None
 
 

@@ -1,32 +1,40 @@
 """Two models on the same rows: is one better, or were the rows kind to it?
 
-Only rows that the two count differently tell anything. Under the null hypothesis each of them
-could as well have gone the other way. Where these rows weigh alike in a metric, as in a subset,
-this is McNemar's exact test. Where they do not (mathematics counts double in Reasoning, the four
-sections alike in the Score) the same flips are drawn, each with its row's weight.
+Only rows that the two count differently tell anything. Under the null hypothesis each of them,
+with all others of its unit, could as well have gone the other way. Where these weigh alike in a
+metric, as in a subset, this is McNemar's exact test. Where they do not (mathematics counts double
+in Reasoning, the four sections alike in the Score) the same flips are made, each with its weight:
+all that there are of a few, draws of many.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import sqrt
 
 import numpy as np
 
-from rmeval.metrics.intervals import BOOTSTRAP, CELLS, SEED, percentile_interval, resample
+from rmeval.metrics.linear import Counted, Linear, spread
 from rmeval.metrics.scheme import Floats, Part, Strata, compose, leaf_means
 from rmeval.types import Interval
 
+ALPHA = 0.05
 FLIPS = 100_000
+SEED = 0
+CELLS = 4_000_000  # of a table of draws that is in memory at once
 BINOMIAL_KINDS = 50  # sizes of effects up to which counting each kind is the quicker way
+FEW = 16  # effects, of which all flips are fewer than FLIPS
 EXACT = "exact McNemar"
+ALL = "exact McNemar with the metric's weights, all flips"
 WEIGHTED = f"McNemar with the metric's weights, {FLIPS} draws"
+STUDENT = "variance within subsets and two pseudo-flips, Student's t, 95 %"
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """How a metric differs between two models, as a fraction: b minus a.
 
-    `only_a` and `only_b` are the rows that count more with that model. `p` is two-sided, `p_drop`
-    one-sided: the probability of a loss this large if nothing had changed.
+    `only_a` and `only_b` are the rows that count more with that model. `p` is two-sided: the
+    probability of a difference this large if nothing had changed.
     """
 
     metric: str
@@ -36,7 +44,6 @@ class Difference:
     only_a: int
     only_b: int
     p: float
-    p_drop: float
     method: str
 
     @property
@@ -45,94 +52,124 @@ class Difference:
         return self.b - self.a
 
 
+def is_real(p: float, alpha: float = ALPHA) -> bool:
+    """Whether a difference is more than noise, by its p corrected for whatever else was asked.
+
+    The test decides, wherever two results are compared; the interval says how large it may be.
+    """
+    return p < alpha
+
+
+def adjusted(differences: Iterable[Difference]) -> dict[str, float]:
+    """Returns the p-values by metric, by Holm's correction among the metrics of each level.
+
+    Levels are the Score, the sections, their parts and the subsets. With one correction over all
+    of them whoever looks at the subsets too would overlook differences of the Score.
+    """
+    levels: dict[tuple[str, bool], dict[str, float]] = {}
+    for item in differences:
+        kind, _, name = item.metric.partition("/")
+        inner = "/" in name if kind == "section" else bool(name) and kind == "overall"
+        levels.setdefault((kind, inner), {})[item.metric] = item.p
+    return {name: p for level in levels.values() for name, p in holm(level).items()}
+
+
 def paired_differences(
     a: Strata, b: Strata, parts: Sequence[Part], metrics: Iterable[str]
 ) -> list[Difference]:
     """Returns the differences of the named metrics; the strata hold the same rows in one order."""
     change = _change(a, b)
-    resampled, _ = compose(resample(change), parts)
+    linear = Linear(change, parts)
     values_a, values_b = (compose(leaf_means(strata), parts)[0] for strata in (a, b))
-    effects = _Effects(change, parts)
-    differences = []
-    for name in metrics:
-        interval = percentile_interval(resampled[name], f"paired {BOOTSTRAP}")
-        effect = effects.of(name)
-        differences.append(_difference(name, values_a[name], values_b[name], effect, interval))
-    return differences
+    return [
+        _difference(name, values_a[name], values_b[name], linear.of(name, change))
+        for name in metrics
+    ]
 
 
-def paired_tests(
+def real_differences(
     pairs: Sequence[tuple[Strata, Strata]], parts: Sequence[Part], metric: str
-) -> list[float]:
-    """Returns the two-sided p of one metric for each pair of models, adjusted by Holm."""
-    found = {}
-    for number, (a, b) in enumerate(pairs):
-        effects = _Effects(_change(a, b), parts).of(metric)
-        found[str(number)] = flip_test(effects[effects != 0])[0]
-    return list(holm(found).values())
+) -> list[bool]:
+    """Returns whether each two models really differ in a metric, by Holm over all the pairs.
+
+    All strata hold the same rows in one order.
+    """
+    linear = Linear(pairs[0][0], parts)
+    changes = (linear.of(metric, _change(a, b)) for a, b in pairs)
+    found = {str(number): flip_test(rows.by_unit())[0] for number, rows in enumerate(changes)}
+    return list(map(is_real, holm(found).values()))
 
 
 def _change(a: Strata, b: Strata) -> Strata:
-    """Returns the same rows with what each counts more with b than with a."""
+    """Returns the same rows with what each counts more with b than with a.
+
+    Results of before rows had clusters know none: there the others' hold.
+    """
     return {
-        name: replace(stratum, credits=b[name].credits - stratum.credits)
+        name: replace(
+            stratum,
+            credits=b[name].credits - stratum.credits,
+            units=tuple(
+                mine if mine[0] else other
+                for mine, other in zip(stratum.units, b[name].units, strict=True)
+            ),
+        )
         for name, stratum in a.items()
     }
 
 
-class _Effects:
-    """What each row's change does to a metric, which is linear in the rows."""
-
-    def __init__(self, change: Strata, parts: Sequence[Part]) -> None:
-        self._change = change
-        self._leaves = [leaf for stratum in change.values() for leaf in stratum.leaves]
-        unit = np.eye(len(self._leaves))
-        self._weights = compose(dict(zip(self._leaves, unit, strict=True)), parts)[0]
-
-    def of(self, metric: str) -> Floats:
-        """Returns the effect of every row, (rows of all subsets,)."""
-        coefficients = dict(zip(self._leaves, self._weights[metric], strict=True))
-        return np.concatenate(
-            [
-                stratum.weights
-                / stratum.weights.sum()
-                * (stratum.credits @ [coefficients[leaf] for leaf in stratum.leaves])
-                for stratum in self._change.values()
-            ]
-        )
+def _difference(metric: str, a: float, b: float, rows: Counted) -> Difference:
+    gained, lost = int((rows.credits > 0).sum()), int((rows.credits < 0).sum())
+    p, method = flip_test(rows.by_unit())
+    return Difference(metric, a, b, student_interval(b - a, rows), lost, gained, p, method)
 
 
-def _difference(metric: str, a: float, b: float, effects: Floats, interval: Interval) -> Difference:
-    gained, lost = int((effects > 0).sum()), int((effects < 0).sum())
-    p, p_drop, method = flip_test(effects[effects != 0])
-    return Difference(metric, a, b, interval, lost, gained, p, p_drop, method)
+def student_interval(value: float, rows: Counted) -> Interval:
+    """Returns Student's interval; two flips more, one each way, keep it from being too sure.
+
+    Where few rows change, or none, the variance says little (after Agresti and Min, Statistics in
+    Medicine 24, 2005).
+    """
+    found = spread(rows)
+    flips = 2 / (found.rows * (found.rows + 2))
+    half = found.quantile() * sqrt(found.variance + flips)
+    return Interval(max(-1.0, value - half), min(1.0, value + half), STUDENT)
 
 
-def flip_test(effects: Floats) -> tuple[float, float, str]:
+def flip_test(effects: Floats) -> tuple[float, str]:
     """Returns how likely a sum of effects this far from 0 is if every sign were a coin's.
 
-    Two-sided, then for a sum this low, then the method's name.
+    Then the method's name.
     """
+    largest = np.abs(effects).max(initial=0.0)
+    sizes = np.round(np.abs(effects) / largest, 9) if largest > 0 else effects
+    effects, sizes = effects[sizes > 0], sizes[sizes > 0]
     if not len(effects):
-        return 1.0, 1.0, EXACT
-    sizes = np.round(np.abs(effects) / np.abs(effects).max(), 9)
+        return 1.0, EXACT
     if (sizes == sizes[0]).all():
-        return *_sign_test(int((effects > 0).sum()), len(effects)), EXACT
+        return _sign_test(int((effects > 0).sum()), len(effects)), EXACT
     observed = float((np.sign(effects) * sizes).sum())
-    drawn = _flip(sizes)
     slack = 1e-6  # sums of equal weights in another order
-    two_sided = (np.abs(drawn) >= abs(observed) - slack).sum()
-    lower = (drawn <= observed + slack).sum()
+    if len(sizes) <= FEW:
+        return float((np.abs(_all_flips(sizes)) >= abs(observed) - slack).mean()), ALL
+    larger = (np.abs(_flip(sizes)) >= abs(observed) - slack).sum()
     # The observed signs are one of the possible ones, so no p is ever 0.
-    return float(1 + two_sided) / (FLIPS + 1), float(1 + lower) / (FLIPS + 1), WEIGHTED
+    return float(1 + larger) / (FLIPS + 1), WEIGHTED
 
 
-def _sign_test(gained: int, discordant: int) -> tuple[float, float]:
+def _sign_test(gained: int, discordant: int) -> float:
     from scipy.special import bdtr
 
     fewer = min(gained, discordant - gained)
-    two_sided = min(1.0, 2 * float(bdtr(fewer, discordant, 0.5)))
-    return two_sided, float(bdtr(gained, discordant, 0.5))
+    return min(1.0, 2 * float(bdtr(fewer, discordant, 0.5)))
+
+
+def _all_flips(sizes: Floats) -> Floats:
+    """Returns the sums of effects of these sizes under all signs."""
+    sums = np.zeros(1)
+    for size in sizes:
+        sums = np.concatenate([sums - size, sums + size])
+    return sums
 
 
 def _flip(sizes: Floats) -> Floats:

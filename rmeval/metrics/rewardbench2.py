@@ -72,7 +72,8 @@ def _ties(scored: Sequence[ScoredPreference]) -> Stratum | None:
         return None
     credits = [[tie_credit(kinds["ref"][n], kinds["tied"][n])] for n in both]
     ids = tuple(f"ref:{n} tied:{n}" for n in both)
-    return Stratum((f"subset/{TIES}",), ids, np.array(credits), np.ones(len(both)))
+    units = tuple(kinds["ref"][n].unit for n in both)
+    return Stratum((f"subset/{TIES}",), ids, np.array(credits), np.ones(len(both)), units)
 
 
 def _parts(strata: Mapping[str, Stratum], weighting: str) -> list[Part]:

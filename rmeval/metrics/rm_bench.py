@@ -48,6 +48,7 @@ def _strata(scored: Sequence[ScoredPreference]) -> Strata:
             tuple(item.id for item in items),
             np.array([style_credits(item) for item in items]),
             np.array([item.weight for item in items]),
+            tuple(item.unit for item in items),
         )
     return strata
 

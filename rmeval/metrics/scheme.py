@@ -8,7 +8,7 @@ difference and explanation follow from these two, by the same code for all.
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +24,15 @@ Floats = NDArray[np.float64]
 class Stratum:
     """The rows of a subset: what each counted towards each of `leaves`, and its own weight.
 
-    `ids` are N, `credits` (N, len(leaves)) from about 0 to 1, `weights` (N,). Rows are what is
-    resampled; where a unit is more than one preference, `ids` names the unit.
+    `ids` are N, `credits` (N, len(leaves)) from about 0 to 1, `weights` (N,), `units` (N,) those
+    that the rows belong to. Where a row is more than one preference, `ids` names all.
     """
 
     leaves: tuple[str, ...]
     ids: tuple[str, ...]
     credits: Floats
     weights: Floats
+    units: tuple[tuple[str, str], ...]
 
     def means(self) -> dict[str, float]:
         """Returns the weighted mean of each leaf."""
@@ -52,7 +53,7 @@ class Part(NamedTuple):
 
 
 Strata = dict[str, Stratum]  # by subset
-Values = dict[str, Any]  # by metric: a float, or an array of them over resamples
+Values = dict[str, float]  # by metric
 
 
 def no_chance(_: ScoredPreference) -> float | None:
@@ -127,24 +128,38 @@ class Scheme:
 
 
 def compose(
-    leaves: Mapping[str, Any], parts: Iterable[Part], short: Iterable[str] = ()
+    leaves: Mapping[str, float], parts: Iterable[Part], short: Iterable[str] = ()
 ) -> tuple[Values, list[str]]:
     """Returns the values of all parts and leaves, and the names of those that are not whole.
 
-    Leaves may be floats, or arrays of resamples. What cannot be made is absent.
+    What cannot be made is absent.
     """
     values: Values = {}
-    partial, known = list(short), ChainMap(values, dict(leaves))
+    partial, known = dict.fromkeys(short), ChainMap(values, dict(leaves))
     for name, weights, needs_all in parts:
         present = {item: weight for item, weight in weights.items() if item in known}
         if len(present) < len(weights) or any(item in partial for item in present):
             if needs_all or not present:
                 continue
-            partial.append(name)
+            partial[name] = None
         total = sum(known[item] * weight for item, weight in present.items())
         values[name] = total / sum(present.values())
     ordered = {name: values[name] for name in sorted(values, key=_place)}
-    return {**ordered, **leaves}, partial
+    return {**ordered, **leaves}, list(partial)
+
+
+def leaf_shares(leaves: Iterable[str], parts: Iterable[Part]) -> dict[str, dict[str, float]]:
+    """Returns how much each leaf counts in each metric, in all 1; leaves that do not are absent."""
+    shares = {leaf: {leaf: 1.0} for leaf in leaves}
+    for name, weights, _ in parts:
+        present = {item: weight for item, weight in weights.items() if item in shares}
+        total, found = sum(present.values()), dict[str, float]()
+        for item, weight in present.items():
+            for leaf, share in shares[item].items():
+                found[leaf] = found.get(leaf, 0.0) + share * weight / total
+        if found:
+            shares[name] = found
+    return shares
 
 
 def leaf_means(strata: Strata) -> dict[str, float]:
@@ -170,6 +185,7 @@ def credit_strata(
             tuple(item.id for item in items),
             np.array([[credit(item)] for item in items], float),
             np.array([item.weight for item in items], float),
+            tuple(item.unit for item in items),
         )
         for subset, items in groups.items()
     }

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rmeval.comparison import Comparison, verdict
-from rmeval.metrics.paired import Difference
+from rmeval.metrics.paired import ALPHA, Difference
 from rmeval.reports.labels import metric_label
 from rmeval.reports.tables import format_rows
 
@@ -14,7 +14,7 @@ Rows = Sequence[Mapping[str, Any]]
 def describe_comparison(comparison: Comparison, most_different: Rows) -> str:
     """Returns the verdict, the differences, what made them, and the rows most different."""
     a, b = comparison.a, comparison.b
-    table = [_row(item, comparison.adjusted) for item in comparison.differences]
+    table = [_row(item, comparison) for item in comparison.differences]
     lines = [
         f"A  {a.model}  {a.folder}",
         f"B  {b.model}  {b.folder}",
@@ -26,7 +26,7 @@ def describe_comparison(comparison: Comparison, most_different: Rows) -> str:
         "",
         f"interval: {comparison.differences[0].interval.method}",
         "p: McNemar, exact where rows weigh alike, else with the metric's weights (~); Holm over "
-        "the subsets",
+        f"the sections, and over the subsets; real: Holm's p is below {ALPHA}",
         "",
         *_causes(comparison),
         "",
@@ -52,7 +52,8 @@ def comparison_document(comparison: Comparison, most_different: Rows) -> dict[st
                 "only_a": item.only_a,
                 "only_b": item.only_b,
                 "p": item.p,
-                "p_holm": comparison.adjusted.get(item.metric),
+                "p_holm": comparison.adjusted[item.metric],
+                "real": comparison.is_real(item),
                 "test": item.method,
             }
             for item in comparison.differences
@@ -64,9 +65,8 @@ def comparison_document(comparison: Comparison, most_different: Rows) -> dict[st
     }
 
 
-def _row(item: Difference, adjusted: Mapping[str, float]) -> dict[str, str]:
+def _row(item: Difference, comparison: Comparison) -> dict[str, str]:
     low, high = 100 * item.interval.low, 100 * item.interval.high
-    holm = adjusted.get(item.metric)
     return {
         "metric": metric_label(item.metric),
         "A": f"{100 * item.a:.1f}",
@@ -76,7 +76,8 @@ def _row(item: Difference, adjusted: Mapping[str, float]) -> dict[str, str]:
         "only A": str(item.only_a),
         "only B": str(item.only_b),
         "p": f"{item.p:.2g}" + ("" if item.method.startswith("exact") else " ~"),
-        "Holm": "" if holm is None else f"{holm:.2g}",
+        "Holm": f"{comparison.adjusted[item.metric]:.2g}",
+        "real": "yes" if comparison.is_real(item) else "no",
     }
 
 

@@ -8,6 +8,7 @@ from rmeval.judging.judge import FAMILY
 from rmeval.reports.labels import is_judged
 from rmeval.types import Result
 
+UNREAD = 0.05  # of the answers, above which a ranking says so
 RATED = "rewardbench-2"  # where the best response shares its win with those that equal it
 
 
@@ -32,9 +33,23 @@ def judged_notes(result: Result) -> Iterator[str]:
         yield _verdicts(counts) + _disagreement(result)
         if any(len(item.scores) > 2 for item in result.scored):
             yield "more than two responses: each one's mean chance of beating the others"
+    yield from unread_note(counts)
     account = result.provenance.get("account")
     if account:
         yield _account(account)
+
+
+def unread_note(counts: Mapping[str, int]) -> list[str]:
+    """Returns a warning where a good part of the answers could not be read, or all of them."""
+    notes = []
+    for kind, worth in (("verdicts", "half a win each"), ("ratings", "their rows' mean each")):
+        made, unread = counts.get(kind, 0), counts.get(f"{kind}_unparsed", 0)
+        if made and unread == made:
+            notes.append(f"none of the {made:,} {kind} could be parsed: the Score says nothing")
+        elif unread > UNREAD * made:
+            share = 100 * unread / made
+            notes.append(f"{share:.0f} % of the {made:,} {kind} could not be parsed ({worth})")
+    return notes
 
 
 def judged_by(provenance: Mapping[str, Any]) -> str:

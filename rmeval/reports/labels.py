@@ -1,8 +1,7 @@
 """What metrics are called where people read them."""
 
 from rmeval.errors import one_line
-from rmeval.metrics.intervals import plus_minus
-from rmeval.types import Metrics, Result
+from rmeval.types import Interval, Metrics, Result
 
 
 def metric_label(metric: str) -> str:
@@ -19,11 +18,19 @@ def metric_label(metric: str) -> str:
 
 
 def shown_metric(metrics: Metrics, name: str) -> str:
-    """Returns a metric in percent with half its interval, "92.8 ±1.1", or that there is none."""
+    """Returns a metric in percent with its interval, or that there is none.
+
+    "92.8 (91.6 to 93.8)": half a width would read as if an interval at 0 or 100 went beyond it.
+    """
     value, interval = metrics.values.get(name), metrics.intervals.get(name)
     if value is None:
         return "not available"
-    return f"{100 * value:.1f}" + (f" ±{100 * plus_minus(interval):.1f}" if interval else "")
+    return f"{100 * value:.1f}" + (f" ({shown_interval(interval)})" if interval else "")
+
+
+def shown_interval(interval: Interval) -> str:
+    """Returns an interval in percent, "91.6 to 93.8"."""
+    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
 
 
 def is_judged(result: Result) -> bool:

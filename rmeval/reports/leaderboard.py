@@ -10,14 +10,15 @@ from typing import Any
 
 from rmeval.baselines import fingerprint_items
 from rmeval.benchmarks import scheme_of
-from rmeval.comparison import ALPHA, require_same_rows, rows_in_order_of
+from rmeval.comparison import require_same_rows, rows_in_order_of
 from rmeval.duels import UNKNOWN
 from rmeval.errors import BadData, UnknownName
 from rmeval.known import Published
-from rmeval.metrics.intervals import Z, plus_minus
-from rmeval.metrics.paired import paired_tests
+from rmeval.metrics.intervals import Z
+from rmeval.metrics.paired import real_differences
 from rmeval.metrics.scheme import Scheme
 from rmeval.metrics.statistics import describe_scores
+from rmeval.reports.judged import unread_note
 from rmeval.reports.labels import is_judged
 from rmeval.reports.tables import format_rows, format_with_notes
 from rmeval.types import Metrics, Result
@@ -43,9 +44,9 @@ TYPES = {  # by family
 
 @dataclass(frozen=True)
 class Entry:
-    """A row to be ranked; numbers are percent. `half` is half a 95 % interval.
+    """A row to be ranked; numbers are percent. `ends` are those of a 95 % interval.
 
-    `result` is None for a published row, whose `half` is an estimate. `score` is None where there
+    `result` is None for a published row, whose `ends` are an estimate. `score` is None where there
     is none to rank by. `remarks` say in words what is not like the others.
     """
 
@@ -53,7 +54,7 @@ class Entry:
     type: str
     weighting: str
     score: float | None
-    half: float | None
+    ends: tuple[float, float] | None
     sections: dict[str, float]
     origin: str
     remarks: tuple[str, ...]
@@ -120,6 +121,7 @@ def _measured(result: Result, scheme: Scheme, weighting: str | None) -> Entry:
         remarks = [f"partial: {result.partial}"]
     elif score is None:
         remarks = ["no Score: it needs every section whole"]
+    remarks += unread_note(metrics.counts)
     family, data = result.provenance["model"]["family"], result.provenance["data"]
     where = str(data["revision"])[:8] if data["revision"] else data["source"].rsplit("/", 1)[-1]
     return Entry(
@@ -127,7 +129,7 @@ def _measured(result: Result, scheme: Scheme, weighting: str | None) -> Entry:
         type=TYPES.get(family, "pairwise" if is_judged(result) else "custom head"),
         weighting=weighting or result.weighting,
         score=None if score is None else 100 * score,
-        half=None if score is None or interval is None else 100 * plus_minus(interval),
+        ends=(100 * interval.low, 100 * interval.high) if score is not None and interval else None,
         sections={n: 100 * v for n, v in _columns(metrics).items()},
         origin=", ".join(filter(None, ["measured", _dtype(result), where])),
         remarks=tuple(remarks),
@@ -149,12 +151,13 @@ def _published(row: Published, scheme: Scheme) -> Entry:
     if row.weighting not in scheme.weightings:
         where = f", in the published row of {row.model}"
         raise UnknownName("weighting", row.weighting, scheme.weightings, where)
+    half = _binomial_half(row, scheme)
     return Entry(
         model=row.model,
         type=row.type,
         weighting=row.weighting,
         score=row.overall,
-        half=_binomial_half(row, scheme),
+        ends=None if half is None else (row.overall - half, row.overall + half),
         sections=row.sections,
         origin=f"published {row.date}",
         remarks=(row.note,) if row.note else (),
@@ -222,7 +225,7 @@ def _groups(entries: Sequence[Entry], scheme: Scheme) -> list[int | None]:
     groups: list[int | None] = []
     leader, number = None, 0
     for entry in entries:
-        if entry.score is None or entry.half is None:
+        if entry.score is None or entry.ends is None:
             groups.append(None)
             continue
         if leader is None or not _tied(leader, entry, scheme):
@@ -236,9 +239,11 @@ def _tied(a: Entry, b: Entry, scheme: Scheme) -> bool:
         ordered = rows_in_order_of(a.result, b.result)
         strata = scheme.stratify(a.result.scored), scheme.stratify(ordered)
         parts = scheme.parts(strata[0], a.weighting)
-        return paired_tests([strata], parts, "overall")[0] >= ALPHA
-    difference = abs((a.score or 0.0) - (b.score or 0.0))
-    return difference <= hypot(a.half or 0.0, b.half or 0.0)
+        return not real_differences([strata], parts, "overall")[0]
+    # What each interval leaves between the two (MOVER: Zou and Donner, Stat. in Medicine 27, 2008).
+    (low, _), (_, high) = a.ends or (0.0, 0.0), b.ends or (0.0, 0.0)
+    upper, lower = a.score or 0.0, b.score or 0.0
+    return upper - lower <= hypot(upper - low, high - lower)
 
 
 def _same_rows(a: Result, b: Result) -> bool:
@@ -260,7 +265,7 @@ def _rows(entries: Sequence[Entry], groups: Sequence[int | None]) -> list[Row]:
             "model": entry.model,
             "type": entry.type,
             "Score": entry.score,
-            **({"±": entry.half if entry.result else None} if measured else {}),
+            **(dict(zip(("low", "high"), _ends(entry), strict=True)) if measured else {}),
             **{name: entry.sections.get(name) for name in columns},
             "weighting": entry.weighting,
             "origin": entry.origin,
@@ -268,6 +273,10 @@ def _rows(entries: Sequence[Entry], groups: Sequence[int | None]) -> list[Row]:
         }
         for entry, group in zip(entries, groups, strict=True)
     ]
+
+
+def _ends(entry: Entry) -> tuple[float | None, float | None]:
+    return entry.ends if entry.result and entry.ends else (None, None)
 
 
 def _letter(index: int) -> str:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from rmeval.errors import BadData, one_line
 from rmeval.metrics.scheme import Scheme
 from rmeval.reports.drawing import figure_svg
+from rmeval.reports.labels import shown_interval
 from rmeval.reports.metric_tables import MetricTables
 from rmeval.reports.page_rows import Texts, pack_rows
 from rmeval.reports.several import comparable, draw_figures, label_results, several_tables
@@ -65,8 +66,8 @@ def _lead(results: Sequence[Result]) -> str:
     if first.overall is None:
         return f"No Score; {about}."
     interval = first.metrics.intervals["overall"]
-    low, high = 100 * interval.low, 100 * interval.high
-    return f"Score {100 * first.overall:.1f} (95 % interval {low:.1f} to {high:.1f}); {about}."
+    shown = shown_interval(interval)
+    return f"Score {100 * first.overall:.1f} (95 % interval {shown}); {about}."
 
 
 def _notes(asked: Sequence[Result], results: Sequence[Result]) -> list[str]:

@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from rmeval.comparison import ALPHA, require_same_rows, rows_in_order_of
+from rmeval.comparison import in_spreads, require_same_rows, rows_in_order_of
 from rmeval.errors import one_line
 from rmeval.metrics.accuracy import margin
-from rmeval.metrics.paired import paired_tests
+from rmeval.metrics.paired import ALPHA, real_differences
 from rmeval.metrics.scheme import Floats, Scheme
 from rmeval.metrics.statistics import describe_scores
 from rmeval.reports.drawing import MANY_SUBSETS, STYLE, leaves_of, shown_leaf
@@ -81,8 +81,7 @@ def _disputed(results: Sequence[Result]) -> list[dict[str, Any]]:
     margins = _margins(results)  # (models, rows)
     won = (margins > 0).sum(axis=0)
     split = np.minimum(won, len(results) - won)
-    spread = np.sqrt((margins**2).mean(axis=1, keepdims=True))
-    apart = np.ptp(margins / np.where(spread > 0, spread, 1.0), axis=0)
+    apart = np.ptp(in_spreads(margins), axis=0)
     order = [i for i in np.lexsort((-apart, -split))[:DISPUTED].tolist() if split[i] > 0]
     return [
         {
@@ -185,9 +184,9 @@ def significance(results: Sequence[Result], scheme: Scheme) -> tuple[Floats, Flo
     parts, pairs = scheme.parts(strata[0], weighting), list(combinations(range(len(results)), 2))
     scores = np.array([100 * (result.overall or 0.0) for result in results])
     real = np.zeros((len(results), len(results)))
-    adjusted = paired_tests([(strata[a], strata[b]) for a, b in pairs], parts, "overall")
-    for (a, b), p in zip(pairs, adjusted, strict=True):
-        real[a, b] = real[b, a] = float(p < ALPHA)
+    found = real_differences([(strata[a], strata[b]) for a, b in pairs], parts, "overall")
+    for (a, b), is_real in zip(pairs, found, strict=True):
+        real[a, b] = real[b, a] = float(is_real)
     return scores[:, None] - scores[None, :], real
 
 

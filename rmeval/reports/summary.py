@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rmeval.known import Published
-from rmeval.metrics.intervals import RESAMPLES, SEED
 from rmeval.metrics.scheme import Scheme
 from rmeval.metrics.statistics import describe_scores
 from rmeval.reports.judged import is_generative, judged_by, judged_notes, tie_counts_as
@@ -81,8 +80,8 @@ def notes_of(result: Result) -> Iterator[str]:
     elif result.overall is None:
         yield "No Score: it needs every section whole."
     yield (
-        f"±: half a 95 % interval; subsets of wins Wilson, the rest stratified bootstrap "
-        f"({RESAMPLES:,} resamples, seed {SEED})"
+        "in brackets: 95 % intervals; subsets of wins Wilson, the rest Wilson on the effective "
+        "number of rows"
     )
     yield from _statistics(result.metrics)
     yield (
@@ -144,3 +143,10 @@ def _statistics(metrics: Metrics) -> Iterator[str]:
             + (f", scaled log loss {scaled:.3f}" if scaled else "")
         )
     yield "; ".join(told)
+    if fitted := calibration.get("fitted"):
+        loss = fitted["log_loss"]
+        yield (
+            f"at a temperature of {fitted['temperature']:.3g}, fitted in {fitted['folds']} folds: "
+            f"log loss {'not defined' if loss is None else f'{loss:.3f}'}, Brier "
+            f"{fitted['brier']:.3f}, calibration error {fitted['ece']:.3f}"
+        )

@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -280,8 +281,9 @@ def test_identical_candidates_share_their_rank(
     remote: Any, server: Loopback, tmp_path: Path, capsys: Capture
 ) -> None:
     server.answer = lambda asked: candidates({**asked, "n": 1, "seed": 0})
-    done(capsys, *remote)
+    out, _ = done(capsys, *remote)
     assert {tuple(line["ranks"]) for line in read(tmp_path / "out/ranked.jsonl")} == {(0, 0)}
+    assert re.search(r"(\d+) of \1 prompts have one candidate several times: there n makes no", out)
     curve = json.loads((tmp_path / "out/curve.json").read_text())
     assert curve[0]["reward"] == pytest.approx(curve[1]["reward"])
 

@@ -29,7 +29,7 @@ def test_a_verdict_tables_and_the_rows_most_different_are_printed(
     assert score[:4] == ["Score", "100.0", "89.6", "-10.4"]
     subset = next(line.split() for line in lines if line.startswith("hep-go "))
     assert subset[:4] == ["hep-go", "100.0", "16.7", "-83.3"]
-    assert subset[-4:] == ["5", "0", "0.062", "1"]  # 2/32, and by Holm's correction no news
+    assert subset[-5:] == ["5", "0", "0.062", "1", "no"]  # 2/32, and by Holm's correction no news
     assert "Both numbers were made in the same way." in lines
     assert "the 4 rows most different (margins by each model's own spread):" in lines
     assert sum(line.startswith("hep-") and " won " in line for line in lines) == 4
@@ -47,7 +47,8 @@ def test_json_has_every_metric_and_the_swap_negates_it(tmp_path: Path, capsys: C
         assert (found["p"], found["p_holm"]) == (other["p"], other["p_holm"])
         assert (found["only_a"], found["only_b"]) == (other["only_b"], other["only_a"])
         assert found["test"]
-        assert "10000 resamples, seed 0" in found["interval"]["method"]
+        assert "Student's t, 95 %" in found["interval"]["method"]
+        assert found["real"] == (found["p_holm"] < 0.05)
 
 
 def test_the_weighting_may_be_chosen(tmp_path: Path, capsys: Capture) -> None:

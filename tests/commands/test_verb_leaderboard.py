@@ -48,7 +48,9 @@ def test_csv_holds_the_same(found: Path, capsys: Capture) -> None:
 def test_a_table_is_the_default_and_has_footnotes(found: Path, capsys: Capture) -> None:
     out, _ = done(capsys, "leaderboard", found)
     assert out == done(capsys, "leaderboard", found, "--format", "table")[0]
-    assert out.splitlines()[0].split()[:6] == ["rank", "group", "model", "type", "Score", "±"]
+    assert out.splitlines()[0].split()[:7] == [
+        "rank", "group", "model", "type", "Score", "low", "high",
+    ]  # fmt: skip
     assert "org/older [a] " in out
     assert "\n[a] rewardbench-v1-2024-07 weighting; the others rewardbench-v1\n" in out
     assert "\n[b] partial: 9 of 2985 rows (--limit)\n" in out

@@ -47,8 +47,9 @@ def test_a_whole_run_prints_a_score_and_keeps_it(
     assert document["partial"] is None
     score = next(line for line in out.splitlines() if line.startswith("Score"))
     interval = document["intervals"]["overall"]
-    half = f"±{50 * (interval['high'] - interval['low']):.1f}"
-    assert score.split() == ["Score", f"{100 * document['metrics']['overall']:.1f}", half, "138"]
+    low, high = (f"{100 * interval[end]:.1f}" for end in ("low", "high"))
+    value = f"{100 * document['metrics']['overall']:.1f}"
+    assert score.split() == ["Score", value, f"({low}", "to", f"{high})", "138"]
     assert document["provenance"]["checks"] == "passed"
     assert "PARTIAL" not in out
     assert str(kept(tmp_path)) in out

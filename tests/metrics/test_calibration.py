@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
 
-from rmeval.metrics.calibration import Pairs, all_pairs, calibration, reliability
+from rmeval.metrics.calibration import (
+    Pairs,
+    all_pairs,
+    at_temperature,
+    calibration,
+    fit_temperature,
+    reliability,
+)
 from rmeval.types import Comparisons, Score, ScoredPreference
 
 
@@ -20,6 +28,7 @@ def pairs_of(margins, weights=None, magnitudes=None) -> Pairs:
         np.full(size, nan) if magnitudes is None else np.array(magnitudes, float),
         np.array(margins, float),
         np.array(margins, float) > 0,
+        np.arange(size) % 5.0,
     )
 
 
@@ -107,7 +116,7 @@ def test_a_row_of_many_responses_is_every_pair_of_them_at_a_share_of_its_weight(
 def test_a_row_without_a_magnitude_has_none_and_no_rows_have_no_pairs() -> None:
     scores = (Score(1.0, 3, False), Score(0.0, 2, False))
     assert np.isnan(all_pairs([ScoredPreference("1", "s", 1, scores)]).magnitudes).all()
-    assert [len(column) for column in all_pairs([])] == [0] * 6
+    assert [len(column) for column in all_pairs([])] == [0] * 7
 
 
 def compared(p: float) -> ScoredPreference:
@@ -138,3 +147,69 @@ def test_ratings_are_no_probabilities() -> None:
     assert (found["log_loss"], found["brier"], found["ece"], found["bins"]) == (None,) * 3 + ([],)
     mixed = calibration(all_pairs([rated, compared(0.9)]))
     assert mixed["log_loss"] == pytest.approx(-log(0.9))
+
+
+def drawn(size: int = 2_000, scale: float = 7.0) -> Pairs:
+    """Margins that are honest at the temperature `scale`."""
+    draw = np.random.default_rng(1)
+    log_odds = np.abs(draw.normal(0, 2, size))
+    won = draw.random(size) < 1 / (1 + np.exp(-log_odds))
+    return pairs_of(scale * np.where(won, log_odds, -log_odds), draw.gamma(2, size=size))
+
+
+def test_the_temperature_has_the_least_log_loss() -> None:
+    pairs = drawn()
+    found = fit_temperature(pairs.margins, pairs.weights)
+    least = minimize_scalar(
+        lambda t: np.average(np.logaddexp(0, -pairs.margins / t), weights=pairs.weights),
+        bounds=(1, 50),
+        method="bounded",
+        options={"xatol": 1e-9},
+    )
+    assert found == pytest.approx(least.x, rel=1e-5)
+    assert found == pytest.approx(7, rel=0.1)
+
+
+def test_three_right_and_one_wrong_by_one_point_have_the_temperature_of_odds_of_three() -> None:
+    assert fit_temperature(np.array([1.0, 1, 1, -1]), np.ones(4)) == pytest.approx(1 / log(3))
+
+
+def test_each_part_is_judged_at_the_temperature_of_the_others() -> None:
+    pairs = drawn(200)
+    losses = np.empty(200)
+    for fold in range(5):
+        inside = np.arange(200) % 5 == fold
+        fitted = fit_temperature(pairs.margins[~inside], pairs.weights[~inside])
+        losses[inside] = np.logaddexp(0, -pairs.margins[inside] / fitted)
+    found = at_temperature(pairs)
+    assert found["log_loss"] == pytest.approx(np.average(losses, weights=pairs.weights))
+    assert found["temperature"] == fit_temperature(pairs.margins, pairs.weights)
+    assert found["folds"] == 5
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-3, 1.0, 1e300])
+def test_rewards_have_no_scale_once_a_temperature_is_fitted(scale: float) -> None:
+    plain = at_temperature(drawn(300, 1.0))
+    found = at_temperature(drawn(300, scale))
+    assert found["temperature"] == pytest.approx(scale * plain["temperature"])
+    for name in ("log_loss", "brier", "ece"):
+        assert found[name] == pytest.approx(plain[name])
+
+
+@pytest.mark.parametrize("margins", [[1.0] * 9, [-1.0] * 9, [0.0] * 9, [1, -1] * 5, [1.0, -0.5]])
+def test_where_no_temperature_is_the_best_there_is_none(margins: list[float]) -> None:
+    assert at_temperature(pairs_of(margins)) is None
+    assert calibration(pairs_of(margins))["fitted"] is None
+
+
+def test_the_rows_of_a_cluster_are_in_one_fold_whatever_their_order() -> None:
+    scores = (Score(1.0, 3, False), Score(0.0, 2, False))
+    rows = [ScoredPreference(str(i), "s", 1, scores, cluster=f"c{i % 7}") for i in range(21)]
+    folds = all_pairs(rows).folds
+    assert (folds == np.tile(folds[:7], 3)).all()
+    assert np.bincount(folds[:7].astype(int)).tolist() == [2, 2, 1, 1, 1]
+    assert (all_pairs(rows[::-1]).folds == folds[::-1]).all()
+
+
+def test_probabilities_of_verdicts_have_a_scale() -> None:
+    assert calibration(all_pairs([compared(0.9), compared(0.2)] * 5))["fitted"] is None

@@ -1,4 +1,4 @@
-"""Intervals against scipy, and against a bootstrap that draws rows one by one."""
+"""Intervals against scipy, and against what is worked by hand."""
 
 from dataclasses import replace
 
@@ -6,28 +6,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm, t
 
-from rmeval.metrics import intervals
 from rmeval.metrics.intervals import (
-    BOOTSTRAP,
+    EFFECTIVE,
     WILSON,
     counts_wins,
     metric_intervals,
-    plus_minus,
-    resample,
     wilson_interval,
 )
 from rmeval.metrics.pairs import PAIRS
 from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
 from rmeval.metrics.rm_bench import RM_BENCH
 from rmeval.metrics.rm_bench import ROWS as STYLED_ROWS
-from rmeval.metrics.scheme import Stratum
 from rmeval.metrics.statistics import describe_scores
 from rmeval.types import Interval, Score, ScoredPreference
-
-# A bootstrap percentile of 10,000 draws wanders by about 0.03 of the bootstrap's own deviation.
-WANDER = 0.15
 
 
 def row(number: object, subset: str, won: bool, weight: float = 1.0) -> ScoredPreference:
@@ -42,17 +35,6 @@ def rewardbench_rows(seed: int = 0, accuracy: float = 0.85) -> list[ScoredPrefer
         for subset, rows in ROWS.items()
         for number in range(rows)
     ]
-
-
-def percentiles_by_hand(stratum: Stratum, seed: int = 5) -> tuple[np.ndarray, float]:
-    """Draws row indices; returns the percentiles of each leaf's mean, and the deviations."""
-    draw = np.random.default_rng(seed)
-    size = len(stratum.ids)
-    picks = draw.integers(0, size, (10_000, size))
-    weights = stratum.weights[picks]
-    sums = (stratum.credits[picks] * weights[:, :, None]).sum(axis=1)
-    means = sums / weights.sum(axis=1)[:, None]
-    return np.percentile(means, (2.5, 97.5), axis=0), means.std(axis=0)
 
 
 @pytest.mark.parametrize(
@@ -76,25 +58,90 @@ def test_wilsons_interval_holds_its_value_and_stays_within_0_and_1(rows, data) -
     assert 0 <= low < high <= 1
 
 
-def test_subsets_have_wilsons_interval_and_what_is_made_of_them_a_bootstrap() -> None:
+def interval_of(rows: list[ScoredPreference], scheme=PAIRS, name: str = "overall") -> Interval:
+    strata = scheme.stratify(rows)
+    return metric_intervals(strata, scheme.parts(strata, scheme.weightings[0]), [name])[name]
+
+
+def at_rows(value: float, rows: float) -> tuple[float, float]:
+    """Wilson's interval by scipy's normal quantile, at a number of rows that need not be whole."""
+    z2 = norm.ppf(0.975) ** 2
+    centre, inside = value + z2 / (2 * rows), value * (1 - value) / rows + z2 / (4 * rows**2)
+    half = z2**0.5 * inside**0.5
+    return (centre - half) / (1 + z2 / rows), (centre + half) / (1 + z2 / rows)
+
+
+def test_subsets_have_wilsons_interval_and_what_is_made_of_them_that_of_effective_rows() -> None:
     rows = rewardbench_rows()
     strata = REWARDBENCH.stratify(rows)
     values = REWARDBENCH.metrics(rows).values
     found = metric_intervals(strata, REWARDBENCH.parts(strata, "rewardbench-v1"), values)
     assert list(found) == list(values)
     for name, interval in found.items():
-        assert interval.method == (WILSON if name.startswith("subset/") else BOOTSTRAP)
+        assert interval.method == (WILSON if name.startswith("subset/") else EFFECTIVE)
         assert interval.low <= values[name] <= interval.high
     wins = sum(item.scores[0].value > 0 for item in rows if item.subset == "hep-go")
     assert found["subset/hep-go"][:2] == wilson_interval(wins, 164)
 
 
-def test_the_methods_are_named_with_resamples_and_seed() -> None:
+def test_the_methods_are_named() -> None:
     assert WILSON == "Wilson 95 %"
-    assert BOOTSTRAP == "stratified bootstrap over rows, 95 %, 10000 resamples, seed 0"
+    assert EFFECTIVE == "Wilson 95 % on the effective number of rows"
 
 
-def test_the_scores_interval_is_the_normal_one_that_the_weights_give() -> None:
+def test_a_score_of_two_subsets_worked_by_hand() -> None:
+    # 3 of 4 and 4 of 6, shares 0.4 and 0.6. Variance: 0.16 * (3/16)/3 + 0.36 * (8/36)/5 = 0.026.
+    rows = [row(i, "a", i < 3) for i in range(4)] + [row(i, "b", i < 4) for i in range(6)]
+    # Degrees of freedom for rows of one variance: 10^2 / (16/3 + 36/5) of n^2 / sum(n^2/(n-1)).
+    freedom = 10**2 / (4**2 / 3 + 6**2 / 5)
+    effective = 0.7 * 0.3 / 0.026 * (norm.ppf(0.975) / t.ppf(0.975, freedom)) ** 2
+    assert interval_of(rows)[:2] == pytest.approx(at_rows(0.7, effective))
+
+
+def test_subsets_of_one_row_are_taken_as_one_subset() -> None:
+    # 7 of 10 rows, each a subset: the variance is that of one subset of 10, p(1 - p)/9.
+    rows = [row(i, f"s{i}", i < 7) for i in range(10)]
+    effective = 9 * (norm.ppf(0.975) / t.ppf(0.975, 9)) ** 2
+    assert interval_of(rows)[:2] == pytest.approx(at_rows(0.7, effective))
+
+
+def test_a_cluster_is_one_unit() -> None:
+    """Every row four times over: the interval is that of the rows once, by their clusters."""
+    once = [row(i, "s", i < 14) for i in range(20)]
+    often = [
+        replace(item, id=f"{item.id}/{copy}", cluster=item.id) for item in once for copy in range(4)
+    ]
+    found = interval_of(often)
+    assert found.method == EFFECTIVE
+    effective = 19 * (norm.ppf(0.975) / t.ppf(0.975, 19)) ** 2
+    assert found[:2] == pytest.approx(at_rows(0.7, effective))
+
+
+def test_a_cluster_across_subsets_is_one_unit_too() -> None:
+    """Each problem in three languages: the same as all of its rows in one subset."""
+    rows = [replace(row(i, f"s{j}", i < 14), cluster=f"c{i}") for i in range(20) for j in range(3)]
+    effective = 19 * (norm.ppf(0.975) / t.ppf(0.975, 19)) ** 2
+    assert interval_of(rows)[:2] == pytest.approx(at_rows(0.7, effective))
+
+
+def test_rows_of_one_unit_say_as_much_as_one_row() -> None:
+    rows = [replace(row(i, "s", True), cluster="one") for i in range(9)]
+    assert interval_of(rows)[:2] == pytest.approx(wilson_interval(1, 1))
+
+
+def test_weighted_rows_worked_by_hand() -> None:
+    # Weights 2, 1, 1, of which the heavy one is lost: p = 1/2; shares h = 1/2, 1/4, 1/4.
+    rows = [row(1, "s", False, 2.0), row(2, "s", True, 1.0), row(3, "s", True, 1.0)]
+    # Squares of h(z - p): 1/16, 1/64, 1/64; over 1 - 2h + sum(h^2): 3/8, 7/8, 7/8.
+    variance = (1 / 16) / (3 / 8) + 2 * (1 / 64) / (7 / 8)
+    fourths = (1 / 2) ** 4 / (3 / 8) + 2 * (1 / 4) ** 4 / (7 / 8)
+    freedom = (3 / 8) ** 2 / fourths
+    assert freedom < 1  # and is taken for 1
+    effective = 0.25 / variance * (norm.ppf(0.975) / t.ppf(0.975, 1)) ** 2
+    assert interval_of(rows)[:2] == pytest.approx(at_rows(0.5, effective))
+
+
+def test_the_scores_interval_on_many_rows_is_the_normal_one_that_the_weights_give() -> None:
     rows = rewardbench_rows()
     strata = REWARDBENCH.stratify(rows)
     parts = REWARDBENCH.parts(strata, "rewardbench-v1")
@@ -108,20 +155,7 @@ def test_the_scores_interval_is_the_normal_one_that_the_weights_give() -> None:
     interval = metric_intervals(strata, parts, ["overall"])["overall"]
     value = REWARDBENCH.metrics(rows).values["overall"]
     expected = (value - 1.96 * variance**0.5, value + 1.96 * variance**0.5)
-    assert interval[:2] == pytest.approx(expected, abs=WANDER * variance**0.5)
-
-
-def test_weighted_rows_are_drawn_as_rows_and_not_as_weights() -> None:
-    draw = np.random.default_rng(2)
-    weights = draw.gamma(1.0, size=120)
-    rows = [row(i, "mine", bool(draw.random() < 0.7), float(w)) for i, w in enumerate(weights)]
-    strata = PAIRS.stratify(rows)
-    assert not counts_wins(strata["mine"])
-    found = metric_intervals(strata, PAIRS.parts(strata, "rows"), ["overall", "subset/mine"])
-    (low, high), deviation = percentiles_by_hand(strata["mine"])
-    for interval in found.values():
-        assert interval.method == BOOTSTRAP
-        assert interval[:2] == pytest.approx((low[0], high[0]), abs=WANDER * deviation[0])
+    assert interval[:2] == pytest.approx(expected, abs=0.1 * variance**0.5)
 
 
 BETTER = np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
@@ -130,19 +164,6 @@ BETTER = np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
 def styled(number: int, subset: str, values: np.ndarray) -> ScoredPreference:
     scores = tuple(Score(float(value), 9, False) for value in values)
     return ScoredPreference(f"{subset}/{number}", subset, 3, scores)
-
-
-def test_three_leaves_of_a_row_are_drawn_together() -> None:
-    draw = np.random.default_rng(3)
-    rows = [styled(i, "chat", draw.normal(size=6) + BETTER) for i in range(129)]
-    stratum = RM_BENCH.stratify(rows)["chat"]
-    drawn = np.column_stack(list(resample({"chat": stratum}).values()))
-    (low, high), deviation = percentiles_by_hand(stratum)
-    found = np.percentile(drawn, (2.5, 97.5), axis=0)
-    assert (np.abs(found - [low, high]) < WANDER * deviation).all()
-    # The levels of one row hang together, and so do their resampled means.
-    expected = np.corrcoef(stratum.credits.T)
-    assert np.corrcoef(drawn.T) == pytest.approx(expected, abs=0.05)
 
 
 def test_an_interval_of_rm_bench_is_given_for_every_metric() -> None:
@@ -157,20 +178,24 @@ def test_an_interval_of_rm_bench_is_given_for_every_metric() -> None:
     assert all(found[name].low < value < found[name].high for name, value in values.items())
 
 
-def test_draws_in_parts_are_the_same_number_of_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    strata = PAIRS.stratify([row(i, "s", i % 3 > 0) for i in range(30)])
-    whole = resample(strata)["subset/s"]
-    monkeypatch.setattr(intervals, "CELLS", 2 * 999)
-    assert (resample(strata)["subset/s"] == whole).all()
-    assert len(whole) == 10_000
+def test_three_levels_of_a_row_are_one_row() -> None:
+    """A domain's variance is that of the means of each row's three shares."""
+    draw = np.random.default_rng(3)
+    rows = [styled(i, "chat", draw.normal(size=6) + BETTER) for i in range(129)]
+    credits = RM_BENCH.stratify(rows)["chat"].credits.mean(axis=1)
+    p, variance = credits.mean(), credits.var(ddof=1) / 129
+    effective = p * (1 - p) / variance * (norm.ppf(0.975) / t.ppf(0.975, 128)) ** 2
+    assert interval_of(rows, RM_BENCH, "section/chat")[:2] == pytest.approx(at_rows(p, effective))
 
 
-def test_neither_the_order_of_the_rows_nor_of_the_subsets_changes_an_interval() -> None:
+def test_the_order_of_the_rows_and_of_the_subsets_changes_no_interval() -> None:
     rows = rewardbench_rows()
     forward, backward = (REWARDBENCH.stratify(r) for r in (rows, rows[::-1]))
     parts = REWARDBENCH.parts(forward, "rewardbench-v1")
     names = REWARDBENCH.metrics(rows).values
-    assert metric_intervals(forward, parts, names) == metric_intervals(backward, parts, names)
+    one, other = (metric_intervals(strata, parts, names) for strata in (forward, backward))
+    for name in names:
+        assert one[name][:2] == pytest.approx(other[name][:2], rel=1e-12)
 
 
 def test_a_section_has_the_same_interval_whatever_else_was_run() -> None:
@@ -201,16 +226,11 @@ def test_wins_are_counted_only_where_rows_weigh_alike_and_none_is_half_won() -> 
     assert counts_wins(replace(stratum, weights=np.array([2.0, 2.0])))
 
 
-def test_plus_minus_is_half_the_width() -> None:
-    assert plus_minus(Interval(0.25, 0.75, "")) == 0.25
-
-
 def test_what_is_all_won_or_all_lost_is_not_certain() -> None:
-    """A subset of one row won and one of one row lost: drawing them again always gives a half."""
-    rows = [row(1, "a", True), row(2, "b", False)]
-    metrics = describe_scores(PAIRS, rows)
-    low, high = metrics.intervals["overall"][:2]
-    assert (low, high) == pytest.approx(wilson_interval(1, 2))
+    """All won in subsets of any weights: as many wins as there are rows, by their weights."""
+    rows = [row(1, "a", True), row(2, "b", True), row(3, "b", True)]
+    assert interval_of(rows)[:2] == pytest.approx(wilson_interval(3, 3))
+    assert interval_of([row(1, "a", False)])[:2] == pytest.approx(wilson_interval(0, 1))
 
 
 def test_the_score_of_one_subset_has_that_subsets_interval() -> None:

@@ -57,7 +57,7 @@ def test_what_never_varies_has_no_correlation_and_no_pairs_no_accuracy() -> None
     found = length_bias(all_pairs([row(1, 1.0, 5), row(2, 2.0, 5)]))
     assert found["pearson"] is None
     assert found["accuracy_when_shorter"] is None
-    assert length_bias(Pairs(*np.ones((6, 3))))["pearson"] is None
+    assert length_bias(Pairs(*np.ones((7, 3))))["pearson"] is None
 
 
 def test_length_alone_and_a_coin_worked_by_hand() -> None:

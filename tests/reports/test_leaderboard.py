@@ -33,7 +33,7 @@ def test_measured_and_published_rows_stand_in_one_ranking() -> None:
     # 1 of 28 to 447 rows is lost, then 20 of them: above and below the published 87.0.
     assert column(rows, "rank") == [1, 2, 3]
     assert column(rows, "model") == ["org/a", SEED[0].model, "org/b"]
-    assert [row["±"] is None for row in rows] == [False, True, False]
+    assert [row["low"] is None for row in rows] == [False, True, False]
     assert column(rows, "origin") == [
         "measured, bfloat16, 01234567",
         f"published {SEED[0].date}",
@@ -45,7 +45,7 @@ def test_a_measured_row_has_its_own_interval_in_percent() -> None:
     result = measured(lost=9)
     low, high, _ = result.metrics.intervals["overall"]
     (row,) = rank_rows([result], [])
-    assert row["±"] == pytest.approx(50 * (high - low))
+    assert (row["low"], row["high"]) == pytest.approx((100 * low, 100 * high))
     assert row["Score"] == pytest.approx(100 * result.metrics.values["overall"])
     assert row["Chat Hard"] == pytest.approx(100 * result.metrics.values["section/Chat Hard"])
 
@@ -183,7 +183,7 @@ def test_rows_can_be_sorted_by_any_column_and_what_has_none_is_last() -> None:
     assert column(rows, "model") == sorted(column(rows, "model"))
     chat = column(rank_rows([], SEED, sort="Chat"), "Chat")
     assert chat == sorted(chat, reverse=True)
-    noise = column(rank_rows([measured("a", 5)], SEED[:2], sort="±"), "±")
+    noise = column(rank_rows([measured("a", 5)], SEED[:2], sort="low"), "low")
     assert noise[0] is not None
     assert noise[1:] == [None, None]
     with pytest.raises(UnknownName, match="unknown column 'Chatt'; did you mean 'Chat'"):

@@ -71,7 +71,8 @@ def test_a_message_is_shown_with_its_fields_and_tools() -> None:
 
 def test_the_score_and_the_oddities_stand_at_the_top() -> None:
     page = page_of(result(WON_TIED_LOST))
-    assert "Score 33.3 (95 % interval 0.0 to 66.7); 3 rows, rows weighting" in page
+    # One of three rows, of two degrees of freedom: Wilson's interval of 2 * (1.960/4.303)^2 rows.
+    assert "Score 33.3 (95 % interval 1.1 to 95.6); 3 rows, rows weighting" in page
     assert "ties (counted as losses): 1; truncated: 0 of 6 responses" in notes_in(page)
 
 

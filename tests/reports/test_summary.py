@@ -51,7 +51,7 @@ def test_what_was_not_run_is_not_available_and_what_was_half_run_is_partial() ->
     text = summarise(result_of(HALF_OF_CHAT), REWARDBENCH)
     assert [cell.strip() for cell in cells(text, "Chat  ")] == [
         "Chat",
-        "54.4 ±24.3 (partial)",
+        "54.4 (19.1 to 85.8) (partial)",
         "32",
     ]
     for name in ("Chat Hard", "Safety", "Reasoning"):
@@ -63,7 +63,7 @@ def test_what_was_not_run_is_not_available_and_what_was_half_run_is_partial() ->
 def test_subsets_are_shown_with_their_wins() -> None:
     text = summarise(result_of(HALF_OF_CHAT), REWARDBENCH)
     easy = next(line for line in text.splitlines() if "mt-bench-easy" in line)
-    assert easy.split() == ["Chat", "mt-bench-easy", "25.0", "±15.3", "7/28"]
+    assert easy.split() == ["Chat", "mt-bench-easy", "25.0", "(12.7", "to", "43.4)", "7/28"]
     assert "mt-bench-hard" not in text
 
 
