@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from rmeval.calls import ask_each
 from rmeval.endpoint import Endpoint, RequestRefused
 from rmeval.errors import BadConversation, BadData, BadOption, OutputFailure, ServerFailure
-from rmeval.results import prepare_folder, write_atomically
+from rmeval.files import prepare_folder, write_atomically
 from rmeval.types import Conversation, Sampling
 
 BATCH = 64  # sequences that a model here draws at once

@@ -15,6 +15,7 @@ from rmeval.commands.progress import LOG_SECONDS
 from rmeval.commands.rank import add_ranks
 from rmeval.endpoint import SECONDS, Endpoint
 from rmeval.errors import BadData, BadOption
+from rmeval.files import write_atomically
 from rmeval.generation import (
     BATCH,
     CANDIDATES,
@@ -27,7 +28,6 @@ from rmeval.generation import (
 )
 from rmeval.metrics.best_of_n import best_of_n_curve
 from rmeval.preferences import to_candidates, to_prompt
-from rmeval.results import write_atomically
 from rmeval.types import Sampling
 
 CARD = Sampling()  # the defaults, which are those of InternLM2-Reward's card

@@ -8,6 +8,7 @@ from pathlib import Path
 from rmeval.baselines import PUBLISHED, published_baseline, read_baseline
 from rmeval.commands.options import number_up_to, one_of
 from rmeval.errors import OutputFailure
+from rmeval.files import prepare_folder, write_atomically
 from rmeval.gate import LEVELS, Gate, Verdict, hold_to
 from rmeval.reports.gate import (
     gate_annotations,
@@ -16,7 +17,7 @@ from rmeval.reports.gate import (
     gate_table,
     sentence,
 )
-from rmeval.results import prepare_folder, read_result, write_atomically
+from rmeval.results import read_result
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:

@@ -17,7 +17,7 @@ from rmeval.benchmarks.layouts import Layout, recognise
 from rmeval.benchmarks.rows import Row, json_lines
 from rmeval.commands.lines import Fields, add_line_options, require_file_name, score_lines
 from rmeval.errors import BadData, BadOption
-from rmeval.results import prepare_folder
+from rmeval.files import prepare_folder
 from rmeval.types import Conversation, Score
 
 NUMBER = r"[0-9.]+(?:[eE][+-]?[0-9]+)?"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rmeval.commands.options import one_of
 from rmeval.errors import BadOption, UnknownName
+from rmeval.files import prepare_folder, write_atomically
 from rmeval.known import (
     Published,
     published_rows,
@@ -15,7 +16,7 @@ from rmeval.known import (
 )
 from rmeval.reports.leaderboard import Row, format_ranking, rank_rows
 from rmeval.reports.tables import FORMATS, format_rows
-from rmeval.results import find_results, prepare_folder, read_result, write_atomically
+from rmeval.results import find_results, read_result
 from rmeval.types import Result
 
 DEFAULT = Path("results")

@@ -15,7 +15,7 @@ from rmeval.commands.options import add_model_options, load_model_from
 from rmeval.commands.progress import show_progress
 from rmeval.errors import BadConversation, BadData, BadOption, BadReward, OutputFailure
 from rmeval.evaluation import open_store, scoring_provenance
-from rmeval.results import prepare_folder, write_atomically
+from rmeval.files import prepare_folder, write_atomically
 from rmeval.types import Conversation, OnProgress, Progress, Score
 
 if TYPE_CHECKING:

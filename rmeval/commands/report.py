@@ -7,9 +7,10 @@ from pathlib import Path
 from rmeval.benchmarks import BENCHMARKS, Benchmark, load_benchmark, scheme_of
 from rmeval.benchmarks.own import load_own
 from rmeval.errors import RmevalError, first_line
+from rmeval.files import prepare_folder, write_atomically
 from rmeval.reports.page_rows import Texts
 from rmeval.reports.pages import render_report
-from rmeval.results import prepare_folder, read_result, write_atomically
+from rmeval.results import read_result
 from rmeval.types import Result
 
 

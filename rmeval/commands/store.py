@@ -9,7 +9,7 @@ from rmeval.errors import BadOption
 from rmeval.evaluation import store_settings
 from rmeval.judging.judge import FAMILY
 from rmeval.reports.tables import format_rows
-from rmeval.results import RESULT, read_result_document
+from rmeval.results import read_result_document, results_of
 
 if TYPE_CHECKING:
     from rmeval.engine.store import StoreFile
@@ -64,8 +64,10 @@ def _made_by(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_finished(file: "StoreFile") -> bool:
-    """Whether the result beside a store was made with its settings, and after its last score."""
-    result = file.path.parents[1] / RESULT
-    if not result.exists() or result.stat().st_mtime < file.path.stat().st_mtime:
-        return False
-    return store_settings(read_result_document(result)["provenance"]) == file.settings
+    """Whether a result of the store's runs was made with its settings, and after its last score."""
+    last = file.path.stat().st_mtime
+    return any(
+        store_settings(read_result_document(result)["provenance"]) == file.settings
+        for result in results_of(file.path.parents[1])
+        if result.stat().st_mtime >= last
+    )

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from rmeval.errors import BadData, OutputFailure, one_line
+from rmeval.files import prepare_folder, write_atomically
 from rmeval.preferences import PairRule, ScoredPair
 from rmeval.reports.tables import format_rows
-from rmeval.results import prepare_folder, write_atomically
 
 CHUNK = 4096  # rows of parquet in memory at once
 BINS, BAR = 12, 40  # of the card's histogram: how many, and the length of the longest

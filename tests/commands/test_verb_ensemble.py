@@ -10,8 +10,9 @@ import pytest
 from command_line import Capture, done, refusal
 
 from rmeval.benchmarks import scheme_of
+from rmeval.files import prepare_folder
 from rmeval.metrics.statistics import describe_scores
-from rmeval.results import prepare_folder, read_result, write_result
+from rmeval.results import read_result, write_result
 from rmeval.types import Result, Score, ScoredPreference
 
 # Three pairs; the members disagree on each, and have units of their own.
