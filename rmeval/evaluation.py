@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rmeval.engine.workers import Workers
     from rmeval.models.reward_model import RewardModel
 
+STORE = "store"  # the folder of a store, below that of its runs
 SCORING_KEYS = ("engine", "versions", "python")
 PACKAGES = ("rmeval", "torch", "transformers", "tokenizers", "accelerate", "safetensors")
 logger = logging.getLogger("rmeval")
@@ -207,11 +208,11 @@ def open_store(
 
     workers, settings = workers or Workers(), store_settings(provenance)
     workers.agree((), json.dumps(settings, sort_keys=True))
-    workers.require_shared(prepare_folder(folder / "store"))
+    workers.require_shared(prepare_folder(folder / STORE))
     if fresh and workers.rank == 0:
-        drop_store(folder / "store", settings)
+        drop_store(folder / STORE, settings)
     workers.wait()
-    return ScoreStore(folder / "store", settings, part=workers.rank)
+    return ScoreStore(folder / STORE, settings, part=workers.rank)
 
 
 def store_settings(provenance: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     if target is None:
         print(text, end="")
     else:
-        write_atomically(target.resolve(), text)  # a link stays a link
+        write_atomically(target, text)
         print(f"wrote {target}")
     if options.push is not None:
         in_readme = options.format == "model-index"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rmeval.commands.options import one_of
 from rmeval.errors import BadOption, UnknownName
-from rmeval.files import prepare_folder, write_atomically
+from rmeval.files import prepare_file, write_atomically
 from rmeval.known import (
     Published,
     published_rows,
@@ -39,7 +39,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     if options.output is None:
         print(text, end="")
     else:
-        prepare_folder(options.output.parent)
+        prepare_file(options.output)
         write_atomically(options.output, text)
     return 0
 

@@ -6,9 +6,15 @@ from pathlib import Path
 from rmeval.benchmarks.rows import json_lines
 from rmeval.commands.lines import read_provenance
 from rmeval.commands.options import one_of
-from rmeval.errors import BadData
+from rmeval.errors import BadData, BadOption
+from rmeval.files import real
 from rmeval.preferences import STRATEGIES, PairRule, pairs_of_line
-from rmeval.reports.preference_data import FORMATS, prepare_data_folder, write_preference_data
+from rmeval.reports.preference_data import (
+    FORMATS,
+    prepare_data_folder,
+    write_preference_data,
+    written_files,
+)
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
@@ -37,6 +43,9 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     if not options.input.is_file():
         raise BadData(f"{options.input}: no such file; `rmeval rank` makes one")
     provenance = read_provenance(options.input)
+    for name in written_files(options.output, options.format):
+        if real(name) == real(options.input):
+            raise BadOption(f"{name} is --input, and would be replaced; choose another --output")
     path = prepare_data_folder(options.output, options.format)
     found = (pairs_of_line(fields, place, rule) for place, fields in json_lines(options.input))
     count = write_preference_data(found, path, rule, provenance)

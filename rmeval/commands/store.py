@@ -49,18 +49,24 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
 
 def _rewards(file: "StoreFile") -> int:
     """Returns how many rewards are kept; of a judge, how many answers, each a group."""
-    return file.groups if file.settings["model"]["family"] == FAMILY else file.rewards
+    return file.groups if _part(file.settings, "model").get("family") == FAMILY else file.rewards
 
 
 def _made_by(settings: dict[str, Any]) -> dict[str, Any]:
     """Returns what tells stores apart; what a server answered depends on nothing here."""
-    engine, versions = settings.get("engine", {}), settings.get("versions", {})
+    engine, versions = _part(settings, "engine"), _part(settings, "versions")
     return {
-        "dtype": settings["model"]["dtype"],
+        "dtype": _part(settings, "model").get("dtype"),
         "path": engine.get("path", SERVER),
         "batch tokens": engine.get("batch_tokens"),
         "torch": versions.get("torch"),
     }
+
+
+def _part(settings: dict[str, Any], key: str) -> dict[str, Any]:
+    """Returns a part of a file's settings, or nothing for what is none."""
+    part = settings.get(key)
+    return part if isinstance(part, dict) else {}
 
 
 def _is_finished(file: "StoreFile") -> bool:
