@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from rmeval.errors import BadCheckpoint, OutputFailure, first_line
-from rmeval.files import only_owner
+from rmeval.files import only_owner, write_atomically
 from rmeval.models.checkpoint import SAFE_INDEX, Checkpoint, read_object
 from rmeval.models.tokenizer import TOKENIZER_FILES
 
@@ -49,9 +49,10 @@ class Merge:
     def write(self, folder: Path) -> None:
         """Writes weights, index, config.json, tokenizer files and merge.json, all or nothing.
 
-        `folder` must be there, and empty but for what a killed merge left. Weights are computed in float32 (float64 in a float64
-        model) and keep their dtype. Raises BadCheckpoint for tensors that cannot be averaged,
-        OutputFailure for a folder that is not empty or cannot be written.
+        `folder` must be there, and empty but for what a killed merge left. Weights are computed in
+        float32 (float64 in a float64 model) and keep their dtype. Raises BadCheckpoint for tensors
+        that cannot be averaged, OutputFailure for a folder that is not empty, cannot be written,
+        or is being written.
         """
         with only_owner(folder / LOCK, folder):
             require_empty(folder)
@@ -69,7 +70,8 @@ class Merge:
     def _move_all(self, folder: Path) -> None:
         """Moves what is whole to its place, config.json last; a kill on the way can be told."""
         files = sorted((folder / UNFINISHED).iterdir(), key=lambda file: file.name == "config.json")
-        _write_object(folder / UNFINISHED / MOVING, {"files": [file.name for file in files]})
+        names = json.dumps({"files": [file.name for file in files]})
+        write_atomically(folder / UNFINISHED / MOVING, names)
         for file in files:
             file.replace(folder / file.name)
         (folder / UNFINISHED / MOVING).unlink()
@@ -132,7 +134,7 @@ class Merge:
 
 
 def require_empty(folder: Path) -> None:
-    """Raises OutputFailure for what is there and is no folder, or has more than a killed merge's."""
+    """Raises OutputFailure for what is no folder, or holds more than a killed merge's work."""
     own = {UNFINISHED, LOCK, *(path.name for path in _moved(folder))}
     if folder.exists() and not (folder.is_dir() and {p.name for p in folder.iterdir()} <= own):
         raise OutputFailure(f"{folder} is not empty; choose another --output")
