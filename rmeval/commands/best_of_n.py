@@ -15,7 +15,7 @@ from rmeval.commands.progress import LOG_SECONDS
 from rmeval.commands.rank import add_ranks
 from rmeval.endpoint import SECONDS, Endpoint
 from rmeval.errors import BadData, BadOption
-from rmeval.files import write_atomically
+from rmeval.files import only_owner, prepared, replacing, write_atomically
 from rmeval.generation import (
     BATCH,
     CANDIDATES,
@@ -43,6 +43,16 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     generator = _open_generator(options)
     if not options.trust_remote_code:
         load_model_from(options, weights=False)  # finds a wrong --model before hours pass
+    with prepared(options.output), only_owner(options.output / ".lock", options.output):
+        return _draw_and_rank(options, prompts, generator, sampling)
+
+
+def _draw_and_rank(
+    options: argparse.Namespace,
+    prompts: Sequence[Prompt],
+    generator: Generator,
+    sampling: Sampling,
+) -> int:
     folder: Path = options.output
     missing = draw_candidates(folder, prompts, generator, sampling, _log(len(prompts)))
     _say_missing(missing, len(prompts))
@@ -143,8 +153,8 @@ def _write_best_and_curve(folder: Path) -> None:
     from rmeval.reports.best_of_n import draw_best_of_n, format_curve
     from rmeval.reports.figures import save_figure
 
-    rewards, unfinished = [], folder / f".{BEST}"
-    with unfinished.open("w", encoding="utf-8", newline="\n") as out:
+    rewards = []
+    with replacing(folder / BEST) as out:
         for place, fields in json_lines(folder / RANKED):
             rewards.append(array("d", fields["scores"]))
             best = fields["best"]
@@ -154,7 +164,6 @@ def _write_best_and_curve(folder: Path) -> None:
                 "score": fields["scores"][best],
             }
             out.write(json.dumps(line, ensure_ascii=False) + "\n")
-    unfinished.replace(folder / BEST)
     curve = best_of_n_curve(rewards)
     document = [point._asdict() for point in curve]
     write_atomically(folder / "curve.json", json.dumps(document, indent=2) + "\n")
