@@ -17,6 +17,7 @@ FILTERED = "content_filter"
 BROKEN = ("error", "abort", "insufficient_system_resource")  # ends of OpenRouter, vLLM, DeepSeek
 REFUSALS = (400, 413, 422)  # statuses that come again for the same request
 SECRET = 8  # characters from which a key is one, and no dummy such as "x"
+PORTS = {"http": 80, "https": 443}
 MOST_TOKENS = 2**53  # what a server counts beyond it is no count
 
 
@@ -193,6 +194,15 @@ def _check_url(url: str) -> None:
         raise BadOption("a server's URL is http:// or https://, a host, and a path such as /v1")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise BadOption(f"a server's URL has no user and no query here; put the key in {KEY}")
+
+
+def plain_url(url: str) -> str:
+    """Returns a server's URL in the one way of its many spellings that tells it from others."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    port = "" if parts.port in (None, PORTS.get(parts.scheme)) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
 
 
 def _count(value: Any) -> int | None:

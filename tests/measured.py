@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from rmeval.files import prepare_folder
 from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
 from rmeval.metrics.statistics import describe_scores
-from rmeval.results import prepare_folder, write_result
+from rmeval.results import write_result
 from rmeval.types import Result, Score, ScoredPreference
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

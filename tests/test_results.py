@@ -8,16 +8,9 @@ from pathlib import Path
 import pytest
 from preferences_by_hand import PROVENANCE
 
-from rmeval import results
 from rmeval.errors import BadData, OutputFailure
-from rmeval.results import (
-    find_results,
-    prepare_folder,
-    read_result,
-    run_folder,
-    write_atomically,
-    write_result,
-)
+from rmeval.files import prepare_folder
+from rmeval.results import find_results, read_result, run_folder, write_result
 from rmeval.scores import read_scores
 from rmeval.types import Interval, Metrics, Result, Score, ScoredPreference
 
@@ -134,38 +127,6 @@ def test_a_result_says_everything_and_the_hash_of_its_scores(tmp_path: Path) -> 
 def test_nothing_but_scores_and_result_is_left_behind(tmp_path: Path) -> None:
     write_result(tmp_path, RESULT)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["result.json", "scores.jsonl"]
-
-
-@pytest.mark.parametrize("dies_at", ["scores.jsonl", "result.json"])
-def test_a_result_never_stands_beside_scores_that_are_not_its_own(
-    dies_at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def crash(path: Path, text: str) -> None:
-        if path.name == dies_at:
-            raise KeyboardInterrupt
-        write_atomically(path, text)
-
-    write_result(tmp_path, RESULT)
-    monkeypatch.setattr(results, "write_atomically", crash)
-    with pytest.raises(KeyboardInterrupt):
-        write_result(tmp_path, replace(RESULT, scored=SCORED[:1]))
-    assert not (tmp_path / "result.json").exists()
-    kept = 2 if dies_at == "scores.jsonl" else 1
-    assert len(read_scores(tmp_path / "scores.jsonl")) == kept
-
-
-def test_a_write_that_fails_leaves_the_old_file_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    write_atomically(tmp_path / "file", "old")
-    monkeypatch.setattr(results.os, "fsync", full)
-    with pytest.raises(OutputFailure, match="No space left on device"):
-        write_atomically(tmp_path / "file", "new")
-    assert [file.name for file in tmp_path.iterdir()] == ["file"]
-    assert (tmp_path / "file").read_text() == "old"
 
 
 def test_a_file_where_a_folder_should_be_is_found_before_the_work(tmp_path: Path) -> None:

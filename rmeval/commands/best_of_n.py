@@ -15,6 +15,7 @@ from rmeval.commands.progress import LOG_SECONDS
 from rmeval.commands.rank import add_ranks
 from rmeval.endpoint import SECONDS, Endpoint
 from rmeval.errors import BadOption
+from rmeval.files import only_owner, prepared, replacing, write_atomically
 from rmeval.generation import (
     BATCH,
     CANDIDATES,
@@ -27,7 +28,6 @@ from rmeval.generation import (
 )
 from rmeval.metrics.best_of_n import best_of_n_curve
 from rmeval.preferences import to_candidates, to_prompt
-from rmeval.results import write_atomically
 from rmeval.types import Sampling, tools_of
 
 CARD = Sampling()  # the defaults, which are those of InternLM2-Reward's card
@@ -43,6 +43,16 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     generator = _open_generator(options)
     if not options.trust_remote_code:
         load_model_from(options, weights=False)  # finds a wrong --model before hours pass
+    with prepared(options.output), only_owner(options.output / ".lock", options.output):
+        return _draw_and_rank(options, prompts, generator, sampling)
+
+
+def _draw_and_rank(
+    options: argparse.Namespace,
+    prompts: Sequence[Prompt],
+    generator: Generator,
+    sampling: Sampling,
+) -> int:
     folder: Path = options.output
     missing = draw_candidates(folder, prompts, generator, sampling, _log(len(prompts)))
     _say_missing(missing, len(prompts))
@@ -136,8 +146,8 @@ def _write_best_and_curve(folder: Path) -> None:
     from rmeval.reports.best_of_n import draw_best_of_n, format_curve
     from rmeval.reports.figures import save_figure
 
-    rewards, same, unfinished = [], 0, folder / f".{BEST}"
-    with unfinished.open("w", encoding="utf-8", newline="\n") as out:
+    rewards, same = [], 0
+    with replacing(folder / BEST) as out:
         for place, fields in json_lines(folder / RANKED):
             rewards.append(array("d", fields["scores"]))
             same += len(fields["responses"]) > 1 == len(set(fields["responses"]))
@@ -151,7 +161,6 @@ def _write_best_and_curve(folder: Path) -> None:
                 "score": fields["scores"][best],
             }
             out.write(json.dumps(line, ensure_ascii=False) + "\n")
-    unfinished.replace(folder / BEST)
     curve = best_of_n_curve(rewards)
     document = [point._asdict() for point in curve]
     write_atomically(folder / "curve.json", json.dumps(document, indent=2) + "\n")

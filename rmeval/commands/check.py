@@ -8,6 +8,7 @@ from pathlib import Path
 from rmeval.baselines import PUBLISHED, published_baseline, read_baseline
 from rmeval.commands.options import number_up_to, one_of
 from rmeval.errors import OutputFailure
+from rmeval.files import prepare_file, real, write_atomically
 from rmeval.gate import LEVELS, Gate, Verdict, hold_to
 from rmeval.reports.gate import (
     gate_annotations,
@@ -16,7 +17,7 @@ from rmeval.reports.gate import (
     gate_table,
     sentence,
 )
-from rmeval.results import prepare_folder, read_result, write_atomically
+from rmeval.results import read_result
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
@@ -27,7 +28,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     junit, markdown = options.junit or folder / "check.xml", options.markdown or folder / "check.md"
     for path in (junit, markdown):  # no verdict of an earlier check may stand beside an error
         if path.is_file():
-            path.unlink()
+            real(path).unlink()
     result = read_result(options.result)
     if options.baseline == PUBLISHED:
         baseline = published_baseline(result)
@@ -42,7 +43,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         (junit, gate_junit(gate, result, text)),
         (markdown, gate_markdown(gate, text)),
     ):
-        prepare_folder(path.parent)
+        prepare_file(path)
         write_atomically(path, content)
     _tell_github(gate, text)
     return int(gate.verdict)

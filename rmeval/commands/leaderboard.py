@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rmeval.commands.options import one_of
 from rmeval.errors import BadOption, UnknownName
+from rmeval.files import prepare_file, write_atomically
 from rmeval.known import (
     Published,
     published_rows,
@@ -15,7 +16,7 @@ from rmeval.known import (
 )
 from rmeval.reports.leaderboard import Row, format_ranking, rank_rows
 from rmeval.reports.tables import FORMATS, format_rows
-from rmeval.results import find_results, prepare_folder, read_result, write_atomically
+from rmeval.results import find_results, read_result
 from rmeval.types import Result
 
 DEFAULT = Path("results")
@@ -38,7 +39,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     if options.output is None:
         print(text, end="")
     else:
-        prepare_folder(options.output.parent)
+        prepare_file(options.output)
         write_atomically(options.output, text)
     return 0
 

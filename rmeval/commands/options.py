@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rmeval.duels import JUDGE
-from rmeval.errors import BadOption, UnknownName
+from rmeval.errors import BadOption, UnknownName, one_line
 from rmeval.known import Published, published_from, shipped_templates
 from rmeval.types import DTYPES, ENGINES, POOLS, SPECIALS
 
@@ -33,6 +33,13 @@ def positive(value: str) -> int:
     if not value.isdecimal() or int(value) < 1:
         raise argparse.ArgumentTypeError(f"{value!r} is not a whole number of at least 1")
     return int(value)
+
+
+def display_name(value: str) -> str:
+    """An argument type: what people will read, on one line."""
+    if not one_line(value):
+        raise argparse.ArgumentTypeError("an empty name")
+    return one_line(value)
 
 
 def number_up_to(most: float) -> Callable[[str], float]:
@@ -205,7 +212,8 @@ def parse_with_recipe(parser: argparse.ArgumentParser, arguments: list[str]) -> 
             published = published_row(recipe, f"{asked.config} [published]")
             del recipe["published"]
         if asked.model not in (None, recipe.get("model")):
-            recipe.pop("revision", None)  # that of another model
+            for key in ("revision", "name"):  # those of another model
+                recipe.pop(key, None)
         arguments = [*_recipe_arguments(parser, recipe, asked.config), *arguments]
     options = parser.parse_args(arguments)
     options.published = published

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rmeval.calls import ask_each
 from rmeval.duels import SERVER, UNKNOWN
-from rmeval.endpoint import Answer, Endpoint, RequestRefused
+from rmeval.endpoint import Answer, Endpoint, RequestRefused, plain_url
 from rmeval.errors import ServerFailure
 from rmeval.types import Conversation, Sampling
 
@@ -59,9 +59,9 @@ class ServerAnswers:
         self._connect()  # whatever is wrong with the URL is found before a benchmark is read
 
     def identity(self) -> dict[str, Any]:
-        """Returns the name of the model: nobody sees a server's weights."""
+        """Returns the names of model and server: nobody sees a server's weights."""
         unknown = {"revision": None, "dtype": UNKNOWN}
-        return {"answers": self.model, **unknown, "lengths": "words"}
+        return {"answers": self.model, "server": plain_url(self.url), **unknown, "lengths": "words"}
 
     def engine(self) -> dict[str, Any]:
         """Returns the server's address and the client's version."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rmeval.comparison import Comparison, verdict
+from rmeval.errors import one_line
 from rmeval.metrics.paired import ALPHA, Difference
 from rmeval.reports.labels import metric_label
 from rmeval.reports.tables import format_rows
@@ -16,8 +17,8 @@ def describe_comparison(comparison: Comparison, most_different: Rows) -> str:
     a, b = comparison.a, comparison.b
     table = [_row(item, comparison) for item in comparison.differences]
     lines = [
-        f"A  {a.model}  {a.folder}",
-        f"B  {b.model}  {b.folder}",
+        f"A  {one_line(a.shown_name)}  {a.folder}",
+        f"B  {one_line(b.shown_name)}  {b.folder}",
         f"{a.benchmark}, {len(a.scored)} rows, {comparison.weighting} weighting, percent",
         "",
         verdict(comparison),

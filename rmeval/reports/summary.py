@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rmeval.errors import one_line
 from rmeval.known import Published
 from rmeval.metrics.scheme import Scheme
 from rmeval.metrics.statistics import describe_scores
@@ -20,8 +21,9 @@ def summarise(result: Result, scheme: Scheme) -> str:
     """Returns the tables and notes of a result, as text for a terminal."""
     tables = MetricTables(result, scheme)
     subsets = tables.subsets()
+    about = f"{one_line(result.shown_name)} on {result.benchmark}"
     lines = [
-        f"{result.model} on {result.benchmark} ({result.weighting} weighting), accuracy in percent",
+        f"{about} ({result.weighting} weighting), accuracy in percent",
         "",
         format_rows(tables.sections(), "table"),
         "",

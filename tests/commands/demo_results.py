@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from rmeval.benchmarks import scheme_of
+from rmeval.files import prepare_folder
 from rmeval.metrics.rewardbench import ROWS
 from rmeval.metrics.statistics import describe_scores
-from rmeval.results import prepare_folder, write_result
+from rmeval.results import write_result
 from rmeval.types import Result, Score, ScoredPreference
 
 ZERO = Score(0.0, 8, False)

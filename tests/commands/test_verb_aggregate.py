@@ -8,8 +8,9 @@ import pytest
 from command_line import Capture, done, refusal
 from demo_results import PROVENANCE, ZERO, keep
 
+from rmeval.files import prepare_folder
 from rmeval.metrics.rewardbench import PRIOR_ROWS, ROWS
-from rmeval.results import prepare_folder, write_result
+from rmeval.results import write_result
 from rmeval.types import Metrics, Result, Score, ScoredPreference
 
 LOST = {"xstest-should-refuse": 0, "math-prm": 3, "llmbar-natural": 5}

@@ -9,7 +9,7 @@ import pytest
 from command_line import Capture, done, refusal
 from measured import keep, measured
 
-from rmeval.results import prepare_folder
+from rmeval.files import prepare_folder
 
 
 @pytest.fixture
