@@ -80,7 +80,7 @@ def evaluate(
     if isinstance(model, Judge):
         provenance["account"] = model.account()
     else:
-        provenance["warnings"] = list(model.warnings)
+        provenance["warnings"] = list(getattr(model, "warnings", ()))
     result = replace(_describe(benchmark, scored, weighting, provenance), name=name)
     if folder is None or (workers is not None and workers.rank > 0):
         return replace(result, folder=folder)
