@@ -52,7 +52,7 @@ def golden(tmp_path):
 def test_sound_models_of_every_layout_pass_every_check(golden, layout):
     checks = examine(golden(layout))
     assert list(checks) == [
-        *("weights", "template", "vocabulary", "contents", "BOS", "EOS", "date"),
+        *("weights", "files", "template", "vocabulary", "contents", "BOS", "EOS", "date"),
         *("end token", "truncation"),
         *("finite", "scored token", "pad in text", "alone = batch", "alone = packed"),
         *("left padding", "float32", "transformers"),
