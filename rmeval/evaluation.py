@@ -198,7 +198,7 @@ def store_settings(provenance: Mapping[str, Any]) -> dict[str, Any]:
     What a server answered does not depend on the libraries here, nor on its address.
     """
     keys = () if provenance["engine"]["path"] == SERVER else SCORING_KEYS
-    return {**{key: provenance[key] for key in keys}, "model": _unnamed(provenance["model"])}
+    return {**{key: provenance.get(key) for key in keys}, "model": _unnamed(provenance["model"])}
 
 
 def _unnamed(model: Mapping[str, Any]) -> dict[str, Any]:

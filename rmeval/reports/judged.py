@@ -98,7 +98,7 @@ def _account(account: Mapping[str, Any]) -> str:
     )
     parts = [f"answers: {account['answers']:,} ({account['kept_before']:,} kept from before)", took]
     if account["refused"]:
-        why = one_line(account["refused_because"])
+        why = one_line(str(account["refused_because"]))
         parts.append(f"{account['refused']:,} refused, the first: {why}")
     if account["cut"]:
         parts.append(f"{account['cut']:,} cut at the limit of new tokens")

@@ -96,11 +96,9 @@ DAMAGE = {
     "a row twice": ("scores.jsonl", "easy/1", "easy/0", "line 2: id alpacaeval-easy/0 is also"),
     "another subset": ("scores.jsonl", '"subset": "hep-go"', '"subset": "x"', "5 rows of hep-go"),
     "a newer schema": ("result.json", '"schema": 2', '"schema": 3', "schema 3, this rmeval"),
-    "no counts": ("result.json", '"counts"', '"count"', "not a result of rmeval"),
-    "no partial sections": ("result.json", '"partial_sections"', '"x"', "not a result of rmeval"),
+    "no metrics": ("result.json", '"metrics"', '"metric"', "metrics is missing"),
     "rows of no kind": ("result.json", '"rows": {', '"rows": 1, "x": {', "not a result of rmeval"),
     "no definition": ("result.json", '"definition": "demo"', '"definition": 5', "not a result"),
-    "half an interval": ("result.json", '"low"', '"lo"', "not a result of rmeval"),
     "brackets without end": ("result.json", "{", "[" * 99_999, "not a result of rmeval"),
 }
 
