@@ -11,11 +11,13 @@ from rmeval.types import Conversation
 
 KEY, NO_KEY = "OPENAI_API_KEY", "none"  # the client insists on one
 SECONDS, RETRIES = 300.0, 5  # of one call; after a failure, with growing pauses
+THINKS = "<think>"  # what an answer begins with that is thinking first
 SHOWN = 300  # characters of a server's own message
 CUT = ("length", "max_tokens", "model_length")  # how servers say that there was no room for more
 FILTERED = "content_filter"
 BROKEN = ("error", "abort", "insufficient_system_resource")  # ends of OpenRouter, vLLM, DeepSeek
 REFUSALS = (400, 413, 422)  # statuses that come again for the same request
+MOVED = "; none is followed, since it may drop the question: pass that address"
 SECRET = 8  # characters from which a key is one, and no dummy such as "x"
 MOST_TOKENS = 2**53  # what a server counts beyond it is no count
 
@@ -63,14 +65,18 @@ class Endpoint:
         """
         _check_url(url)
         try:
-            from openai import AsyncOpenAI
+            from openai import AsyncOpenAI, DefaultAsyncHttpxClient
         except ImportError as error:
             raise BadOption("a server needs the client: pip install 'rmeval[server]'") from error
         self.url, self.model = url, model
         self._key, self._patience = _read_key(), seconds * (RETRIES + 2)
         try:
             self._client: Any = AsyncOpenAI(
-                base_url=url, api_key=self._key, timeout=seconds, max_retries=RETRIES
+                base_url=url,
+                api_key=self._key,
+                timeout=seconds,
+                max_retries=RETRIES,
+                http_client=DefaultAsyncHttpxClient(follow_redirects=False),
             )
         except (OSError, ValueError) as error:  # certificates and proxies of the environment
             raise BadOption(f"the client cannot start ({first_line(error)})") from error
@@ -128,6 +134,9 @@ class Endpoint:
             raise ServerFailure(f"{self.url}: no whole answer in {self._patience:g} s") from None
         except (OpenAIError, ValueError, RecursionError) as error:  # ValueError: not JSON
             status = error.status_code if isinstance(error, APIStatusError) else None
+            if isinstance(error, APIStatusError) and 300 <= error.status_code < 400:
+                to = f"{status} to {error.response.headers.get('location', 'nowhere')}"
+                raise ServerFailure(self._say("a redirect", to) + MOVED) from None
             kind = RequestRefused if status in REFUSALS else ServerFailure
             cause = f" {first_line(error.__cause__)}" if error.__cause__ else ""
             raise kind(self._say(type(error).__name__, first_line(error) + cause)) from None

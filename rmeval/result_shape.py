@@ -64,6 +64,7 @@ ACCOUNT: Shape = {
     "cut": COUNT,
     "prompt_tokens": COUNTED,
     "completion_tokens": COUNTED,
+    "closing_tags_alone?": COUNT,
     "usd?": (int, float, NOTHING),
 }
 ENSEMBLE: Shape = {"normalise": TEXT, "members": (list,)}

@@ -168,7 +168,7 @@ def differing_metric(made: Mapping[str, float], stored: Mapping[str, Any]) -> st
     """Returns the first metric that is not equal but for the order of sums, or None."""
     for name in {**made, **stored}:
         a, b = made.get(name), stored.get(name)
-        if a is None or not is_number(b) or not isclose(a, b, abs_tol=SLACK):
+        if a is None or b is None or not is_number(b) or not isclose(a, b, abs_tol=SLACK):
             return name
     return None
 

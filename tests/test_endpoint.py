@@ -297,3 +297,21 @@ def test_a_refused_connection_says_why(monkeypatch):
 
     with pytest.raises(ServerFailure, match=r"APIConnectionError .*(attempts|refused)"):
         asyncio.run(once())
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(server, status):
+    """Of 301 the client would make a GET without the question, and count its answer."""
+    others = []
+
+    def answer(asked):
+        others.append(asked)
+        return Reply("", status, {"location": f"{server.url}/elsewhere"})
+
+    server.answer = answer
+    with pytest.raises(ServerFailure) as caught:
+        ask(server)
+    assert f"{status}" in str(caught.value)
+    assert f"{server.url}/elsewhere" in str(caught.value)
+    assert "pass that address" in str(caught.value)
+    assert len(others) == 1

@@ -102,6 +102,11 @@ def _account(account: Mapping[str, Any]) -> str:
         parts.append(f"{account['refused']:,} refused, the first: {why}")
     if account["cut"]:
         parts.append(f"{account['cut']:,} cut at the limit of new tokens")
+    if account.get("closing_tags_alone"):
+        parts.append(
+            f"{account['closing_tags_alone']:,} with </think> and no <think> before it, read whole "
+            "unless the prompt format says `thinks = true`"
+        )
     if "usd" in account:
         usd = account["usd"]
         parts.append("cost not known" if usd is None else f"cost {usd:.4f} USD")
