@@ -13,6 +13,7 @@ from rmeval.conversations import to_conversation
 from rmeval.errors import BadData, BadOption, UnknownName, one_line
 from rmeval.types import Conversation, Message
 
+MARGIN = "score_margin"  # the column of score_chosen - score_rejected
 STRATEGIES = ("best-worst", "best-random", "all")
 
 
@@ -86,7 +87,8 @@ class ScoredPair:
         """Returns the preference in TRL's conversational layout with explicit prompt.
 
         Source: TRL, docs/source/dataset_formats.md. `score_chosen` and `score_rejected` are
-        called as in UltraFeedback's binarized set.
+        called as in UltraFeedback's binarized set. A column `margin` there must not be: TRL's
+        RewardTrainer subtracts it within its loss.
         """
         return {
             "prompt": [message._asdict() for message in self.prompt],
@@ -94,7 +96,7 @@ class ScoredPair:
             "rejected": [{"role": "assistant", "content": self.rejected}],
             "score_chosen": self.chosen_score,
             "score_rejected": self.rejected_score,
-            "margin": self.margin,
+            MARGIN: self.margin,
         }
 
 

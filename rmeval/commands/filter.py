@@ -17,6 +17,7 @@ from rmeval.benchmarks.layouts import Layout, recognise
 from rmeval.benchmarks.rows import Row, json_lines
 from rmeval.commands.lines import Fields, add_line_options, require_file_name, score_lines
 from rmeval.errors import BadData, BadOption
+from rmeval.preferences import MARGIN
 from rmeval.results import prepare_folder
 from rmeval.types import Conversation, Score
 
@@ -25,7 +26,7 @@ KEEP = re.compile(rf"agree|margin>=(?P<margin>-?{NUMBER})|top=(?P<top>{NUMBER})%
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
-    """Runs the verb. Lines keep their fields, and get score_chosen, score_rejected, margin."""
+    """Runs the verb. Lines keep their fields, and get two scores and their margin."""
     add_line_options(parser, "pairs.jsonl", "kept.jsonl")
     parser.add_argument(
         "--keep",
@@ -107,7 +108,7 @@ class _Pairs:
         """Returns a line with its scores and margin."""
         chosen, rejected = (score.value for score in scores)
         self.margins.append(chosen - rejected)
-        added = {"score_chosen": chosen, "score_rejected": rejected, "margin": chosen - rejected}
+        added = {"score_chosen": chosen, "score_rejected": rejected, MARGIN: chosen - rejected}
         return {**fields, **added}
 
 
@@ -122,7 +123,7 @@ def _split(scored: Path, least: float, output: Path, others: Path | None) -> int
             for side, path in unfinished.items()
         }
         for _, fields in json_lines(scored):
-            side = fields["margin"] >= least
+            side = fields[MARGIN] >= least
             kept += side
             if side in streams:
                 streams[side].write(json.dumps(fields, ensure_ascii=False) + "\n")
