@@ -1,11 +1,12 @@
 """The command line: finds the verb, runs it, and turns what a user can mend into one line."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
+from types import TracebackType
 from typing import NoReturn
 
+from rmeval.door import opened
 from rmeval.errors import BadOption, RmevalError, nearest_name, one_line
 
 VERBS = {
@@ -31,7 +32,8 @@ VERBS = {
     "list": "show adapters, benchmarks and known checkpoints",
 }
 OF_NO_VERB = ("-h", "--help", "--version")
-MENDABLE, INTERRUPTED = 2, 130
+MENDABLE, BUG, INTERRUPTED = 2, 70, 130
+GATES = ("check", "doctor")  # verbs whose status is a verdict
 
 
 class Parser(argparse.ArgumentParser):
@@ -51,23 +53,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status.
 
     0: done. 1: what was examined is not fit, is worse than its baseline, or is not whole. 2:
-    something that the user can mend, said in one line on stderr. 130: interrupted; what was
-    scored is kept. Anything else is a bug, and keeps its traceback.
+    something that the user can mend, said in one line on stderr. 70: a bug, with its traceback.
+    130: interrupted; what was scored is kept. A gate's word stands also where stdout cannot be
+    written; of any other verb that is an error.
     """
+    if arguments is None:
+        sys.excepthook = _bug
+    asked = list(sys.argv[1:] if arguments is None else arguments)
+    with opened() as out:
+        status = _mended(asked)
+    if out.lost is None or isinstance(out.lost, BrokenPipeError) or out.stream is None:
+        return status
+    if sys.stderr is not None:
+        print(f"rmeval: cannot write to stdout ({out.lost.strerror})", file=sys.stderr)
+    return status or (0 if asked[:1] and asked[0] in GATES else MENDABLE)
+
+
+def _mended(arguments: list[str]) -> int:
+    """Returns the exit status of a command; what the user can mend is said in one line."""
     try:
-        try:
-            return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
-        finally:
-            sys.stdout.flush()  # so that a closed pipe is found here, not when Python ends
+        return _dispatch(arguments)
     except RmevalError as error:
         print(f"rmeval: {one_line(str(error))}", file=sys.stderr)
         return MENDABLE
     except KeyboardInterrupt:
         print("rmeval: interrupted; run the same command again to go on", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # `rmeval … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+
+
+def _bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Prints a bug as Python does, and ends with a status that no gate has."""
+    sys.__excepthook__(kind, error, trace)
+    raise SystemExit(BUG)
 
 
 def _dispatch(arguments: list[str]) -> int:

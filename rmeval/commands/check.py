@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rmeval.baselines import PUBLISHED, published_baseline, read_baseline
 from rmeval.commands.options import number_up_to, one_of
+from rmeval.door import print_commands
 from rmeval.errors import OutputFailure
 from rmeval.gate import LEVELS, Gate, Verdict, hold_to
 from rmeval.reports.gate import (
@@ -95,7 +96,7 @@ def _print(gate: Gate, text: str, weighting: str) -> None:
 def _tell_github(gate: Gate, text: str) -> None:
     """Adds to the job's page and annotates, where this runs in a GitHub workflow."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        print(*gate_annotations(gate, text), sep="\n")
+        print_commands(gate_annotations(gate, text))
     page = os.environ.get("GITHUB_STEP_SUMMARY")
     if page:
         try:
