@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from ipaddress import ip_address
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -58,10 +59,13 @@ class Endpoint:
     no message. To be used and closed in one event loop.
     """
 
-    def __init__(self, url: str, model: str, *, seconds: float = SECONDS) -> None:
+    def __init__(
+        self, url: str, model: str, *, seconds: float = SECONDS, key_over_http: bool = False
+    ) -> None:
         """Asks nothing yet.
 
-        Raises BadOption for a URL that is none or has a secret, and without a client that starts.
+        Raises BadOption for a URL that is none or has a secret, for a key that would cross a
+        network in the clear unless `key_over_http`, and without a client that starts.
         """
         _check_url(url)
         try:
@@ -70,6 +74,11 @@ class Endpoint:
             raise BadOption("a server needs the client: pip install 'rmeval[server]'") from error
         self.url, self.model = url, model
         self._key, self._patience = _read_key(), seconds * (RETRIES + 2)
+        if self._key != NO_KEY and not key_over_http and not _is_private(url):
+            raise BadOption(
+                f"{KEY} would go over the network in the clear, to {one_line(url)[:SHOWN]}: use "
+                "https://, unset it, or pass --key-over-http"
+            )
         try:
             self._client: Any = AsyncOpenAI(
                 base_url=url,
@@ -197,6 +206,17 @@ def _check_url(url: str) -> None:
         raise BadOption("a server's URL is http:// or https://, a host, and a path such as /v1")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise BadOption(f"a server's URL has no user and no query here; put the key in {KEY}")
+
+
+def _is_private(url: str) -> bool:
+    """Whether nobody between here and a server can read what is sent."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        loopback = ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost" or host.endswith(".localhost")
+    return parts.scheme == "https" or loopback
 
 
 def _count(value: Any) -> int | None:

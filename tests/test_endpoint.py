@@ -315,3 +315,21 @@ def test_a_redirect_is_not_followed(server, status):
     assert f"{server.url}/elsewhere" in str(caught.value)
     assert "pass that address" in str(caught.value)
     assert len(others) == 1
+
+
+@pytest.mark.parametrize("url", ["http://a/v1", "http://10.0.0.1/v1", "http://127.0.0.1.a/v1"])
+def test_a_key_crosses_no_network_in_the_clear(url, monkeypatch):
+    monkeypatch.delenv(endpoint.KEY, raising=False)
+    Endpoint(url, "tiny")
+    monkeypatch.setenv(endpoint.KEY, "sk-secret")
+    with pytest.raises(BadOption, match=r"in the clear, to http://.* or pass --key-over-http"):
+        Endpoint(url, "tiny")
+    Endpoint(url, "tiny", key_over_http=True)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://a/v1", "http://localhost:8000/v1", "http://127.1.2.3/v1", "http://[::1]:1/v1"]
+)
+def test_a_key_goes_to_https_and_to_this_machine(url, monkeypatch):
+    monkeypatch.setenv(endpoint.KEY, "sk-secret")
+    Endpoint(url, "tiny")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rmeval.benchmarks.rows import json_lines
+from rmeval.commands.judge_options import add_key_option
 from rmeval.commands.lines import require_one_process, score_lines
 from rmeval.commands.options import add_model_options, load_model_from, positive
 from rmeval.commands.progress import LOG_SECONDS
@@ -99,7 +100,12 @@ def _open_generator(options: argparse.Namespace) -> Generator:
     if _is_server(options):
         if options.generator_model is None:
             raise BadOption("--generator is a server: pass --generator-model NAME too")
-        endpoint = Endpoint(options.generator, options.generator_model, seconds=options.timeout)
+        endpoint = Endpoint(
+            options.generator,
+            options.generator_model,
+            seconds=options.timeout,
+            key_over_http=options.key_over_http,
+        )
         return ServerGenerator(endpoint, options.concurrency)
     from rmeval.models.generator import LocalGenerator
 
@@ -207,6 +213,7 @@ def _add_generator_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--timeout", type=_number(0, 86400), default=SECONDS, metavar="SECONDS", help="of one call"
     )
+    add_key_option(group)
     group.add_argument(
         "--skip-missing", action="store_true", help="go on without prompts that a server refused"
     )

@@ -7,13 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rmeval.duels import JUDGE
-from rmeval.errors import BadOption, UnknownName
+from rmeval.errors import BadOption, UnknownName, one_line
 from rmeval.known import Published, published_from, shipped_templates
 from rmeval.types import DTYPES, ENGINES
 
 if TYPE_CHECKING:
     from rmeval.models.pairwise import PairwiseModel
     from rmeval.models.reward_model import RewardModel
+
+
+# What needs the word of who runs it, and why.
+OWN_WORD = {
+    "trust-remote-code": "runs the repository's code",
+    "allow-pickle": "reads weights that are a program",
+    "endpoint": "sends the rows and your key to a server",
+    "key-over-http": "sends your key in the clear",
+    "output": "writes there",
+}
+SHOWN = 100  # characters of a recipe's value
 
 
 def one_of(kind: str, known: Iterable[str]) -> Callable[[str], str]:
@@ -175,10 +186,28 @@ def parse_with_recipe(parser: argparse.ArgumentParser, arguments: list[str]) -> 
             del recipe["published"]
         if asked.model not in (None, recipe.get("model")):
             recipe.pop("revision", None)  # that of another model
-        arguments = [*_recipe_arguments(parser, recipe, asked.config), *arguments]
+        of_recipe = _recipe_arguments(parser, recipe, asked.config)
+        _require_own_word(recipe, arguments, asked.config)
+        arguments = [*of_recipe, *arguments]
     options = parser.parse_args(arguments)
     options.published = published
     return options
+
+
+def _require_own_word(recipe: Mapping[str, Any], arguments: Iterable[str], path: Path) -> None:
+    """Raises BadOption for what a recipe asks, and who runs it has not typed: it may be anyone's.
+
+    Such a recipe may be kept: it says what its command line needs.
+    """
+    typed = {argument.partition("=")[0] for argument in arguments}
+    for key, value in recipe.items():
+        name = key.replace("_", "-")
+        if name in OWN_WORD and value is not False and f"--{name}" not in typed:
+            shown = "" if value is True else f" {one_line(str(value))[:SHOWN]}"
+            raise BadOption(
+                f"{path}: {name} {OWN_WORD[name]}, and a recipe cannot say so for you; if you want "
+                f"it, pass --{name}{shown} on the command line"
+            )
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
