@@ -1,13 +1,14 @@
 """The command line: finds the verb, runs it, and turns what a user can mend into one line."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from types import TracebackType
 from typing import NoReturn
 
 from rmeval.door import opened
-from rmeval.errors import BadOption, RmevalError, nearest_name, one_line
+from rmeval.errors import BadOption, RmevalError, brief, nearest_name, one_line
 
 VERBS = {
     "run": "evaluate a model on a benchmark",
@@ -43,10 +44,18 @@ class Parser(argparse.ArgumentParser):
         """Raises BadOption instead of printing the usage."""
         unknown = message.removeprefix("unrecognized arguments: ")
         if unknown != message:
-            nearest = nearest_name(unknown.split()[0], self._option_string_actions)
-            message = f"unknown option {unknown.split()[0]!r}"
-            message += f"; did you mean {nearest}?" if nearest else f"; see {self.prog} --help"
+            message = self._advice(unknown.split()[0])
         raise BadOption(message)
+
+    def _advice(self, unknown: str) -> str:
+        """Returns what to type in the place of something that no option is."""
+        known = {name.lstrip("-"): name for name in self._option_string_actions if len(name) > 2}
+        near = nearest_name(unknown.lstrip("-"), known) if unknown.startswith("--") else None
+        if near:
+            return f"unknown option {unknown!r}; did you mean {known[near]}?"
+        if not unknown.startswith("-") and "model" in known:
+            return f"{self.prog} takes no {unknown!r} here; did you mean --model {unknown}?"
+        return f"unknown option {unknown!r}; see {self.prog} --help"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = list(sys.argv[1:] if arguments is None else arguments)
     with opened() as out:
         status = _mended(asked)
+    if status == INTERRUPTED and arguments is None:
+        os._exit(status)  # threads of a download would be waited for
     if out.lost is None or isinstance(out.lost, BrokenPipeError) or out.stream is None:
         return status
     if sys.stderr is not None:
@@ -74,7 +85,7 @@ def _mended(arguments: list[str]) -> int:
     try:
         return _dispatch(arguments)
     except RmevalError as error:
-        print(f"rmeval: {one_line(str(error))}", file=sys.stderr)
+        print(f"rmeval: {one_line(brief(str(error)))}", file=sys.stderr)
         return MENDABLE
     except KeyboardInterrupt:
         print("rmeval: interrupted; run the same command again to go on", file=sys.stderr)
@@ -90,6 +101,10 @@ def _bug(kind: type[BaseException], error: BaseException, trace: TracebackType |
 def _dispatch(arguments: list[str]) -> int:
     from importlib import import_module
 
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:2], "--help"]
+    elif arguments[:1] == ["version"]:
+        arguments = ["--version"]
     if arguments and arguments[0] in VERBS:
         verb = arguments[0]
         command = import_module(f"rmeval.commands.{verb.replace('-', '_')}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from rmeval.benchmarks.rows import json_lines
 from rmeval.commands.judge_options import add_key_option
 from rmeval.commands.lines import require_one_process, score_lines
-from rmeval.commands.options import add_model_options, load_model_from, positive
+from rmeval.commands.options import add_model_options, add_quiet_option, load_model_from, positive
 from rmeval.commands.progress import LOG_SECONDS
 from rmeval.commands.rank import add_ranks
 from rmeval.endpoint import SECONDS, Endpoint
@@ -45,7 +45,9 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     if not options.trust_remote_code:
         load_model_from(options, weights=False)  # finds a wrong --model before hours pass
     folder: Path = options.output
-    missing = draw_candidates(folder, prompts, generator, sampling, _log(len(prompts)))
+    missing = draw_candidates(
+        folder, prompts, generator, sampling, _log(len(prompts), options.quiet)
+    )
     _say_missing(missing, len(prompts))
     if missing and (not options.skip_missing or len(missing) == len(prompts)):
         print("what was drawn is kept; the same command again asks only the rest", file=sys.stderr)
@@ -118,13 +120,13 @@ def _open_generator(options: argparse.Namespace) -> Generator:
     )
 
 
-def _log(prompts: int) -> Callable[[int], None]:
+def _log(prompts: int, quiet: bool) -> Callable[[int], None]:
     """Returns what prints now and then how many prompts have their candidates."""
     last = time.perf_counter()
 
     def report(drawn: int) -> None:
         nonlocal last
-        if time.perf_counter() - last >= LOG_SECONDS:
+        if not quiet and time.perf_counter() - last >= LOG_SECONDS:
             last = time.perf_counter()
             print(f"candidates for {drawn:,} of {prompts:,} prompts", file=sys.stderr, flush=True)
 
@@ -190,6 +192,7 @@ def _top_k(value: str) -> int:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser, default=None)
+    add_quiet_option(parser)
     parser.add_argument("--prompts", type=Path, required=True, metavar="prompts.jsonl")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
     _add_generator_options(parser.add_argument_group("generator"))

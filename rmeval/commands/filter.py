@@ -32,7 +32,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         "--keep",
         type=_Rule,
         default=_Rule("agree"),
-        metavar="agree|margin>=X|top=P%%",
+        metavar="agree|margin>=X|top=P%",
         help="chosen has the higher reward (the default); or a least margin, in quotes; or the P "
         "percent of largest margins, with those that equal the last of them",
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rmeval.benchmarks.rows import json_lines
-from rmeval.commands.options import add_model_options, load_model_from
+from rmeval.commands.options import add_model_options, add_quiet_option, load_model_from
 from rmeval.commands.progress import show_progress
 from rmeval.errors import BadConversation, BadData, BadOption, BadReward, OutputFailure
 from rmeval.evaluation import open_store, scoring_provenance
@@ -44,6 +44,7 @@ class Line(NamedTuple):
 def add_line_options(parser: argparse.ArgumentParser, came: str, goes: str) -> None:
     """Adds the model's options, and the files."""
     add_model_options(parser, default=None)
+    add_quiet_option(parser)
     parser.add_argument("--input", type=Path, required=True, metavar=came)
     parser.add_argument("--output", type=Path, required=True, metavar=goes)
 
@@ -69,7 +70,7 @@ def score_lines(
     truncated = 0
     with (
         closing(open_store(kept, provenance)) as store,
-        show_progress() as on_progress,
+        show_progress(quiet=options.quiet) as on_progress,
         scored.open("w", encoding="utf-8", newline="\n") as out,
     ):
         progress = _Windows(on_progress, conversations)

@@ -70,6 +70,7 @@ def add_model_options(parser: argparse.ArgumentParser, *, default: str | None) -
     """Adds what `load_model` takes. Without a default, --model is required."""
     model = parser.add_argument_group("model")
     model.add_argument(
+        "-m",
         "--model",
         metavar="ID_OR_FOLDER",
         default=default,
@@ -133,6 +134,11 @@ def _add_dpo_options(model: argparse._ArgumentGroup) -> None:
     )
 
 
+def add_quiet_option(parser: argparse.ArgumentParser) -> None:
+    """Adds -q, for verbs that show how far they are."""
+    parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
+
+
 def load_model_from(options: argparse.Namespace, *, weights: bool = True) -> "RewardModel":
     """Loads the reward model that `add_model_options` describes, with its weights or without.
 
@@ -176,7 +182,7 @@ def parse_with_recipe(parser: argparse.ArgumentParser, arguments: list[str]) -> 
     """
     finder = type(parser)(add_help=False, allow_abbrev=False)
     finder.add_argument("--config", type=Path)
-    finder.add_argument("--model")
+    finder.add_argument("-m", "--model")
     asked = finder.parse_known_args(arguments)[0]
     published = None
     if asked.config is not None:

@@ -17,7 +17,13 @@ from rmeval.commands.judge_options import (
     is_judge,
     load_judges_from,
 )
-from rmeval.commands.options import add_model_options, load_scorer_from, parse_with_recipe, positive
+from rmeval.commands.options import (
+    add_model_options,
+    add_quiet_option,
+    load_scorer_from,
+    parse_with_recipe,
+    positive,
+)
 from rmeval.commands.progress import show_progress
 from rmeval.duels import Judge
 from rmeval.errors import BadOption
@@ -110,7 +116,7 @@ def _evaluate(
     checks: str,
     workers: "Workers",
 ) -> Result:
-    with show_progress(quiet=workers.rank > 0) as on_progress:
+    with show_progress(quiet=options.quiet or workers.rank > 0) as on_progress:
         return evaluate(
             model,
             benchmark,
@@ -147,6 +153,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="score even a model that fails the checks of `rmeval doctor`; it is recorded",
     )
+    add_quiet_option(parser)
     parser.add_argument("--fresh", action="store_true", help="drop what earlier runs kept")
     parser.add_argument(
         "--dry-run",

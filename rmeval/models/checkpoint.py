@@ -22,7 +22,7 @@ from rmeval.errors import (
     first_line,
     nearest_name,
 )
-from rmeval.hub import fetch_snapshot, local_folder, shapes_on_hub
+from rmeval.hub import fetch_snapshot, local_folder, nearest_path, shapes_on_hub
 from rmeval.known import DEMO, known_checkpoints
 
 DEMO_FOLDER = Path(__file__).parents[1] / "data" / "demo" / "model"
@@ -116,6 +116,8 @@ def _find(name: str, revision: str | None, remote_code: bool) -> tuple[Path, str
     known = [DEMO, *known_checkpoints()]
     if name.endswith((".json", ".safetensors", ".bin")):
         raise BadOption(f"{name} is no folder; pass the folder that holds config.json")
+    if "/" in name and (name.count("/") != 1 or name.startswith((".", "/", "~"))):
+        raise BadOption(f"model {name}: no such folder{nearest_path(name)}")
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         advice = "; a model is a local folder, or organisation/name on the Hub"
         raise UnknownName("model", name, known, advice)

@@ -114,3 +114,14 @@ def test_a_damaged_result_is_refused_by_name_and_left_alone(
     assert message in line
     assert line.startswith(str(b / name))
     assert [path.read_bytes() for path in sorted(b.iterdir())] == kept
+
+
+def test_the_hint_names_what_show_can_read(tmp_path: Path, capsys: Capture) -> None:
+    """A benchmark of one's own has a name that only its results know: its file has another."""
+    data = {**PROVENANCE["data"], "source": "my pairs.jsonl"}
+    own = {"benchmark": "my-pairs", "definition": "pairs", "weighting": "rows"}
+    made = {**own, "provenance": {**PROVENANCE, "data": data}}
+    a, b = keep(tmp_path / "a", {"hep-go": 2}, **made), keep(tmp_path / "b", **made)
+    assert "rmeval show 'my pairs.jsonl' ID prints one" in done(capsys, "compare", a, b)[0]
+    a, b = keep(tmp_path / "c", {"hep-go": 2}), keep(tmp_path / "d")
+    assert "rmeval show demo ID prints one" in done(capsys, "compare", a, b)[0]
