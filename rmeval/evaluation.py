@@ -223,4 +223,4 @@ def store_settings(provenance: Mapping[str, Any]) -> dict[str, Any]:
     What a server answered does not depend on the libraries here.
     """
     keys = () if provenance["engine"]["path"] == SERVER else SCORING_KEYS
-    return {**{key: provenance[key] for key in keys}, "model": unnamed(provenance["model"])}
+    return {**{key: provenance.get(key) for key in keys}, "model": unnamed(provenance["model"])}

@@ -32,7 +32,7 @@ ORDER = [
     ["metrics"],
     ["calls", "duels"],
     ["preferences", "endpoint"],
-    ["files", "hub", "known", "registry", "conversations"],
+    ["files", "hub", "known", "registry", "conversations", "result_shape", "door"],
     ["types", "errors"],
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}

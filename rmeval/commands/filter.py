@@ -19,6 +19,7 @@ from rmeval.benchmarks.rows import Row
 from rmeval.commands.lines import Fields, add_line_options, require_file_name, score_lines
 from rmeval.errors import BadData, BadOption
 from rmeval.files import prepare_folder, real, replacing
+from rmeval.preferences import MARGIN
 from rmeval.types import Conversation, Score
 
 NUMBER = r"[0-9.]+(?:[eE][+-]?[0-9]+)?"
@@ -26,13 +27,13 @@ KEEP = re.compile(rf"agree|margin>=(?P<margin>-?{NUMBER})|top=(?P<top>{NUMBER})%
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
-    """Runs the verb. Lines keep their fields, and get score_chosen, score_rejected, margin."""
+    """Runs the verb. Lines keep their fields, and get two scores and their margin."""
     add_line_options(parser, "pairs.jsonl", "kept.jsonl")
     parser.add_argument(
         "--keep",
         type=_Rule,
         default=_Rule("agree"),
-        metavar="agree|margin>=X|top=P%%",
+        metavar="agree|margin>=X|top=P%",
         help="chosen has the higher reward (the default); or a least margin, in quotes; or the P "
         "percent of largest margins, with those that equal the last of them",
     )
@@ -108,7 +109,7 @@ class _Pairs:
         """Returns a line with its scores and margin."""
         chosen, rejected = (score.value for score in scores)
         self.margins.append(chosen - rejected)
-        added = {"score_chosen": chosen, "score_rejected": rejected, "margin": chosen - rejected}
+        added = {"score_chosen": chosen, "score_rejected": rejected, MARGIN: chosen - rejected}
         return {**fields, **added}
 
 
@@ -120,7 +121,7 @@ def _split(scored: Path, least: float, output: Path, others: Path | None) -> int
         if others is not None:
             streams[False] = stack.enter_context(replacing(others))
         for _, fields in json_lines(scored):
-            side = fields["margin"] >= least
+            side = fields[MARGIN] >= least
             kept += side
             if side in streams:
                 streams[side].write(json.dumps(fields, ensure_ascii=False) + "\n")

@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from rmeval.benchmarks.files import Placed, Source, is_readable, json_lines, read_file, require_file
-from rmeval.commands.options import add_checks_option, add_model_options, load_model_from
+from rmeval.commands.options import (
+    add_checks_option,
+    add_model_options,
+    add_quiet_option,
+    load_model_from,
+)
 from rmeval.commands.progress import show_progress
 from rmeval.engine.store import drop_store
 from rmeval.errors import (
@@ -54,6 +59,7 @@ def add_line_options(parser: argparse.ArgumentParser, came: str, goes: str) -> N
     """Adds the model's options, and the files."""
     add_model_options(parser, default=None)
     add_checks_option(parser)
+    add_quiet_option(parser)
     parser.add_argument("--input", type=Path, required=True, metavar=came)
     parser.add_argument("--output", type=Path, required=True, metavar=goes)
 
@@ -78,7 +84,10 @@ def score_lines(
     with _work_folder(output) as kept:
         model = load_model_from(options)
         provenance, scored = scoring_provenance(model), kept / LINES
-        with _kept_store(kept, provenance) as store, show_progress() as on_progress:
+        with (
+            _kept_store(kept, provenance) as store,
+            show_progress(quiet=options.quiet) as on_progress,
+        ):
             progress = _Windows(on_progress, conversations)
             truncated = 0
             with scored.open("w", encoding="utf-8", newline="\n") as out:

@@ -20,6 +20,7 @@ from rmeval.commands.judge_options import (
 from rmeval.commands.options import (
     add_checks_option,
     add_model_options,
+    add_quiet_option,
     display_name,
     load_scorer_from,
     parse_with_recipe,
@@ -123,7 +124,7 @@ def _evaluate(
     checks: str,
     workers: "Workers",
 ) -> Result:
-    with show_progress(quiet=workers.rank > 0) as on_progress:
+    with show_progress(quiet=options.quiet or workers.rank > 0) as on_progress:
         return evaluate(
             model,
             benchmark,
@@ -163,6 +164,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="what the model is called in tables, figures and titles; by default as in --model",
     )
     add_checks_option(parser)
+    add_quiet_option(parser)
     parser.add_argument("--fresh", action="store_true", help="drop what earlier runs kept")
     parser.add_argument(
         "--dry-run",

@@ -54,6 +54,7 @@ class ServerAnswers:
     model: str
     concurrency: int
     seconds: float
+    key_over_http: bool = False
 
     def __post_init__(self) -> None:
         self._connect()  # whatever is wrong with the URL is found before a benchmark is read
@@ -91,7 +92,9 @@ class ServerAnswers:
             return {index: error for index, error in found if error is not None}
 
     def _connect(self) -> Endpoint:
-        return Endpoint(self.url, self.model, seconds=self.seconds)
+        return Endpoint(
+            self.url, self.model, seconds=self.seconds, key_over_http=self.key_over_http
+        )
 
 
 class _Call:

@@ -2,18 +2,19 @@
 
 from collections import abc
 from collections.abc import Callable, Collection, Sequence, Set
+from functools import cached_property
 from typing import Any, TypeVar
 
 import torch
 
-from rmeval.endpoint import CUT, Answer, RequestRefused
+from rmeval.endpoint import CUT, THINKS, Answer, RequestRefused
 from rmeval.errors import BadCheckpoint, BadConversation, BadOption, first_line
 from rmeval.models.checkpoint import find_checkpoint
 from rmeval.models.day import choose_day
 from rmeval.models.loading import choose_device, choose_dtype
 from rmeval.models.tokenizer import render, require_chat_template
 from rmeval.models.tokenizer_files import load_tokenizer
-from rmeval.types import Conversation, Sampling
+from rmeval.types import Conversation, Message, Sampling
 
 Rows = Sequence[Sequence[int]]  # the token ids of a batch of prompts
 Found = TypeVar("Found")
@@ -120,7 +121,13 @@ class LocalGenerator:
                 sampling.seed,
                 lambda network, rows: self._answer_batch(network, rows, sampling),
             ):
-                yield fit[place], found
+                yield fit[place], found._replace(text=f"{self._opening}{found.text}")
+
+    @cached_property
+    def _opening(self) -> str:
+        """The tag with which the chat template begins every answer, which is then thinking."""
+        probe = self._tokenizer.decode(self._encode((Message("user", "x"),), 0))
+        return THINKS if probe.rstrip().endswith(THINKS) else ""
 
     def count_tokens(self, text: str) -> int:
         """Returns the length of a text in the model's tokens."""
