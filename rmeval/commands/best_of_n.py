@@ -125,6 +125,7 @@ def _open_generator(options: argparse.Namespace) -> Generator:
         revision=options.generator_revision,
         dtype=options.dtype,
         device=options.device,
+        date=options.date,
         batch=options.generator_batch,
     )
 

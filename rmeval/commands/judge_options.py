@@ -39,7 +39,7 @@ NOT_OF_JUDGES = (
     "no_checks",
 )
 MOST_SEED = 2**32  # torch and servers take no more than 64 bits
-NOT_OF_SERVERS = ("revision", "dtype", "device", "judge_batch")
+NOT_OF_SERVERS = ("revision", "dtype", "device", "date", "judge_batch")
 
 
 def add_judge_options(parser: argparse.ArgumentParser) -> None:
@@ -144,6 +144,7 @@ def load_judges_from(
         revision=options.revision,
         dtype=options.dtype,
         device=options.device,
+        date=options.date,
         batch=options.judge_batch or BATCH,
     )
     answers = open_answers(name, how)

@@ -138,11 +138,12 @@ class LocalAnswers:
         from rmeval.models.checkpoint import open_checkpoint
 
         checkpoint = open_checkpoint(self._name, self._revision)
+        read_by = self._generator.settings()
         return {
             "answers": self._name,
             "revision": checkpoint.revision,
             "weights": checkpoint.fingerprint(),
-            "dtype": self._generator.settings()["dtype"],
+            **{key: read_by[key] for key in ("dtype", "tokenizer", "date") if key in read_by},
             "lengths": "tokens",
         }
 

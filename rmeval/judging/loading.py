@@ -41,6 +41,7 @@ class Answering:
     revision: str | None = None
     dtype: str = "auto"
     device: str = "auto"
+    date: str | None = None
     batch: int = BATCH
 
 
@@ -92,24 +93,23 @@ def open_answers(name: str, how: Answering) -> Answers:
     """Returns who answers under a name. Raises BadOption or BadCheckpoint."""
     if how.endpoint is not None:
         return ServerAnswers(how.endpoint, name, how.concurrency, how.seconds, how.key_over_http)
-    return open_local(name, how.revision, how.dtype, how.device, how.batch)
+    return open_local(name, how)
 
 
-def open_local(
-    name: str, revision: str | None, dtype: str, device: str, batch: int
-) -> LocalAnswers:
+def open_local(name: str, how: Answering) -> LocalAnswers:
     """Opens a causal language model, all but its weights. Raises BadCheckpoint."""
     from rmeval.models.generator import LocalGenerator
 
     generator = LocalGenerator(
         name,
-        revision=revision,
-        dtype=dtype,
-        device=device,
-        batch=batch,
+        revision=how.revision,
+        dtype=how.dtype,
+        device=how.device,
+        date=how.date,
+        batch=how.batch,
         options=("judge", "--judge-batch"),
     )
-    return LocalAnswers(generator, name, revision)
+    return LocalAnswers(generator, name, how.revision)
 
 
 def make_judge(

@@ -9,7 +9,7 @@ from transformers import GenerationConfig
 import rmeval
 from rmeval.endpoint import Answer, RequestRefused
 from rmeval.errors import BadCheckpoint
-from rmeval.judging.loading import Asking, make_judge, open_local
+from rmeval.judging.loading import Answering, Asking, make_judge, open_local
 from rmeval.models.generator import LocalGenerator
 from rmeval.types import Message, Sampling
 
@@ -88,7 +88,7 @@ def test_a_prompt_that_is_too_long_is_refused_and_the_others_are_not(tmp_path_fa
 
 
 def judge(folder, **asking):
-    answers = open_local(str(folder), None, "auto", "cpu", 4)
+    answers = open_local(str(folder), Answering(device="cpu", batch=4))
     return make_judge(str(folder), answers, Asking("rewardbench", max_new_tokens=4, **asking))
 
 
