@@ -15,8 +15,9 @@ from demo_results import PROVENANCE
 from preferences_by_hand import question, result, scored
 
 from rmeval.cli import main
+from rmeval.files import prepare_folder
 from rmeval.reports.tables import FORMATS, format_rows
-from rmeval.results import prepare_folder, write_result
+from rmeval.results import write_result
 
 PAYLOADS = [
     "\x1b[2J\x1b[1;1H",
