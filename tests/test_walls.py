@@ -31,7 +31,7 @@ ORDER = [
     ["engine", "benchmarks"],
     ["metrics"],
     ["calls", "duels"],
-    ["preferences", "endpoint"],
+    ["preferences", "endpoint", "load_options"],
     ["files", "hub", "known", "registry", "conversations"],
     ["types", "errors"],
 ]
