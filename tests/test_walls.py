@@ -30,6 +30,7 @@ ORDER = [
     ["models"],
     ["engine", "benchmarks"],
     ["metrics"],
+    ["scorer"],
     ["calls", "duels"],
     ["preferences", "endpoint", "load_options"],
     ["files", "hub", "known", "registry", "conversations"],
