@@ -8,21 +8,30 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rmeval.benchmarks import Benchmark
-from rmeval.duels import SERVER, Judge, scored_row
-from rmeval.errors import BadConversation, BadOption, BadReward
+from rmeval.duels import SERVER, scored_row
+from rmeval.errors import BadConversation, BadData, BadOption, BadReward
 from rmeval.files import prepare_folder
 from rmeval.metrics.statistics import describe_scores
 from rmeval.results import claim_of, find_place, run_folder, unnamed, write_result
-from rmeval.types import OnProgress, Preference, Result, ScoredPreference
+from rmeval.scorer import (
+    RewardScorer,
+    Scorer,
+    engine_provenance,
+    files_beside,
+    folder_label,
+    model_provenance,
+    told_after,
+)
+from rmeval.types import OnProgress, Preference, Result, Score, ScoredPreference
 
 if TYPE_CHECKING:
     from rmeval.engine.store import ScoreStore
     from rmeval.engine.workers import Workers
-    from rmeval.models.reward_model import RewardModel
 
 STORE = "store"  # the folder of a store, below that of its runs
 SCORING_KEYS = ("engine", "versions", "python")
@@ -31,7 +40,7 @@ logger = logging.getLogger("rmeval")
 
 
 def evaluate(
-    model: "RewardModel | Judge",
+    model: Scorer,
     benchmark: Benchmark,
     *,
     weighting: str | None = None,
@@ -46,6 +55,7 @@ def evaluate(
     """Scores every response of a benchmark and aggregates.
 
     Args:
+        model: a loaded model, a judge, or an object of one's own: see `rmeval.Scorer`.
         weighting: how subsets make a section; None is the benchmark's default.
         limit: score only this many rows, evenly spread; the result is marked partial.
         output: where to keep scores and result, see `rmeval.results`; an interrupted run that
@@ -77,10 +87,7 @@ def evaluate(
         )
     benchmark = benchmark.without_refused({item.id for item in scored})
     provenance |= {"checks": checks, "data": benchmark.provenance(), **timing(started)}
-    if isinstance(model, Judge):
-        provenance["account"] = model.account()
-    else:
-        provenance["warnings"] = list(getattr(model, "warnings", ()))
+    provenance |= told_after(model)
     result = replace(_describe(benchmark, scored, weighting, provenance), name=name)
     if folder is None or (workers is not None and workers.rank > 0):
         return replace(result, folder=folder)
@@ -105,9 +112,8 @@ def _describe(
     )
 
 
-def _usual_folder(output: Path, model: "RewardModel | Judge", benchmark: Benchmark) -> Path:
-    label = "-".join(filter(None, [model.revision_asked, model.variant]))
-    return run_folder(output, benchmark.name, model.name, label or None)
+def _usual_folder(output: Path, model: Scorer, benchmark: Benchmark) -> Path:
+    return run_folder(output, benchmark.name, model.name, folder_label(model))
 
 
 def _prepare(
@@ -124,13 +130,12 @@ def _prepare(
     return prepare_folder(folder)
 
 
-def _keep(result: Result, folder: Path, model: "RewardModel | Judge") -> Result:
+def _keep(result: Result, folder: Path, model: Scorer) -> Result:
     """Writes a result, beside what another run has written meanwhile."""
     place, why = find_place(folder, claim_of(result.provenance, result.scored, result.partial))
     if why:
         logger.warning(why)
-    beside = model.answers_kept() if isinstance(model, Judge) else {}
-    write_result(prepare_folder(place), result, beside)
+    write_result(prepare_folder(place), result, files_beside(model))
     return replace(result, folder=place)
 
 
@@ -141,7 +146,7 @@ def timing(started: datetime) -> dict[str, Any]:
 
 
 def score_preferences(
-    model: "RewardModel | Judge",
+    model: Scorer,
     preferences: Sequence[Preference],
     *,
     store: "ScoreStore | None" = None,
@@ -152,15 +157,18 @@ def score_preferences(
 
     Raises BadReward or BadConversation, naming the preference and the response.
     """
-    if isinstance(model, Judge):
-        return model.score_preferences(
-            preferences, store=store, workers=workers, on_progress=on_progress
+    if not isinstance(model, RewardScorer):
+        return tuple(
+            model.score_preferences(
+                preferences, store=store, workers=workers, on_progress=on_progress
+            )
         )
     conversations = [c for preference in preferences for c in preference.conversations()]
     try:
         scores = model.score_conversations(
             conversations, store=store, workers=workers, on_progress=on_progress
         )
+        _require_rewards(model.name, scores, len(conversations))
     except (BadReward, BadConversation) as error:
         raise error.at(_name_response(preferences, error.index)) from error
     remaining = iter(scores)
@@ -168,6 +176,15 @@ def score_preferences(
         scored_row(preference, [next(remaining) for _ in preference.responses])
         for preference in preferences
     )
+
+
+def _require_rewards(name: str, scores: Sequence[Score], wanted: int) -> None:
+    """Raises BadData unless there is a score for each conversation, BadReward for one of NaN."""
+    if len(scores) != wanted:
+        raise BadData(f"{name} gave {len(scores)} scores for {wanted} conversations")
+    for index, score in enumerate(scores):
+        if not isfinite(score.value):
+            raise BadReward(index, score.value)
 
 
 def _name_response(preferences: Sequence[Preference], index: int) -> str:
@@ -180,18 +197,14 @@ def _name_response(preferences: Sequence[Preference], index: int) -> str:
     raise IndexError(index)
 
 
-def scoring_provenance(model: "RewardModel | Judge") -> dict[str, Any]:
+def scoring_provenance(model: Scorer) -> dict[str, Any]:
     """Returns everything that a reward depends on besides its tokens."""
     return {
-        "model": {**model.provenance(), "name": _shown_name(model)},
-        "engine": model.engine_provenance(),
+        "model": model_provenance(model),
+        "engine": engine_provenance(model),
         "versions": {package: version(package) for package in PACKAGES},
         "python": platform.python_version(),
     }
-
-
-def _shown_name(model: "RewardModel | Judge") -> str:
-    return f"{model.name}@{model.variant}" if model.variant else model.name
 
 
 def open_store(

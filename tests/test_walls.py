@@ -30,8 +30,9 @@ ORDER = [
     ["models"],
     ["engine", "benchmarks"],
     ["metrics"],
+    ["scorer"],
     ["calls", "duels"],
-    ["preferences", "endpoint"],
+    ["preferences", "endpoint", "load_options"],
     ["files", "hub", "known", "registry", "conversations", "result_shape", "door"],
     ["types", "errors"],
 ]

@@ -21,21 +21,12 @@ from rmeval.judging.loading import (
     open_answers,
 )
 from rmeval.judging.record import Price
+from rmeval.load_options import LOAD_OPTIONS
 
 OF_SERVERS = ("concurrency", "timeout", "price", "key_over_http")
 OF_JUDGES = ("endpoint", "prompt", "order", "seed", "max_new_tokens", "temperature", "judge_batch")
 NOT_OF_JUDGES = (
-    "family",
-    "reference",
-    "per_token",
-    "chat_template",
-    "specials",
-    "pool",
-    "engine",
-    "batch_tokens",
-    "max_length",
-    "trust_remote_code",
-    "allow_pickle",
+    *(name for name, option in LOAD_OPTIONS.items() if option.flag and not option.of_judges),
     "no_checks",
 )
 MOST_SEED = 2**32  # torch and servers take no more than 64 bits

@@ -27,7 +27,6 @@ from rmeval.commands.options import (
     positive,
 )
 from rmeval.commands.progress import show_progress
-from rmeval.duels import Judge
 from rmeval.errors import BadOption
 from rmeval.evaluation import evaluate
 from rmeval.files import prepared
@@ -35,11 +34,11 @@ from rmeval.known import Published, known_checkpoints
 from rmeval.metrics.statistics import describe_scores
 from rmeval.reports.summary import beside_published, summarise
 from rmeval.results import folder_name
+from rmeval.scorer import Scorer, examine
 from rmeval.types import Result
 
 if TYPE_CHECKING:
     from rmeval.engine.workers import Workers
-    from rmeval.models.reward_model import RewardModel
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
@@ -62,7 +61,10 @@ def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
     from rmeval.engine.workers import join_workers
 
     models = _load_models(options, benchmarks)
-    checks = [_check(*pair, options) for pair in zip(models, benchmarks, strict=True)]
+    checks = [
+        "insisted, --no-checks" if options.no_checks else examine(model, benchmark.preferences)
+        for model, benchmark in zip(models, benchmarks, strict=True)
+    ]
     workers = join_workers()
     results: list[Result] = []
     for model, benchmark, checked in zip(models, benchmarks, checks, strict=True):
@@ -94,9 +96,7 @@ def _plans(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> Iter
     yield from (describe_run(model, benchmark) for benchmark in benchmarks)
 
 
-def _load_models(
-    options: argparse.Namespace, benchmarks: Sequence[Benchmark]
-) -> "Sequence[RewardModel | Judge]":
+def _load_models(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> Sequence[Scorer]:
     """Returns who scores each benchmark: one model, or a judge asked as is usual there."""
     if is_judge(options):
         return load_judges_from(options, benchmarks)
@@ -104,21 +104,8 @@ def _load_models(
     return [model] * len(benchmarks)
 
 
-def _check(model: "RewardModel | Judge", benchmark: Benchmark, options: argparse.Namespace) -> str:
-    """Makes the checks of a reward model, and returns how they went."""
-    if options.no_checks:
-        return "insisted, --no-checks"
-    if isinstance(model, Judge):
-        return "not made"
-    from rmeval.models.doctor import require_sound
-
-    require_sound(model, [row.conversations()[0] for row in benchmark.preferences])
-    model.checked.add("conversations")
-    return "passed"
-
-
 def _evaluate(
-    model: "RewardModel | Judge",
+    model: Scorer,
     benchmark: Benchmark,
     options: argparse.Namespace,
     checks: str,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rmeval.conversations import ConversationLike
-from rmeval.duels import Judge, one_pair, plan_duels, settle, texts_of
+from rmeval.duels import one_pair, plan_duels, settle, texts_of
 from rmeval.endpoint import Answer, RequestRefused
 from rmeval.errors import BadConversation, BadOption, ServerFailure
 from rmeval.judging.answers import Answers
@@ -36,7 +36,7 @@ FAMILY = "judge"
 
 
 @dataclass
-class GenerativeJudge(Judge):
+class GenerativeJudge:
     """A judge that answers in text; `order` and `sampling.seed` are those of `plan_duels`.
 
     `variant` tells its results from others of its name.

@@ -21,6 +21,7 @@ from rmeval.metrics.statistics import describe_scores
 from rmeval.reports.judged import unread_note
 from rmeval.reports.labels import is_judged
 from rmeval.reports.tables import format_rows, format_with_notes
+from rmeval.scorer import OWN
 from rmeval.types import Metrics, Result
 
 Row = dict[str, Any]
@@ -39,6 +40,7 @@ TYPES = {  # by family
     "dpo": "DPO",
     "ensemble": "ensemble",
     "judge": "generative",
+    OWN: "own scorer",
 }
 
 

@@ -15,7 +15,6 @@ from checkpoints import TOLERANCE
 from sentencepiece import SentencePieceProcessor
 
 import rmeval
-from rmeval.models.load import Loading
 from rmeval.models.pairwise import Shown
 from rmeval.models.tokenizer import render
 from rmeval.models.tokenizer_files import load_tokenizer
@@ -68,7 +67,7 @@ def load(name, specials=None):
 
 @cache
 def load_pairwise(name):
-    return rmeval.load_pairwise_model(str(ROOT / name), Loading(dtype="float32", device="cpu"))
+    return rmeval.load_pairwise_model(str(ROOT / name), dtype="float32", device="cpu")
 
 
 def shown(row):
