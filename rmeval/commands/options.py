@@ -93,6 +93,7 @@ def add_model_options(parser: argparse.ArgumentParser, *, default: str | None) -
     )
     model.add_argument("--allow-pickle", action="store_true", help="read .bin weights")
     _add_engine_options(model)
+    _add_second_model_options(model)
 
 
 def add_checks_option(parser: argparse.ArgumentParser) -> None:
@@ -135,10 +136,14 @@ def _add_engine_options(model: argparse._ArgumentGroup) -> None:
     model.add_argument(
         "--max-length", type=positive, metavar="N", help="cut conversations to N tokens"
     )
-    _add_dpo_options(model)
 
 
-def _add_dpo_options(model: argparse._ArgumentGroup) -> None:
+def _add_second_model_options(model: argparse._ArgumentGroup) -> None:
+    model.add_argument(
+        "--base",
+        metavar="ID_OR_FOLDER",
+        help="what an adapter (LoRA) is of, where that is not what it says itself",
+    )
     model.add_argument(
         "--reference",
         metavar="ID_OR_FOLDER|none",
@@ -170,6 +175,7 @@ def load_scorer_from(
     loading = Loading(
         revision=options.revision,
         family=options.family,
+        base=options.base,
         reference=options.reference,
         per_token=options.per_token,
         dtype=options.dtype,

@@ -11,6 +11,7 @@ from rmeval.errors import BadCheckpoint, BadConversation, BadOption, first_line
 from rmeval.models.checkpoint import find_checkpoint
 from rmeval.models.day import choose_day
 from rmeval.models.loading import choose_device, choose_dtype
+from rmeval.models.not_readable import refuse_adapter
 from rmeval.models.tokenizer import render, require_chat_template
 from rmeval.models.tokenizer_files import load_tokenizer
 from rmeval.types import Conversation, Sampling
@@ -53,6 +54,7 @@ class LocalGenerator:
                 f"no model that transformers knows ({first_line(error)})"
             ) from error
         folder = find_checkpoint(name, revision)[0]
+        refuse_adapter(folder, "only whole models write")
         self._tokenizer: Any = load_tokenizer(folder)
         self._dtype = choose_dtype(dtype, self._config.to_dict(), self._device)
         if self._tokenizer.chat_template is None:

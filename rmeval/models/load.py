@@ -35,6 +35,7 @@ class Loading:
 
     revision: str | None = None
     family: str | None = None
+    base: str | None = None
     reference: str | None = None
     per_token: bool = False
     dtype: str = "auto"
@@ -57,6 +58,7 @@ def load_model(
     *,
     revision: str | None = None,
     family: str | None = None,
+    base: str | Path | None = None,
     reference: str | Path | None = None,
     per_token: bool = False,
     dtype: str = "auto",
@@ -80,6 +82,8 @@ def load_model(
         revision: branch, tag or commit on the Hub.
         family: the name of an adapter, where neither the files nor the name of a folder tell it;
             None finds it.
+        base: the folder or name of the model that an adapter is of, where that is not what the
+            adapter says.
         reference: the model that a DPO policy was trained from, "none" for the policy's log
             probabilities alone; None for a reward model, which has a head of its own.
         per_token: divide a DPO reward by the number of the response's tokens.
@@ -110,26 +114,11 @@ def load_model(
     Raises:
         RmevalError: one of its kinds, each with what to do.
     """
-    options = Loading(
-        revision=revision,
-        family=family,
-        reference=None if reference is None else str(reference),
-        per_token=per_token,
-        dtype=dtype,
-        device=device,
-        trust_remote_code=trust_remote_code,
-        allow_pickle=allow_pickle,
-        engine=engine,
-        pool=pool,
-        batch_tokens=batch_tokens,
-        max_length=max_length,
-        chat_template=chat_template,
-        specials=specials,
-        date=date,
-        checks=checks,
-        weights=weights,
-    )
-    return require_reward_model(load_scorer(name_or_folder, options))
+    given: dict[str, Any] = {**locals()}  # what `Loading` takes, under the same names
+    del given["name_or_folder"]
+    for second in ("base", "reference"):
+        given[second] = None if given[second] is None else str(given[second])
+    return require_reward_model(load_scorer(name_or_folder, Loading(**given)))
 
 
 def require_reward_model(model: RewardModel | PairwiseModel) -> RewardModel:
@@ -161,15 +150,11 @@ def load_scorer(name_or_folder: str | Path, options: Loading) -> RewardModel | P
     _check(options)
     template = None if options.chat_template is None else find_template(options.chat_template)
     name = str(name_or_folder)
-    checkpoint = open_checkpoint(
-        name,
-        options.revision,
-        options.allow_pickle,
-        options.trust_remote_code,
-        options.weights,
-    )
+    checkpoint = _open(name, options.revision, options)
     precision = choose_dtype(options.dtype, checkpoint.config, where)
     family = _choose_family(checkpoint, options)
+    if options.base is not None and not any(found.adaptation for found in family.checkpoints):
+        raise BadOption(f"--base is what an adapter is of, and {name} is none; leave it out")
     spread = options.device == "auto" and "LOCAL_RANK" not in os.environ
     network = make_network(family, where, precision, weights=options.weights, spread=spread)
     network.pool = choose_pool(network, options.pool)
@@ -191,6 +176,17 @@ def load_scorer(name_or_folder: str | Path, options: Loading) -> RewardModel | P
         checks=options.checks and options.weights,
     )
     return model
+
+
+def _open(name: str, revision: str | None, options: Loading) -> Checkpoint:
+    return open_checkpoint(
+        name,
+        revision,
+        options.allow_pickle,
+        options.trust_remote_code,
+        options.weights,
+        options.base,
+    )
 
 
 def _check(options: Loading) -> None:
@@ -232,7 +228,7 @@ def _open_dpo(policy: Checkpoint, reference: str, options: Loading) -> DPO:
     if reference == NO_REFERENCE:
         return DPO(policy, None, per_token=options.per_token)
     try:
-        opened = open_checkpoint(reference, None, options.allow_pickle, weights=options.weights)
+        opened = _open(reference, None, options)
     except (UnknownName, Unreachable) as error:
         reason = str(error).partition(";")[0]
         raise BadOption(
@@ -266,20 +262,37 @@ def make_network(
     *,
     weights: bool = True,
     spread: bool = False,
+    base: Network | None = None,
 ) -> Network:
-    """Returns a family's network, with its weights or without. Raises BadCheckpoint."""
+    """Returns a family's network, with its weights or without. Raises BadCheckpoint.
+
+    `base` is the network of a language model's adapter's base, if that is loaded.
+    """
     if isinstance(family, DPO):
-        policy, *reference = (
-            make_network(part, device, dtype, weights=weights, spread=spread)
-            for part in family.parts
-        )
-        return family.join(policy, *reference)
+        return family.join(*_make_parts(family, device, dtype, weights=weights, spread=spread))
     if isinstance(family, LanguageModel):
         if not weights:
             return family.load_empty(dtype)
-        return family.load(device, dtype, spread=spread)
+        return family.load(device, dtype, spread=spread, base=base)
     if not weights:
         return empty_network(family, dtype)
     if isinstance(family, RemoteCode):
         return family.load(device, dtype)
     return load_network(family, device, dtype, spread=spread)
+
+
+def _make_parts(family: DPO, *args: Any, **options: Any) -> list[Network]:
+    """Returns the networks of a policy and its reference; one may be the other's adapter's base."""
+    made: dict[int, Network] = {}
+    order = sorted(
+        enumerate(family.parts), key=lambda item: item[1].checkpoint.adaptation is not None
+    )
+    for index, part in order:
+        adapted = part.checkpoint.adaptation
+        same = [
+            made[other]
+            for other in made
+            if adapted and family.parts[other].checkpoint.is_same(adapted.base)
+        ]
+        made[index] = make_network(part, *args, **options, base=same[0] if same else None)
+    return [made[index] for index in sorted(made)]

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from rmeval.errors import BadCheckpoint, OutputFailure, first_line
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.json_files import read_object
+from rmeval.models.not_readable import refuse_adapter
 from rmeval.models.tokenizer_files import TOKENIZER_FILES
 from rmeval.models.weight_files import SAFE, open_weights
 
@@ -42,6 +43,9 @@ class Merge:
     weight: float
 
     def __post_init__(self) -> None:
+        for checkpoint in (self.a, self.b):
+            if checkpoint.adaptation is not None:
+                refuse_adapter(checkpoint.adaptation.folder, "two whole models are averaged")
         _require_same_config(self.a, self.b)
         _require_same_shapes(self.a, self.b)
         _require_same_tokenizer(self.a, self.b)
