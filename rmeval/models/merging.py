@@ -57,17 +57,8 @@ class Merge:
         model) and keep their dtype. Raises BadCheckpoint for tensors that cannot be averaged,
         OutputFailure for a folder that is not empty or cannot be written.
         """
-        require_empty(folder)
-        unfinished = folder / ".unfinished"
-        try:
-            unfinished.mkdir()
+        with all_or_nothing(folder) as unfinished:
             self._write_all(unfinished)
-            for file in sorted(unfinished.iterdir(), key=lambda file: file.name == "config.json"):
-                file.replace(folder / file.name)
-        except (OSError, SafetensorError) as error:
-            raise OutputFailure(f"cannot write to {folder} ({first_line(error)})") from error
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
 
     def _write_all(self, folder: Path) -> None:
         weight_map: dict[str, str] = {}
@@ -78,13 +69,13 @@ class Merge:
             weight_map |= dict.fromkeys(tensors, shard.name)
             total += sum(tensor.nbytes for tensor in tensors.values())
             del tensors  # before the next file's are there
-        _write_object(
+        write_object(
             folder / SAFE.index, {"metadata": {"total_size": total}, "weight_map": weight_map}
         )
         for name in ("config.json", *OF_TOKENIZER):
             if (self.a.folder / name).is_file():
                 shutil.copyfile(self.a.folder / name, folder / name)
-        _write_object(folder / RECORD, self._record())
+        write_object(folder / RECORD, self._record())
 
     def _averaged(self, shard: Path) -> Iterator[tuple[str, torch.Tensor]]:
         """Yields the tensors of one of a's weight files, averaged with b's of the same names."""
@@ -130,6 +121,25 @@ def require_empty(folder: Path) -> None:
     """Raises OutputFailure for what is there and is not an empty folder."""
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise OutputFailure(f"{folder} is not empty; choose another --output")
+
+
+@contextmanager
+def all_or_nothing(folder: Path) -> Iterator[Path]:
+    """Gives a place for a checkpoint's files, which become those of `folder` when all are written.
+
+    Raises OutputFailure for a folder that is not empty or cannot be written.
+    """
+    require_empty(folder)
+    unfinished = folder / ".unfinished"
+    try:
+        unfinished.mkdir()
+        yield unfinished
+        for file in sorted(unfinished.iterdir(), key=lambda file: file.name == "config.json"):
+            file.replace(folder / file.name)
+    except (OSError, SafetensorError) as error:
+        raise OutputFailure(f"cannot write to {folder} ({first_line(error)})") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 @contextmanager
@@ -200,5 +210,6 @@ def _differ(a: Checkpoint, b: Checkpoint, what: str, *found: object) -> BadCheck
     return BadCheckpoint(f"cannot merge {a.name} and {b.name}: {what} is {shown}")
 
 
-def _write_object(path: Path, content: Mapping[str, Any]) -> None:
+def write_object(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes one of a checkpoint's JSON files."""
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

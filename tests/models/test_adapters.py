@@ -85,6 +85,7 @@ def base_of(folder: Path, name: str = "fresh-head") -> Path:
     return folder.parent / "bases" / TOLD[name]["base"]
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # of peft
 @pytest.mark.parametrize("name", ["fresh-head", "policy"])
 def test_peft_scores_the_same_where_it_is_installed(name: str) -> None:
     peft = pytest.importorskip("peft")
