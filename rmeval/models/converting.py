@@ -27,6 +27,11 @@ from rmeval.models.weight_files import SAFE
 RECORD = "convert.json"
 FILE_BYTES = 4 << 30  # of a weight file, beyond which the next begins
 PROBES = 8
+OF_CLASS = (  # settings of the class that was, or of its head, which the plain one has not
+    *("architectures", "model_type", "num_labels", "id2label", "label2id", "_name_or_path"),
+    *("auto_map", "reward_token_id", "vhead_layer_type", "vhead_num_layers", "value_head_prefix"),
+    *("normalize_reward", "mean", "std", "score_type", "do_normalize", "momentum"),
+)
 
 
 class Converted:
@@ -158,17 +163,20 @@ class Converted:
         _name_files(folder, names, total)
 
     def _write_config(self, folder: Path, pad: int | None) -> None:
-        config = self._family.config()
-        config.architectures = [self.architecture]
-        for name in ("auto_map", "quantization_config", "_name_or_path"):
-            config.__dict__.pop(name, None)
-        config.dtype = self._dtype or self._checkpoint.config.get(
-            "dtype", self._checkpoint.config.get("torch_dtype")
-        )
+        """Writes what config.json says of the body, in words of both transformers 4 and 5."""
+        config, said = self._family.config(), self._checkpoint.config
+        if said.get("model_type") != config.model_type:  # InternLM2's body is a Llama here
+            said = {**config.to_diff_dict(), "rope_theta": config.rope_parameters["rope_theta"]}
+            if config.rope_parameters["rope_type"] != "default":
+                said["rope_scaling"] = config.rope_parameters
+        kept = {key: value for key, value in said.items() if key not in OF_CLASS}
+        dtype = self._dtype or said.get("dtype") or said.get("torch_dtype") or torch.float32
+        kept["dtype"] = kept["torch_dtype"] = str(dtype).removeprefix("torch.")
         if self._form == "classifier":
-            config.num_labels, config.problem_type = 1, "regression"
-            config.get_text_config().pad_token_id = config.pad_token_id = pad
-        config.save_pretrained(folder)
+            labels = {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}
+            kept |= {**labels, "problem_type": "regression", "pad_token_id": pad}
+        about = {"architectures": [self.architecture], "model_type": config.model_type}
+        write_object(folder / "config.json", {**about, **kept})
 
     def _pad_without_text(self) -> int | None:
         """Without a pad token transformers' class reads the last token, of one text at a time."""

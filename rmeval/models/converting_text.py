@@ -42,11 +42,7 @@ class Text:
         if self.pad is not None:
             tokenizer.pad_token = tokenizer.convert_ids_to_tokens(self.pad)
         tokenizer.save_pretrained(folder)
-        settings = read_object(folder / SETTINGS)
-        if settings.get("tokenizer_class") == "TokenizersBackend":  # unknown to transformers 4
-            write_object(
-                folder / SETTINGS, {**settings, "tokenizer_class": "PreTrainedTokenizerFast"}
-            )
+        write_object(folder / SETTINGS, _as_of_4(read_object(folder / SETTINGS)))
         again = load_tokenizer(folder)
         again.day = self._tokenizer.day
         if [self._plain(again, talk) for talk in TALKS] != self._ids:
@@ -94,6 +90,15 @@ class Text:
 
     def _refused(self, reason: str) -> BadCheckpoint:
         return BadCheckpoint(f"{self._model.name} cannot be said by its files alone: {reason}")
+
+
+def _as_of_4(settings: dict[str, Any]) -> dict[str, Any]:
+    """Returns tokenizer_config.json in words that transformers 4 knows, and 5 still reads."""
+    if settings.get("tokenizer_class") == "TokenizersBackend":
+        settings["tokenizer_class"] = "PreTrainedTokenizerFast"
+    if isinstance(settings.get("extra_special_tokens"), list):
+        settings["additional_special_tokens"] = settings.pop("extra_special_tokens")
+    return settings
 
 
 def _array(ids: list[int]) -> Any:

@@ -60,6 +60,16 @@ def test_what_a_head_adds_is_left_out_only_where_that_is_asked(
     assert convert(GOLDEN / "grm-linear", tmp_path / "plain", "classifier", "--drop-bias") == 0
     assert f"without the {bias:g} that its head adds" in capsys.readouterr().out
     assert rewards(tmp_path / "plain", ids) == near([score - bias for score in scores])
+    plain = rmeval.load_model(tmp_path / "plain", device="cpu")
+    assert plain.family.name == "classifier"
+
+
+def test_both_versions_of_transformers_find_the_angles(tmp_path: Path) -> None:
+    """Version 4 reads rope_theta, and takes 10,000 where it is missing, without a word."""
+    assert convert(GOLDEN / "internlm2", tmp_path / "plain", "classifier") == 0
+    config = json.loads((tmp_path / "plain" / "config.json").read_text())
+    theta = json.loads((GOLDEN / "internlm2" / "config.json").read_text())["rope_theta"]
+    assert config["rope_theta"] == config["rope_parameters"]["rope_theta"] == theta != 10_000
 
 
 @pytest.mark.parametrize("name", ["grm-mlp", "inform"])
