@@ -25,6 +25,7 @@ VERBS = {
     "baseline": "write what `check` compares with, small enough to commit",
     "ensemble": "put stored scores of several models together, as a model of its own",
     "merge": "average two checkpoints of one architecture",
+    "convert": "write a model as the plain class that other programs load",
     "leaderboard": "rank results and published rows",
     "report": "write a report that opens in any browser",
     "plot": "write the report's figures as files",

@@ -109,6 +109,7 @@ def test_torch_and_transformers_are_imported_only_by_models_and_engine(path: Pat
         ["compare", "--help"],
         ["ensemble", "--help"],
         ["merge", "--help"],
+        ["convert", "--help"],
     ],
 )
 def test_verbs_that_score_nothing_load_nothing_heavy(verb: list[str], tmp_path: Path) -> None:

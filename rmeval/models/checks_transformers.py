@@ -37,6 +37,8 @@ def check_transformers(probe: Probe) -> Check:
 def _why_not(model: RewardModel) -> str | None:
     if not isinstance(model.family, Classifier):
         return "it has no class for this model"
+    if model.family.checkpoint.adaptation is not None:
+        return "its class alone applies no adapter"
     if "auto_map" in model.family.checkpoint.config:
         return "the folder has remote code, which may pool in its own way"
     if model.network.pool.rule != model.family.pool and model.network.head is not None:

@@ -43,7 +43,7 @@ class DPO(LanguageModel):
         super().__init__(policy)
         self.per_token = per_token
         self.reference = None if reference is None else LanguageModel(reference)
-        if reference is not None and reference.folder.resolve() == policy.folder.resolve():
+        if reference is not None and reference.is_same(policy):
             raise BadOption("--reference is the model itself, so every reward would be 0")
         ours, *theirs = (part.config().get_text_config().vocab_size for part in self.parts)
         if theirs not in ([], [ours]):
@@ -70,7 +70,7 @@ class DPO(LanguageModel):
         often has none, or one of its own.
         """
         tokenizer = super().tokenizer()
-        if self.reference is None or not has_tokenizer(self.reference.checkpoint.folder):
+        if self.reference is None or not has_tokenizer(self.reference.checkpoint.tokenizer_folder):
             return tokenizer
         text = PROBE if tokenizer.chat_template is None else render(tokenizer, TALK, 0)
         policy, reference = (

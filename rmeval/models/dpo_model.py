@@ -64,12 +64,17 @@ class DPOModel(RewardModel):
                 "revision": reference[0].revision,
                 "fingerprint": reference[0].fingerprint(),
                 "architecture": reference[0].architecture,
+                **(
+                    {"base": reference[0].adaptation.provenance()}
+                    if reference[0].adaptation
+                    else {}
+                ),
             },
         }
 
     @cached_property
     def _reader(self) -> ResponseReader:
-        return ResponseReader(self.specials, self.family.checkpoint.folder)
+        return ResponseReader(self.specials, self.family.checkpoint.tokenizer_folder)
 
     def _read(self, conversations: Sequence[Conversation]) -> list[list[int]]:
         rows = self._reader.read(conversations)

@@ -84,7 +84,7 @@ class Family(ABC):
     def read_config(self) -> PretrainedConfig:
         """Returns the backbone's configuration from config.json."""
         config: PretrainedConfig = AutoConfig.from_pretrained(
-            self.checkpoint.folder, trust_remote_code=False
+            self.checkpoint.folder, trust_remote_code=False, **self.checkpoint.overrides
         )
         return config
 
@@ -107,11 +107,11 @@ class Family(ABC):
 
     def tokenizer(self) -> Any:
         """Returns the checkpoint's tokenizer with its chat template."""
-        return load_tokenizer(self.checkpoint.folder)
+        return load_tokenizer(self.checkpoint.tokenizer_folder)
 
     def template(self, tokenizer: Any) -> str:
         """Returns what texts are rendered with. Raises BadCheckpoint where there is nothing."""
-        return require_chat_template(tokenizer, self.checkpoint.folder)
+        return require_chat_template(tokenizer, self.checkpoint.tokenizer_folder)
 
     def why_unreadable(self, ids: Sequence[int]) -> str | None:
         """Returns why a sequence, (L,), cannot be scored, or None if it can."""

@@ -12,6 +12,7 @@ from rmeval.errors import BadCheckpoint, BadConversation, BadOption, first_line
 from rmeval.models.checkpoint import find_checkpoint
 from rmeval.models.day import ASKS, choose_day
 from rmeval.models.loading import choose_device, choose_dtype
+from rmeval.models.not_readable import refuse_adapter
 from rmeval.models.tokenizer import render, require_chat_template
 from rmeval.models.tokenizer_files import load_tokenizer, tokenizer_provenance
 from rmeval.types import Conversation, Message, Sampling
@@ -54,6 +55,7 @@ class LocalGenerator:
                 f"no model that transformers knows ({first_line(error)})"
             ) from error
         self._folder = find_checkpoint(name, revision)[0]
+        refuse_adapter(self._folder, "only whole models write")
         self._tokenizer: Any = load_tokenizer(self._folder)
         self._dtype = choose_dtype(dtype, self._config.to_dict(), self._device)
         if self._tokenizer.chat_template is None:

@@ -57,12 +57,16 @@ class LanguageModel(Family):
         self._tie(network.backbone)
         return network
 
-    def load(self, device: torch.device, dtype: torch.dtype, *, spread: bool) -> Network:
+    def load(
+        self, device: torch.device, dtype: torch.dtype, *, spread: bool, base: Network | None = None
+    ) -> Network:
         """Returns the network with its weights, held to the logits of transformers' own class.
+
+        `base` is that of its adapter, see `load_network`.
 
         Raises BadCheckpoint, also for a model whose tokens see those after them.
         """
-        network = load_network(self, device, dtype, spread=spread)
+        network = load_network(self, device, dtype, spread=spread, base=base)
         model = network.backbone
         assert isinstance(model, CausalModel)
         self._require_equal_twins(model)

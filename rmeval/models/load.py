@@ -81,15 +81,11 @@ def load_scorer(
     _check(options)
     found = None if template is None else find_template(template)
     name = str(name_or_folder)
-    checkpoint = open_checkpoint(
-        name,
-        options["revision"],
-        options["allow_pickle"],
-        options["trust_remote_code"],
-        options["weights"],
-    )
+    checkpoint = _open(name, options["revision"], options)
     precision = choose_dtype(options["dtype"], checkpoint.config, where)
     family = _choose_family(checkpoint, options)
+    if options["base"] is not None and not any(part.adaptation for part in family.checkpoints):
+        raise BadOption(f"--base is what an adapter is of, and {name} is none; leave it out")
     spread = options["device"] == "auto" and "LOCAL_RANK" not in os.environ
     network = make_network(family, where, precision, weights=options["weights"], spread=spread)
     network.pool = choose_pool(network, options["pool"])
@@ -111,6 +107,18 @@ def load_scorer(
         checks=options["checks"] and options["weights"],
     )
     return model
+
+
+def _open(name: str, revision: str | None, options: LoadOptions) -> Checkpoint:
+    base = options["base"]
+    return open_checkpoint(
+        name,
+        revision,
+        options["allow_pickle"],
+        options["trust_remote_code"],
+        options["weights"],
+        None if base is None else str(base),
+    )
 
 
 def _check(options: LoadOptions) -> None:
@@ -153,9 +161,7 @@ def _open_dpo(policy: Checkpoint, reference: str, options: LoadOptions) -> DPO:
     if reference == NO_REFERENCE:
         return DPO(policy, None, per_token=options["per_token"])
     try:
-        opened = open_checkpoint(
-            reference, None, options["allow_pickle"], weights=options["weights"]
-        )
+        opened = _open(reference, None, options)
     except (BadOption, UnknownName, Unreachable) as error:
         reason = str(error).partition(";")[0].removeprefix(f"model {reference}: ")
         raise BadOption(
@@ -190,20 +196,37 @@ def make_network(
     *,
     weights: bool = True,
     spread: bool = False,
+    base: Network | None = None,
 ) -> Network:
-    """Returns a family's network, with its weights or without. Raises BadCheckpoint."""
+    """Returns a family's network, with its weights or without. Raises BadCheckpoint.
+
+    `base` is the network of a language model's adapter's base, if that is loaded.
+    """
     if isinstance(family, DPO):
-        policy, *reference = (
-            make_network(part, device, dtype, weights=weights, spread=spread)
-            for part in family.parts
-        )
-        return family.join(policy, *reference)
+        return family.join(*_make_parts(family, device, dtype, weights=weights, spread=spread))
     if isinstance(family, LanguageModel):
         if not weights:
             return family.load_empty(dtype)
-        return family.load(device, dtype, spread=spread)
+        return family.load(device, dtype, spread=spread, base=base)
     if not weights:
         return empty_network(family, dtype)
     if isinstance(family, RemoteCode):
         return family.load(device, dtype)
     return load_network(family, device, dtype, spread=spread)
+
+
+def _make_parts(family: DPO, *args: Any, **options: Any) -> list[Network]:
+    """Returns the networks of a policy and its reference; one may be the other's adapter's base."""
+    made: dict[int, Network] = {}
+    order = sorted(
+        enumerate(family.parts), key=lambda item: item[1].checkpoint.adaptation is not None
+    )
+    for index, part in order:
+        adapted = part.checkpoint.adaptation
+        same = [
+            made[other]
+            for other in made
+            if adapted and family.parts[other].checkpoint.is_same(adapted.base)
+        ]
+        made[index] = make_network(part, *args, **options, base=same[0] if same else None)
+    return [made[index] for index in sorted(made)]

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,18 +68,25 @@ def choose_dtype(dtype: str, config: Mapping[str, Any], device: torch.device) ->
 
 
 def load_network(
-    family: Family, device: torch.device, dtype: torch.dtype, *, spread: bool
+    family: Family,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    spread: bool,
+    base: Network | None = None,
 ) -> Network:
     """Builds a family's network and fills it with the checkpoint's weights.
 
     Host memory holds the model at most once, and one tensor more. With `spread`, a model that
-    is too large for `device` goes over all devices and the host, layer by layer.
+    is too large for `device` goes over all devices and the host, layer by layer. What an adapter
+    leaves alone of its `base`, where that is loaded, is not read again: the two networks share it.
 
     Raises BadCheckpoint naming every weight that is missing, left over, or of another shape.
     """
     network = empty_network(family, dtype)
     device_map = _device_map(network, device, dtype, spread)
-    _fill(network, family, device_map, dtype)
+    shared = set() if base is None or "" not in device_map else _share(network, family, base)
+    _fill(network, family, device_map, dtype, shared)
     network.eval().requires_grad_(False)
     return _dispatch(network, device_map)
 
@@ -101,7 +108,11 @@ def empty_network(family: Family, dtype: torch.dtype) -> Network:
 
 
 def _fill(
-    network: Network, family: Family, device_map: Mapping[str, Any], dtype: torch.dtype
+    network: Network,
+    family: Family,
+    device_map: Mapping[str, Any],
+    dtype: torch.dtype,
+    shared: set[str],
 ) -> None:
     from accelerate.utils import set_module_tensor_to_device
 
@@ -109,24 +120,23 @@ def _fill(
     state = network.state_dict()
     shapes = {name: tensor.shape for name, tensor in state.items()}
     floating = {name for name, tensor in state.items() if tensor.is_floating_point()}
-    waiting, left_over = set(shapes), []
+    waiting, left_over = shapes.keys() - shared, []
+    names = (
+        family.checkpoint.adaptation.changed if shared and family.checkpoint.adaptation else None
+    )
     # buffers that older versions saved and newer ones compute
     computed = {name for name, _ in network.named_buffers()} - shapes.keys()
     known = tuple(OLD_ANGLES for name in computed if name.endswith(OLD_ANGLES))
     convert = Conversion(network, _placed_names(family))
-    for key, tensor in family.checkpoint.tensors():
+    for key, tensor in family.checkpoint.tensors(names):
         placed = family.place(key, tensor)
         for name, value in (converted for named in placed for converted in convert(*named)):
             if name not in shapes:
                 left_over += [] if name in computed or name.endswith(known) else [key]
                 continue
             _require_floating(family.checkpoint, key, value, floating=name in floating)
-            if value.shape != shapes[name]:
-                told = name if name in convert.fused else key
-                raise BadCheckpoint(
-                    f"{family.checkpoint.folder}: {told} has shape {tuple(value.shape)} where "
-                    f"config.json asks for {tuple(shapes[name])}"
-                )
+            told = name if name in convert.fused else key
+            _require_shape(family.checkpoint, told, value.shape, shapes[name])
             _require_finite(value, key, family.checkpoint)
             wanted = head_dtype if name.startswith("head.") else dtype
             set_module_tensor_to_device(
@@ -140,9 +150,29 @@ def _fill(
     _require_all_found(network, family.checkpoint, waiting, left_over)
 
 
-def _placed_names(family: Family) -> Iterator[str]:
+def _placed_names(family: Family, keys: Collection[str] | None = None) -> Iterator[str]:
     for key, shape in family.checkpoint.shapes.items():
-        yield from (name for name, _ in family.place(key, torch.empty(shape, device="meta")))
+        if keys is None or key in keys:
+            yield from (name for name, _ in family.place(key, torch.empty(shape, device="meta")))
+
+
+def _share(network: Network, family: Family, base: Network) -> set[str]:
+    """Puts the base's weights where an adapter changes nothing, and returns their names.
+
+    Nothing is shared with a base that is spread over devices, or whose weights are fused as they
+    are read.
+    """
+    adaptation = family.checkpoint.adaptation
+    if adaptation is None or hasattr(base, "hf_device_map"):
+        return set()
+    if Conversion(network, _placed_names(family)).fused:
+        return set()
+    own = set(_placed_names(family, adaptation.changed))
+    shared = network.state_dict().keys() & base.state_dict().keys() - own
+    for name in shared:
+        module, _, attribute = name.rpartition(".")
+        setattr(network.get_submodule(module), attribute, base.get_parameter(name))
+    return shared
 
 
 def _leave_out_pad(config: Any, folder: Path) -> None:
@@ -160,6 +190,16 @@ def _leave_out_pad(config: Any, folder: Path) -> None:
             f"{text.model_type} counts positions from it"
         )
     text.pad_token_id = None
+
+
+def _require_shape(
+    checkpoint: Checkpoint, told: str, found: torch.Size, wanted: torch.Size
+) -> None:
+    if found != wanted:
+        raise BadCheckpoint(
+            f"{checkpoint.folder}: {told} has shape {tuple(found)} where config.json asks for "
+            f"{tuple(wanted)}"
+        )
 
 
 def _require_floating(

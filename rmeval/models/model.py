@@ -66,14 +66,24 @@ class LoadedModel:
         Raises BadCheckpoint, and BadOption for a template that its family has no use for.
         """
         tokenizer = self.family.tokenizer()
+        self._require_no_new_tokens(len(tokenizer))
         other = self._other_template
         if other is not None and (self.template is not None or not tokenizer.chat_template):
             tokenizer.chat_template = other.text
         used = self.family.template(tokenizer)
         if self.template is not None and used != self.template.text:
             raise BadOption(f"--chat-template: {self.family.name} renders texts in its own way")
-        tokenizer.day = choose_day(self.day_asked, used, self.family.checkpoint.folder)
+        tokenizer.day = choose_day(self.day_asked, used, self.family.checkpoint.folders[0])
         return tokenizer
+
+    def _require_no_new_tokens(self, size: int) -> None:
+        """Raises BadCheckpoint for an adapter whose tokenizer has tokens that its base has not."""
+        adapted, known = self.family.checkpoint.adaptation, self.network.vocab_size
+        if adapted is not None and size > known:
+            raise adapted.adapter.refused(
+                f"its tokenizer has {size} tokens and its base {adapted.base.name} {known}: an "
+                "adapter that adds tokens is not merged here"
+            )
 
     @cached_property
     def specials(self) -> Specials:
@@ -122,10 +132,11 @@ class LoadedModel:
             "fingerprint": self.fingerprint,
             "family": self.family.name,
             "architecture": checkpoint.architecture,
+            **({"base": checkpoint.adaptation.provenance()} if checkpoint.adaptation else {}),
             "dtype": self.dtype_name,
             "template_sha256": hashlib.sha256(template.encode()).hexdigest(),
             "template_from": other.source if other and other.text == template else "its tokenizer",
-            "tokenizer": tokenizer_provenance(checkpoint.folder),
+            "tokenizer": tokenizer_provenance(checkpoint.tokenizer_folder),
             "specials": {
                 "policy": policy,
                 "from": said_by,

@@ -332,9 +332,9 @@ def test_shapes_that_the_hubs_index_contradicts_are_refused(folder, hub, monkeyp
 def test_an_adapter_on_the_hub_is_refused_before_anything_large_is_downloaded(folder, hub):
     (folder / "config.json").unlink()
     (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
-    about = {"peft_type": "LORA", "base_model_name_or_path": "some-lab/base"}
+    about = {"peft_type": "IA3", "base_model_name_or_path": "some-lab/base"}
     (folder / "adapter_config.json").write_text(json.dumps(about))
-    with pytest.raises(BadCheckpoint, match="a LoRA adapter of some-lab/base"):
+    with pytest.raises(BadCheckpoint, match="an IA3 adapter of some-lab/base"):
         open_checkpoint(NAME)
     assert hub == ["adapter_config.json"]
 
