@@ -30,6 +30,7 @@ from rmeval.errors import BadOption
 from rmeval.evaluation import evaluate
 from rmeval.known import Published, known_checkpoints
 from rmeval.metrics.statistics import describe_scores
+from rmeval.models.other_names import refuse_names
 from rmeval.reports.summary import beside_published, summarise
 from rmeval.results import prepare_folder
 from rmeval.types import Result
@@ -44,6 +45,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     _add_options(parser)
     options = parse_with_recipe(parser, arguments)
     check_judge_options(parser, options)
+    if not is_judge(options) and options.family is None and options.reference is None:
+        refuse_names(options.model)
     demo = options.model == "demo" and not options.data
     benchmarks = _load_benchmarks(options, "demo" if demo else "rewardbench")
     if options.dry_run:

@@ -21,6 +21,7 @@ from rmeval.models.language_model import LanguageModel
 from rmeval.models.limits import choose_engine, choose_max_length, choose_pool
 from rmeval.models.loading import choose_device, choose_dtype, empty_network, load_network
 from rmeval.models.network import Network
+from rmeval.models.other_names import refuse_names
 from rmeval.models.pairwise import PairwiseFamily, PairwiseModel
 from rmeval.models.remote import RemoteCode
 from rmeval.models.reward_model import RewardModel
@@ -161,6 +162,8 @@ def load_scorer(name_or_folder: str | Path, options: Loading) -> RewardModel | P
     _check(options)
     template = None if options.chat_template is None else find_template(options.chat_template)
     name = str(name_or_folder)
+    if options.family is None and options.reference is None:
+        refuse_names(name)
     checkpoint = open_checkpoint(
         name,
         options.revision,

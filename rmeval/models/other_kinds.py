@@ -8,30 +8,27 @@ import re
 
 from rmeval.errors import BadCheckpoint
 from rmeval.models.checkpoint import Checkpoint
+from rmeval.models.other_names import POLAR, POLAR_IS, PROCESS, PROCESS_IS
 
 # Qwen2ForProcessRewardModel (Qwen2.5-Math-PRM), Qwen2ForPrmModel (Skywork-o1-Open-PRM), …
 PROCESS_CLASS = re.compile(r"ProcessReward|Prm|PRM")
-PROCESS_NAME = re.compile(r"(?<![a-z])prm(?![a-z])[^/]*$|math-shepherd[^/]*$", re.IGNORECASE)
-POLAR_NAME = re.compile(r"(^|/)polar(?![a-z])[^/]*$", re.IGNORECASE)
 
 
 def refuse_other_kinds(checkpoint: Checkpoint) -> None:
     """Raises BadCheckpoint for a process reward model, and for POLAR."""
     if checkpoint.architecture == "InternLM2ForRewardModel" and (
-        has_polar_config(checkpoint) or checkpoint.is_called(POLAR_NAME)
+        has_polar_config(checkpoint) or checkpoint.is_called(POLAR)
     ):
         raise BadCheckpoint(
-            f"{checkpoint.folder}: POLAR (told by its name or config.json) compares an answer with "
-            "a reference answer, and without a reference there is no score; rmeval shows it none"
+            f"{checkpoint.folder}: POLAR (told by its name or config.json) {POLAR_IS}"
         )
     by_class = is_process_reward_model(checkpoint)
-    if by_class or checkpoint.is_called(PROCESS_NAME):
+    if by_class or checkpoint.is_called(PROCESS):
         told = "its class" if by_class else "its name"
         override = "" if by_class else "; if it is an outcome reward model, pass --family"
         raise BadCheckpoint(
             f"{checkpoint.architecture!r} in {checkpoint.folder} is a process reward model by "
-            f"{told}: it scores the steps of a solution, and rmeval needs one reward for a whole "
-            f"answer{override}"
+            f"{told}: {PROCESS_IS}{override}"
         )
 
 
