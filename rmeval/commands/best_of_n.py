@@ -28,7 +28,7 @@ from rmeval.generation import (
 from rmeval.metrics.best_of_n import best_of_n_curve
 from rmeval.preferences import to_candidates, to_prompt
 from rmeval.results import write_atomically
-from rmeval.types import Sampling, tools_of
+from rmeval.types import Sampling, reference_of, tools_of
 
 CARD = Sampling()  # the defaults, which are those of InternLM2-Reward's card
 RANKED, BEST = "ranked.jsonl", "best.jsonl"
@@ -42,7 +42,9 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     prompts, sampling = _read_prompts(options), _sampling(options)
     generator = _open_generator(options)
     if not options.trust_remote_code:
-        load_model_from(options, weights=False)  # finds a wrong --model before hours pass
+        lacking = next((p.place for p in prompts if not reference_of(p.conversation)), None)
+        # finds a wrong --model before hours pass
+        load_model_from(options, weights=False, without_reference=lacking)
     folder: Path = options.output
     missing = draw_candidates(folder, prompts, generator, sampling, _log(len(prompts)))
     _say_missing(missing, len(prompts))

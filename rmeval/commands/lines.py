@@ -24,7 +24,7 @@ from rmeval.errors import (
 )
 from rmeval.evaluation import open_store, scoring_provenance
 from rmeval.results import prepare_folder, write_atomically
-from rmeval.types import Conversation, OnProgress, Progress, Score
+from rmeval.types import Conversation, OnProgress, Progress, Score, reference_of
 
 if TYPE_CHECKING:
     from rmeval.engine.store import ScoreStore
@@ -71,9 +71,13 @@ def score_lines(
     """
     require_one_process()
     require_file_name("--output", options.output)
-    conversations = sum(len(line.conversations) for line in _read(options.input, to_conversations))
+    conversations, without_reference = 0, None
+    for line in _read(options.input, to_conversations):
+        conversations += len(line.conversations)
+        if not all(map(reference_of, line.conversations)):
+            without_reference = without_reference or line.place
     kept = prepare_folder(options.output.with_name(f"{options.output.name}.unfinished"))
-    model = load_model_from(options)
+    model = load_model_from(options, without_reference=without_reference)
     provenance, scored = scoring_provenance(model), kept / "lines.jsonl"
     truncated = 0
     with (

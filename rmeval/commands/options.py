@@ -149,8 +149,12 @@ def _add_dpo_options(model: argparse._ArgumentGroup) -> None:
     )
 
 
-def load_model_from(options: argparse.Namespace, *, weights: bool = True) -> "RewardModel":
+def load_model_from(
+    options: argparse.Namespace, *, weights: bool = True, without_reference: str | None = None
+) -> "RewardModel":
     """Loads the reward model that `add_model_options` describes, with its weights or without.
+
+    `without_reference` names one of the rows to come that has none.
 
     Raises BadOption for a model that compares responses instead, or a judge.
     """
@@ -158,11 +162,13 @@ def load_model_from(options: argparse.Namespace, *, weights: bool = True) -> "Re
         raise BadOption(f"--model {options.model}: a judge gives no rewards; use `rmeval run`")
     from rmeval.models.load import require_reward_model
 
-    return require_reward_model(load_scorer_from(options, weights=weights))
+    return require_reward_model(
+        load_scorer_from(options, weights=weights, without_reference=without_reference)
+    )
 
 
 def load_scorer_from(
-    options: argparse.Namespace, *, weights: bool = True
+    options: argparse.Namespace, *, weights: bool = True, without_reference: str | None = None
 ) -> "RewardModel | PairwiseModel":
     """Loads the model that `add_model_options` describes, of either kind."""
     from rmeval.models.load import Loading, load_scorer
@@ -185,6 +191,7 @@ def load_scorer_from(
         date=options.date,
         checks=not getattr(options, "no_checks", False),
         weights=weights,
+        without_reference=without_reference,
     )
     return load_scorer(options.model, loading)
 

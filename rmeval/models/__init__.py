@@ -21,6 +21,11 @@ FAMILIES = Registry(
             "InternLM2-Reward: fused projections, v_head, <|reward|> token",
         ),
         Entry(
+            "polar",
+            "rmeval.models.polar:Polar",
+            "POLAR: InternLM2-Reward's network that compares an answer with a reference",
+        ),
+        Entry(
             "inf-orm",
             "rmeval.models.inform:INFORM",
             "INF-ORM: Llama with a two-layer score head",

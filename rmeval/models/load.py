@@ -23,6 +23,7 @@ from rmeval.models.loading import choose_device, choose_dtype, empty_network, lo
 from rmeval.models.network import Network
 from rmeval.models.other_names import refuse_names
 from rmeval.models.pairwise import PairwiseFamily, PairwiseModel
+from rmeval.models.polar import Polar, PolarModel
 from rmeval.models.remote import RemoteCode
 from rmeval.models.reward_model import RewardModel
 from rmeval.types import SPECIALS
@@ -51,6 +52,7 @@ class Loading:
     date: str | None = None
     checks: bool = True
     weights: bool = True
+    without_reference: str | None = None  # which of the rows to come has none, if any is known to
 
 
 def load_model(
@@ -163,7 +165,7 @@ def load_scorer(name_or_folder: str | Path, options: Loading) -> RewardModel | P
     template = None if options.chat_template is None else find_template(options.chat_template)
     name = str(name_or_folder)
     if options.family is None and options.reference is None:
-        refuse_names(name)
+        refuse_names(name, options.without_reference)
     checkpoint = open_checkpoint(
         name,
         options.revision,
@@ -173,6 +175,8 @@ def load_scorer(name_or_folder: str | Path, options: Loading) -> RewardModel | P
     )
     precision = choose_dtype(options.dtype, checkpoint.config, where)
     family = _choose_family(checkpoint, options)
+    if isinstance(family, Polar):
+        family.require_references(options.without_reference)
     spread = options.device == "auto" and "LOCAL_RANK" not in os.environ
     network = make_network(family, where, precision, weights=options.weights, spread=spread)
     network.pool = choose_pool(network, options.pool)
@@ -249,6 +253,8 @@ def _open_dpo(policy: Checkpoint, reference: str, options: Loading) -> DPO:
 def _kind(family: Family) -> type[Any]:
     if isinstance(family, PairwiseFamily):
         return PairwiseModel
+    if isinstance(family, Polar):
+        return PolarModel
     return DPOModel if isinstance(family, DPO) else RewardModel
 
 

@@ -11,22 +11,21 @@ from rmeval.hub import local_folder, local_path
 
 PROCESS = re.compile(r"(?<![a-z])prm(?![a-z])[^/]*$|math-shepherd[^/]*$", re.IGNORECASE)
 POLAR = re.compile(r"(^|/)polar(?![a-z])[^/]*$", re.IGNORECASE)
-POLAR_IS = (
-    "compares an answer with a reference answer, and without a reference there is no score; "
-    "rmeval shows it none"
-)
+POLAR_IS = "compares an answer with a reference answer, and without a reference there is no score"
 PROCESS_IS = "it scores the steps of a solution, and rmeval needs one reward for a whole answer"
 
 
-def refuse_names(name: str) -> None:
+def refuse_names(name: str, without_reference: str | None = None) -> None:
     """Raises BadCheckpoint for what is no folder here and, by its name, of another kind.
 
-    So nothing is downloaded of it. What is a folder is told by its files.
+    So nothing is downloaded of it. What is a folder is told by its files. `without_reference` says
+    which rows have none, for a model that compares with one.
     """
     if local_folder(name) is not None:
         return
-    if POLAR.search(name.rstrip("/")):
-        raise BadCheckpoint(f"{name}{_not_here(name)}: POLAR, by its name, {POLAR_IS}")
+    if POLAR.search(name.rstrip("/")) and (without_reference or _not_here(name)):
+        lacking = f"; {without_reference} has none" if without_reference else ""
+        raise BadCheckpoint(f"{name}{_not_here(name)}: POLAR, by its name, {POLAR_IS}{lacking}")
     if PROCESS.search(name.rstrip("/")):
         raise BadCheckpoint(
             f"{name}{_not_here(name)}: a process reward model by its name: {PROCESS_IS}; if it is "
