@@ -31,6 +31,16 @@ FAMILIES = Registry(
             "INF-ORM: Llama with a two-layer score head",
         ),
         Entry(
+            "qwen-rm",
+            "rmeval.models.qwen_rm:QwenRM",
+            "Qwen2.5-Math-RM and WorldPM: Qwen2 with a two-layer score head",
+        ),
+        Entry(
+            "athene",
+            "rmeval.models.athene:Athene",
+            "Athene-RM: Llama with v_head, read at a token that ends every text",
+        ),
+        Entry(
             "grm",
             "rmeval.models.grm:GRM",
             "GRM-sftreg: a causal language model with a value head, v_head.summary",
@@ -63,7 +73,7 @@ FAMILIES = Registry(
         Entry(
             "qrm",
             "rmeval.models.qrm:QRM",
-            "QRM on Llama: ArmoRM with quantiles of each objective",
+            "QRM on Llama: ArmoRM with quantiles of each objective, transformed or (v2) not",
         ),
         Entry(
             "pair-pm",

@@ -64,7 +64,7 @@ def test_a_process_reward_model_is_refused_by_its_name(tmp_path, name):
     with pytest.raises(BadCheckpoint, match=r"by its name.*pass --family"):
         detect_family(Checkpoint(name, tmp_path, None, config, shapes, ()))
     other = Checkpoint("some-lab/supreme-prompt-rm", tmp_path, None, config, shapes, ())
-    assert detect_family(other).name == "inf-orm"
+    assert detect_family(other).name == "qwen-rm"
 
 
 @pytest.fixture
