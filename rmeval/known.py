@@ -100,6 +100,12 @@ def find_known(name: str) -> KnownCheckpoint | None:
     return known.get(name) or by_folder.get(Path(name).name)
 
 
+def usual_length(name: str, family: str) -> int | None:
+    """Returns the tokens to which a known checkpoint's authors cut a text, if it is that family."""
+    known = find_known(name)
+    return known.max_length if known and known.family == family else None
+
+
 class ChatTemplate(NamedTuple):
     """A chat template that is not the tokenizer's own; `source` says whose it is, in words."""
 

@@ -55,7 +55,7 @@ def choose_pool(network: Network, rule: str | None) -> Pool:
 def choose_max_length(
     asked: int | None, network: Network, longest: int | None, usual: int | None = None
 ) -> int:
-    """Returns the longest sequence in tokens: what is asked for, or `usual`, or what positions allow.
+    """Returns the longest sequence in tokens: as asked for, as is `usual`, or as positions allow.
 
     Raises BadOption for more than the positions.
     """

@@ -10,7 +10,7 @@ import torch
 from rmeval.engine.memory import serving_batch_tokens
 from rmeval.errors import BadCheckpoint, BadOption, UnknownName, Unreachable
 from rmeval.hub import local_folder
-from rmeval.known import find_known, find_template
+from rmeval.known import find_template, usual_length
 from rmeval.models import detect_family, find_family, require_language_model
 from rmeval.models.checkpoint import Checkpoint, open_checkpoint
 from rmeval.models.day import parse_day
@@ -189,7 +189,10 @@ def load_scorer(name_or_folder: str | Path, options: Loading) -> RewardModel | P
         device=where,
         engine=choose_engine(network, budget, options.engine),
         max_length=choose_max_length(
-            options.max_length, network, family.max_length, _usual(family)
+            options.max_length,
+            network,
+            family.max_length,
+            usual_length(family.checkpoint.name, family.name),
         ),
         revision_asked=options.revision,
         pool_asked=options.pool,
@@ -258,12 +261,6 @@ def _kind(family: Family) -> type[Any]:
     if isinstance(family, Polar):
         return PolarModel
     return DPOModel if isinstance(family, DPO) else RewardModel
-
-
-def _usual(family: Family) -> int | None:
-    """Returns the tokens to which a known checkpoint's authors cut a text, if it is that family."""
-    known = find_known(family.checkpoint.name)
-    return known.max_length if known and known.family == family.name else None
 
 
 def _variant(options: Loading) -> str | None:
