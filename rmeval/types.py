@@ -105,6 +105,13 @@ def with_tools(conversation: Conversation, tools: str) -> Conversation:
     return (Message(first.role, first.content, first.extra, tools, first.reference), *others)
 
 
+def with_system(conversation: Conversation, text: str) -> Conversation:
+    """Returns a conversation that begins with a system message; what it offers stays its own."""
+    first, *others = conversation
+    system = Message("system", text, "", first.tools, first.reference)
+    return (system, Message(first.role, first.content, first.extra), *others)
+
+
 def reference_of(conversation: Conversation) -> str:
     """Returns the answer that a conversation's response may be compared with, or ""."""
     return conversation[0].reference if conversation else ""

@@ -30,6 +30,7 @@ NOT_OF_JUDGES = (
     "per_token",
     "chat_template",
     "specials",
+    "system",
     "pool",
     "engine",
     "batch_tokens",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rmeval.duels import JUDGE
 from rmeval.errors import BadOption, UnknownName
+from rmeval.hub import local_path
 from rmeval.known import Published, published_from, shipped_templates
 from rmeval.types import DTYPES, ENGINES, POOLS, SPECIALS
 
@@ -55,6 +56,18 @@ def positive_or_auto(value: str) -> int | None:
     return None if value == "auto" else positive(value)
 
 
+def system_prompt(value: str) -> str:
+    """An argument type: a text, or the file that holds it, less its last line break."""
+    path = local_path(value)
+    try:
+        text = value if path is None else path.read_text(encoding="utf-8").removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadOption(f"--system {value}: cannot be read as text") from error
+    if not text.strip():
+        raise BadOption(f"--system {value!r}: an empty system prompt; leave it out")
+    return text
+
+
 def add_model_options(parser: argparse.ArgumentParser, *, default: str | None) -> None:
     """Adds what `load_model` takes. Without a default, --model is required."""
     model = parser.add_argument_group("model")
@@ -69,6 +82,17 @@ def add_model_options(parser: argparse.ArgumentParser, *, default: str | None) -
     model.add_argument(
         "--family", metavar="NAME", help="an adapter of `rmeval list`, where nothing tells it"
     )
+    _add_text_options(model)
+    model.add_argument(
+        "--trust-remote-code",
+        action="store_true",
+        help="run the repository's own code where rmeval has no adapter",
+    )
+    model.add_argument("--allow-pickle", action="store_true", help="read .bin weights")
+    _add_engine_options(model)
+
+
+def _add_text_options(model: argparse._ArgumentGroup) -> None:
     model.add_argument(
         "--chat-template",
         metavar="FILE_OR_NAME",
@@ -87,12 +111,11 @@ def add_model_options(parser: argparse.ArgumentParser, *, default: str | None) -
         help="the day that a chat template writes which asks for today's",
     )
     model.add_argument(
-        "--trust-remote-code",
-        action="store_true",
-        help="run the repository's own code where rmeval has no adapter",
+        "--system",
+        type=system_prompt,
+        metavar="TEXT|FILE",
+        help="a system prompt for every conversation of the run, of which none may have one",
     )
-    model.add_argument("--allow-pickle", action="store_true", help="read .bin weights")
-    _add_engine_options(model)
 
 
 def add_checks_option(parser: argparse.ArgumentParser) -> None:
@@ -189,6 +212,7 @@ def load_scorer_from(
         chat_template=options.chat_template,
         specials=options.specials,
         date=options.date,
+        system=options.system,
         checks=not getattr(options, "no_checks", False),
         weights=weights,
         without_reference=without_reference,

@@ -23,7 +23,7 @@ from rmeval.models.loading import choose_device, choose_dtype, empty_network, lo
 from rmeval.models.network import Network
 from rmeval.models.other_names import refuse_names
 from rmeval.models.pairwise import PairwiseFamily, PairwiseModel
-from rmeval.models.polar import Polar, PolarModel
+from rmeval.models.polar import Polar, PolarModel, require_references
 from rmeval.models.remote import RemoteCode
 from rmeval.models.reward_model import RewardModel
 from rmeval.types import SPECIALS
@@ -52,6 +52,7 @@ class Loading:
     date: str | None = None
     checks: bool = True
     weights: bool = True
+    system: str | None = None  # a system prompt for every conversation
     without_reference: str | None = None  # which of the rows to come has none, if any is known to
 
 
@@ -175,8 +176,7 @@ def load_scorer(name_or_folder: str | Path, options: Loading) -> RewardModel | P
     )
     precision = choose_dtype(options.dtype, checkpoint.config, where)
     family = _choose_family(checkpoint, options)
-    if isinstance(family, Polar):
-        family.require_references(options.without_reference)
+    require_references(family, options.without_reference)
     spread = options.device == "auto" and "LOCAL_RANK" not in os.environ
     network = make_network(family, where, precision, weights=options.weights, spread=spread)
     network.pool = choose_pool(network, options.pool)
@@ -200,6 +200,7 @@ def load_scorer(name_or_folder: str | Path, options: Loading) -> RewardModel | P
         template=template,
         specials_asked=options.specials,
         day_asked=options.date,
+        system=options.system,
         checks=options.checks and options.weights,
     )
     return model

@@ -12,6 +12,7 @@ from typing import Any
 from rmeval.engine.fit import Fitted
 from rmeval.errors import BadCheckpoint, BadConversation, BadOption
 from rmeval.models.checkpoint import Checkpoint
+from rmeval.models.family import Family
 from rmeval.models.internlm2 import InternLM2
 from rmeval.models.other_kinds import is_polar
 from rmeval.models.other_names import POLAR_IS
@@ -59,11 +60,6 @@ class Polar(InternLM2):
     def template(self, tokenizer: Any) -> str:
         return RECIPE
 
-    def require_references(self, without: str | None) -> None:
-        """Raises BadCheckpoint where the rows to be scored are known to have none."""
-        if without is not None:
-            raise BadCheckpoint(f"{self.checkpoint.name}: POLAR {POLAR_IS}; {without} has none")
-
 
 class PolarModel(RewardModel):
     """POLAR with its way of reading: the prompt with a reference, and again with the answer."""
@@ -88,7 +84,8 @@ class PolarModel(RewardModel):
         """
         if not conversations:
             return []
-        texts = [text for i, talk in enumerate(conversations) for text in texts_of(talk, i)]
+        given = self._with_system(conversations)
+        texts = [text for i, talk in enumerate(given) for text in texts_of(talk, i)]
         parts = self.specials.encode(texts)
         whole = list(zip(parts[::3], parts[1::3], parts[2::3], strict=True))
         kept = whole if longest is None else [_cut(ids, longest) for ids in whole]
@@ -107,6 +104,12 @@ class PolarModel(RewardModel):
     def _join(self, texts: Sequence[str]) -> str:
         prompt, reference, answer = texts
         return f"{prompt}\n{reference}{MARK}{prompt}\n{answer}"
+
+
+def require_references(family: Family, without: str | None) -> None:
+    """Raises BadCheckpoint where POLAR is to score rows of which one is known to have none."""
+    if isinstance(family, Polar) and without is not None:
+        raise BadCheckpoint(f"{family.checkpoint.name}: POLAR {POLAR_IS}; {without} has none")
 
 
 def texts_of(conversation: Conversation, index: int) -> Texts:
