@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rmeval.commands.progress import show_step
 from rmeval.duels import JUDGE
 from rmeval.errors import BadOption, UnknownName, one_line
 from rmeval.hub import local_path
@@ -156,7 +157,8 @@ def load_scorer_from(
     given = {name: getattr(options, name) for name in LOAD_OPTIONS if hasattr(options, name)}
     checks = not getattr(options, "no_checks", False)
     told = {"checks": checks, "weights": weights, "without_reference": without_reference}
-    return load_scorer(options.model, {**given, **told})
+    with show_step(f"loading {options.model}", quiet=getattr(options, "quiet", False)):
+        return load_scorer(options.model, {**given, **told})
 
 
 def parse_with_recipe(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:

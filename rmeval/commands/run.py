@@ -26,7 +26,7 @@ from rmeval.commands.options import (
     parse_with_recipe,
     positive,
 )
-from rmeval.commands.progress import show_progress
+from rmeval.commands.progress import show_progress, show_step
 from rmeval.errors import BadOption
 from rmeval.evaluation import evaluate
 from rmeval.files import prepared
@@ -66,10 +66,11 @@ def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
     from rmeval.engine.workers import join_workers
 
     models = _load_models(options, benchmarks)
-    checks = [
-        "insisted, --no-checks" if options.no_checks else examine(model, benchmark.preferences)
-        for model, benchmark in zip(models, benchmarks, strict=True)
-    ]
+    with show_step("checking the model", quiet=options.quiet):
+        checks = [
+            "insisted, --no-checks" if options.no_checks else examine(model, benchmark.preferences)
+            for model, benchmark in zip(models, benchmarks, strict=True)
+        ]
     workers = join_workers()
     results: list[Result] = []
     for model, benchmark, checked in zip(models, benchmarks, checks, strict=True):
