@@ -1,4 +1,4 @@
-"""The second protocol: not a number for a response, but which of two responses is better.
+"""The second way to score: no number for a response, but which of two responses is better.
 
 Pairwise models and judges answer duels. The score of a response is the mean probability with which
 it beats each of the row's others (a round robin), so that whatever is made of scores is made of
@@ -7,27 +7,20 @@ these too; of two responses they are P and 1 - P.
 
 import hashlib
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import combinations
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 from rmeval.conversations import ConversationLike
 from rmeval.errors import BadData, one_line
 from rmeval.preferences import to_candidates
 from rmeval.types import (
     Comparisons,
-    OnProgress,
     Preference,
     Score,
     ScoredPreference,
     as_message,
 )
-
-if TYPE_CHECKING:
-    from rmeval.engine.store import ScoreStore
-    from rmeval.engine.workers import Workers
 
 ORDERS = ("both", "random")
 EVEN = 0.5
@@ -52,44 +45,6 @@ class Verdict(NamedTuple):
 
     first: float
     parsed: bool = True
-
-
-class Judge(ABC):
-    """What scores responses by comparing them."""
-
-    name: str
-    revision_asked: str | None
-    variant: str | None  # what tells its results from others of its name
-
-    @abstractmethod
-    def provenance(self) -> dict[str, Any]:
-        """Returns everything about the judge that its verdicts depend on."""
-
-    @abstractmethod
-    def engine_provenance(self) -> dict[str, Any]:
-        """Returns how the verdicts are computed, and where."""
-
-    @abstractmethod
-    def compare(self, prompt: str | ConversationLike, a: str, b: str) -> float:
-        """Returns the probability that `a` answers better than `b`, both orders averaged."""
-
-    @abstractmethod
-    def score_preferences(
-        self,
-        preferences: Sequence[Preference],
-        *,
-        store: "ScoreStore | None" = None,
-        workers: "Workers | None" = None,
-        on_progress: OnProgress | None = None,
-    ) -> tuple[ScoredPreference, ...]:
-        """Returns the rows with their scores, in order, without those that it cannot be asked."""
-
-    def account(self) -> dict[str, Any]:
-        """Returns what the verdicts of the last rows took, such as tokens, for the result."""
-        return {}
-
-    def keep_answers(self, folder: Path) -> None:  # noqa: B027 - most answer in numbers
-        """Writes what was answered to the last rows beside their result, where it is text."""
 
 
 def one_pair(prompt: str | ConversationLike, a: str, b: str) -> Preference:

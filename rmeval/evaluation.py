@@ -1,39 +1,53 @@
 """A model on a benchmark: every response scored once, then the numbers made from the scores."""
 
 import json
+import logging
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rmeval.benchmarks import Benchmark
-from rmeval.duels import SERVER, Judge, scored_row
-from rmeval.errors import BadConversation, BadOption, BadReward
+from rmeval.duels import SERVER, scored_row
+from rmeval.errors import BadConversation, BadData, BadOption, BadReward
+from rmeval.files import prepare_folder
 from rmeval.metrics.statistics import describe_scores
-from rmeval.results import prepare_folder, run_folder, spare_whole_result, write_result
-from rmeval.types import OnProgress, Preference, Result, ScoredPreference
+from rmeval.results import claim_of, find_place, run_folder, unnamed, write_result
+from rmeval.scorer import (
+    RewardScorer,
+    Scorer,
+    engine_provenance,
+    files_beside,
+    folder_label,
+    model_provenance,
+    told_after,
+)
+from rmeval.types import OnProgress, Preference, Result, Score, ScoredPreference
 
 if TYPE_CHECKING:
     from rmeval.engine.store import ScoreStore
     from rmeval.engine.workers import Workers
-    from rmeval.models.reward_model import RewardModel
 
+STORE = "store"  # the folder of a store, below that of its runs
 SCORING_KEYS = ("engine", "versions", "python")
 PACKAGES = ("rmeval", "torch", "transformers", "tokenizers", "accelerate", "safetensors")
+logger = logging.getLogger("rmeval")
 
 
 def evaluate(
-    model: "RewardModel | Judge",
+    model: Scorer,
     benchmark: Benchmark,
     *,
     weighting: str | None = None,
     limit: int | None = None,
     output: str | Path | None = None,
     fresh: bool = False,
+    name: str | None = None,
     checks: str = "not made",
     workers: "Workers | None" = None,
     on_progress: OnProgress | None = None,
@@ -41,11 +55,13 @@ def evaluate(
     """Scores every response of a benchmark and aggregates.
 
     Args:
+        model: a loaded model, a judge, or an object of one's own: see `rmeval.Scorer`.
         weighting: how subsets make a section; None is the benchmark's default.
         limit: score only this many rows, evenly spread; the result is marked partial.
         output: where to keep scores and result, see `rmeval.results`; an interrupted run that
             is started again with the same output goes on where it stopped. None keeps nothing.
         fresh: drop what an interrupted run with this output kept.
+        name: what the model is called where people read the result; by default as it was loaded.
         checks: how the model's checks went, for the result's provenance.
         workers: this process's place among those that share the run (`join_workers`).
         on_progress: called after every forward pass.
@@ -57,23 +73,22 @@ def evaluate(
     weighting = benchmark.scheme.check_weighting(weighting)
     benchmark = benchmark if limit is None else benchmark.limited(limit)
     started, provenance = datetime.now(UTC), scoring_provenance(model)
-    folder = None if output is None else _prepare(Path(output), model, benchmark)
-    if folder is None and workers is not None and workers.count > 1:
+    if output is None and workers is not None and workers.count > 1:
         raise BadOption("several processes share a run through its output folder: pass one")
+    folder: Path | None = None
     store: AbstractContextManager[ScoreStore | None] = nullcontext()
-    if folder is not None:
-        store = closing(open_store(folder, provenance, workers=workers, fresh=fresh))
+    if output is not None:
+        usual = _usual_folder(Path(output), model, benchmark)
+        folder = _prepare(usual, provenance, benchmark, workers)
+        store = closing(open_store(usual, provenance, workers=workers, fresh=fresh))
     with store as kept:
         scored = score_preferences(
             model, benchmark.preferences, store=kept, workers=workers, on_progress=on_progress
         )
     benchmark = benchmark.without_refused({item.id for item in scored})
     provenance |= {"checks": checks, "data": benchmark.provenance(), **timing(started)}
-    if isinstance(model, Judge):
-        provenance["account"] = model.account()
-    else:
-        provenance["warnings"] = list(model.warnings)
-    result = _describe(benchmark, scored, weighting, provenance)
+    provenance |= told_after(model)
+    result = replace(_describe(benchmark, scored, weighting, provenance), name=name)
     if folder is None or (workers is not None and workers.rank > 0):
         return replace(result, folder=folder)
     return _keep(result, folder, model)
@@ -97,19 +112,31 @@ def _describe(
     )
 
 
-def _keep(result: Result, folder: Path, model: "RewardModel | Judge") -> Result:
-    """Writes a result; what became partial on the way never replaces a whole one."""
-    folder = prepare_folder(spare_whole_result(folder, result.partial))
-    if isinstance(model, Judge):
-        model.keep_answers(folder)
-    write_result(folder, result)
-    return replace(result, folder=folder)
+def _usual_folder(output: Path, model: Scorer, benchmark: Benchmark) -> Path:
+    return run_folder(output, benchmark.name, model.name, folder_label(model))
 
 
-def _prepare(output: Path, model: "RewardModel | Judge", benchmark: Benchmark) -> Path:
-    label = "-".join(filter(None, [model.revision_asked, model.variant]))
-    folder = run_folder(output, benchmark.name, model.name, label or None)
-    return prepare_folder(spare_whole_result(folder, benchmark.partial))
+def _prepare(
+    usual: Path,
+    provenance: Mapping[str, Any],
+    benchmark: Benchmark,
+    workers: "Workers | None",
+) -> Path:
+    """Returns the folder of the result to come, which is made, beside what another has taken."""
+    claim = claim_of(provenance, benchmark.preferences, benchmark.partial)
+    folder, why = find_place(usual, claim)
+    if why and (workers is None or workers.rank == 0):
+        logger.warning(why)
+    return prepare_folder(folder)
+
+
+def _keep(result: Result, folder: Path, model: Scorer) -> Result:
+    """Writes a result, beside what another run has written meanwhile."""
+    place, why = find_place(folder, claim_of(result.provenance, result.scored, result.partial))
+    if why:
+        logger.warning(why)
+    write_result(prepare_folder(place), result, files_beside(model))
+    return replace(result, folder=place)
 
 
 def timing(started: datetime) -> dict[str, Any]:
@@ -119,7 +146,7 @@ def timing(started: datetime) -> dict[str, Any]:
 
 
 def score_preferences(
-    model: "RewardModel | Judge",
+    model: Scorer,
     preferences: Sequence[Preference],
     *,
     store: "ScoreStore | None" = None,
@@ -130,15 +157,18 @@ def score_preferences(
 
     Raises BadReward or BadConversation, naming the preference and the response.
     """
-    if isinstance(model, Judge):
-        return model.score_preferences(
-            preferences, store=store, workers=workers, on_progress=on_progress
+    if not isinstance(model, RewardScorer):
+        return tuple(
+            model.score_preferences(
+                preferences, store=store, workers=workers, on_progress=on_progress
+            )
         )
     conversations = [c for preference in preferences for c in preference.conversations()]
     try:
         scores = model.score_conversations(
             conversations, store=store, workers=workers, on_progress=on_progress
         )
+        _require_rewards(model.name, scores, len(conversations))
     except (BadReward, BadConversation) as error:
         raise error.at(_name_response(preferences, error.index)) from error
     remaining = iter(scores)
@@ -146,6 +176,15 @@ def score_preferences(
         scored_row(preference, [next(remaining) for _ in preference.responses])
         for preference in preferences
     )
+
+
+def _require_rewards(name: str, scores: Sequence[Score], wanted: int) -> None:
+    """Raises BadData unless there is a score for each conversation, BadReward for one of NaN."""
+    if len(scores) != wanted:
+        raise BadData(f"{name} gave {len(scores)} scores for {wanted} conversations")
+    for index, score in enumerate(scores):
+        if not isfinite(score.value):
+            raise BadReward(index, score.value)
 
 
 def _name_response(preferences: Sequence[Preference], index: int) -> str:
@@ -158,18 +197,14 @@ def _name_response(preferences: Sequence[Preference], index: int) -> str:
     raise IndexError(index)
 
 
-def scoring_provenance(model: "RewardModel | Judge") -> dict[str, Any]:
+def scoring_provenance(model: Scorer) -> dict[str, Any]:
     """Returns everything that a reward depends on besides its tokens."""
     return {
-        "model": {**model.provenance(), "name": _shown_name(model)},
-        "engine": model.engine_provenance(),
+        "model": model_provenance(model),
+        "engine": engine_provenance(model),
         "versions": {package: version(package) for package in PACKAGES},
         "python": platform.python_version(),
     }
-
-
-def _shown_name(model: "RewardModel | Judge") -> str:
-    return f"{model.name}@{model.variant}" if model.variant else model.name
 
 
 def open_store(
@@ -188,25 +223,17 @@ def open_store(
 
     workers, settings = workers or Workers(), store_settings(provenance)
     workers.agree((), json.dumps(settings, sort_keys=True))
+    workers.require_shared(prepare_folder(folder / STORE))
     if fresh and workers.rank == 0:
-        drop_store(folder / "store", settings)
+        drop_store(folder / STORE, settings)
     workers.wait()
-    return ScoreStore(folder / "store", settings, part=workers.rank)
+    return ScoreStore(folder / STORE, settings, part=workers.rank)
 
 
 def store_settings(provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what of a provenance is the key of a store, whatever the model is called.
 
-    What a server answered does not depend on the libraries here, nor on its address.
+    What a server answered does not depend on the libraries here.
     """
     keys = () if provenance["engine"]["path"] == SERVER else SCORING_KEYS
-    return {**{key: provenance[key] for key in keys}, "model": _unnamed(provenance["model"])}
-
-
-def _unnamed(model: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what is known of a model, and of those that it holds, but what they are called."""
-    return {
-        key: _unnamed(value) if isinstance(value, dict) else value
-        for key, value in model.items()
-        if key != "name"
-    }
+    return {**{key: provenance.get(key) for key in keys}, "model": unnamed(provenance["model"])}

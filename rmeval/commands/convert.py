@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from rmeval.commands.options import one_of
-from rmeval.results import prepare_folder
+from rmeval.files import prepare_folder
 from rmeval.types import DTYPES
 
 FORMS = ("classifier", "backbone")
@@ -20,13 +20,13 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     from rmeval.models.checkpoint import open_checkpoint
     from rmeval.models.converting import Converted
-    from rmeval.models.load import Loading, load_scorer, require_reward_model
+    from rmeval.models.load import load_scorer, require_reward_model
     from rmeval.models.merging import require_empty
 
     require_empty(options.output)
     opened = (options.model, options.revision, options.allow_pickle)
     open_checkpoint(*opened, base=options.base)  # brings the weights of a model on the Hub
-    loading = Loading(
+    loading = dict(
         revision=options.revision,
         family=options.family,
         base=options.base,

@@ -7,13 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rmeval.duels import JUDGE
-from rmeval.errors import BadOption, UnknownName
-from rmeval.known import Published, published_from, shipped_templates
-from rmeval.types import DTYPES, ENGINES, POOLS, SPECIALS
+from rmeval.errors import BadOption, UnknownName, one_line
+from rmeval.known import Published, published_from
+from rmeval.load_options import LOAD_OPTIONS, Option, kind_of
 
 if TYPE_CHECKING:
     from rmeval.models.pairwise import PairwiseModel
     from rmeval.models.reward_model import RewardModel
+
+
+# What needs the word of who runs it, and why.
+OWN_WORD = {
+    "trust-remote-code": "runs the repository's code",
+    "allow-pickle": "reads weights that are a program",
+    "endpoint": "sends the rows and your key to a server",
+    "key-over-http": "sends your key in the clear",
+    "output": "writes there",
+}
+SHOWN = 100  # characters of a recipe's value
 
 
 def one_of(kind: str, known: Iterable[str]) -> Callable[[str], str]:
@@ -33,6 +44,13 @@ def positive(value: str) -> int:
     if not value.isdecimal() or int(value) < 1:
         raise argparse.ArgumentTypeError(f"{value!r} is not a whole number of at least 1")
     return int(value)
+
+
+def display_name(value: str) -> str:
+    """An argument type: what people will read, on one line."""
+    if not one_line(value):
+        raise argparse.ArgumentTypeError("an empty name")
+    return one_line(value)
 
 
 def number_up_to(most: float) -> Callable[[str], float]:
@@ -59,41 +77,28 @@ def add_model_options(parser: argparse.ArgumentParser, *, default: str | None) -
     """Adds what `load_model` takes. Without a default, --model is required."""
     model = parser.add_argument_group("model")
     model.add_argument(
+        "-m",
         "--model",
         metavar="ID_OR_FOLDER",
         default=default,
         required=default is None,
         help="a name on the Hub, a local folder, or 'demo'",
     )
-    model.add_argument("--revision", metavar="R", help="branch, tag or commit on the Hub")
-    model.add_argument(
-        "--family", metavar="NAME", help="an adapter of `rmeval list`, where nothing tells it"
-    )
-    model.add_argument(
-        "--chat-template",
-        metavar="FILE_OR_NAME",
-        help=f"in place of the tokenizer's own; names: {', '.join(shipped_templates())}",
-    )
-    model.add_argument(
-        "--specials",
-        type=one_of("policy", SPECIALS),
-        metavar="|".join(SPECIALS),
-        help="special tokens around a text: the template's, the tokenizer's too, ...; default: "
-        "as the model's authors did",
-    )
-    model.add_argument(
-        "--date",
-        metavar="2024-07-26",
-        help="the day that a chat template writes which asks for today's",
-    )
-    model.add_argument(
-        "--trust-remote-code",
-        action="store_true",
-        help="run the repository's own code where rmeval has no adapter",
-    )
-    model.add_argument("--allow-pickle", action="store_true", help="read .bin weights")
-    _add_engine_options(model)
-    _add_second_model_options(model)
+    for name, option in LOAD_OPTIONS.items():
+        if option.flag:
+            _add_load_option(model, name, option)
+
+
+def _add_load_option(model: argparse._ArgumentGroup, name: str, option: Option) -> None:
+    flag, told = f"--{name.replace('_', '-')}", option.described()
+    if kind_of(name) is bool:
+        model.add_argument(flag, action="store_true", help=told)
+        return
+    kind: Callable[[str], Any] = positive_or_auto if kind_of(name) is int else str
+    if option.choices:
+        kind = one_of(option.noun or name, option.choices)
+    metavar = "|".join(option.choices) or option.metavar
+    model.add_argument(flag, type=kind, default=option.default, metavar=metavar, help=told)
 
 
 def add_checks_option(parser: argparse.ArgumentParser) -> None:
@@ -105,53 +110,9 @@ def add_checks_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_engine_options(model: argparse._ArgumentGroup) -> None:
-    model.add_argument(
-        "--dtype",
-        type=one_of("dtype", DTYPES),
-        default="auto",
-        metavar="|".join(DTYPES),
-        help="auto: the checkpoint's own on a GPU, float32 on a CPU",
-    )
-    model.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N")
-    model.add_argument(
-        "--engine",
-        type=one_of("engine", ENGINES),
-        default="auto",
-        metavar="|".join(ENGINES),
-        help="packed: shared prefixes once; padded: the reference; auto: packed where allowed",
-    )
-    model.add_argument(
-        "--batch-tokens",
-        type=positive_or_auto,
-        metavar="N",
-        help="tokens in a forward pass; auto, the default, takes what memory serves",
-    )
-    model.add_argument(
-        "--pool",
-        type=one_of("pool", POOLS),
-        metavar="|".join(POOLS),
-        help="the token that the reward is read from, in place of the family's own rule",
-    )
-    model.add_argument(
-        "--max-length", type=positive, metavar="N", help="cut conversations to N tokens"
-    )
-
-
-def _add_second_model_options(model: argparse._ArgumentGroup) -> None:
-    model.add_argument(
-        "--base",
-        metavar="ID_OR_FOLDER",
-        help="what an adapter (LoRA) is of, where that is not what it says itself",
-    )
-    model.add_argument(
-        "--reference",
-        metavar="ID_OR_FOLDER|none",
-        help="score --model as a DPO policy against this model, or by itself",
-    )
-    model.add_argument(
-        "--per-token", action="store_true", help="divide a DPO reward by the response's tokens"
-    )
+def add_quiet_option(parser: argparse.ArgumentParser) -> None:
+    """Adds -q, for verbs that show how far they are."""
+    parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
 
 
 def load_model_from(options: argparse.Namespace, *, weights: bool = True) -> "RewardModel":
@@ -170,29 +131,11 @@ def load_scorer_from(
     options: argparse.Namespace, *, weights: bool = True
 ) -> "RewardModel | PairwiseModel":
     """Loads the model that `add_model_options` describes, of either kind."""
-    from rmeval.models.load import Loading, load_scorer
+    from rmeval.models.load import load_scorer
 
-    loading = Loading(
-        revision=options.revision,
-        family=options.family,
-        base=options.base,
-        reference=options.reference,
-        per_token=options.per_token,
-        dtype=options.dtype,
-        device=options.device,
-        trust_remote_code=options.trust_remote_code,
-        allow_pickle=options.allow_pickle,
-        engine=options.engine,
-        pool=options.pool,
-        batch_tokens=options.batch_tokens,
-        max_length=options.max_length,
-        chat_template=options.chat_template,
-        specials=options.specials,
-        date=options.date,
-        checks=not getattr(options, "no_checks", False),
-        weights=weights,
-    )
-    return load_scorer(options.model, loading)
+    given = {name: getattr(options, name) for name in LOAD_OPTIONS if hasattr(options, name)}
+    checks = not getattr(options, "no_checks", False)
+    return load_scorer(options.model, {**given, "checks": checks, "weights": weights})
 
 
 def parse_with_recipe(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
@@ -202,7 +145,7 @@ def parse_with_recipe(parser: argparse.ArgumentParser, arguments: list[str]) -> 
     """
     finder = type(parser)(add_help=False, allow_abbrev=False)
     finder.add_argument("--config", type=Path)
-    finder.add_argument("--model")
+    finder.add_argument("-m", "--model")
     asked = finder.parse_known_args(arguments)[0]
     published = None
     if asked.config is not None:
@@ -211,11 +154,30 @@ def parse_with_recipe(parser: argparse.ArgumentParser, arguments: list[str]) -> 
             published = published_row(recipe, f"{asked.config} [published]")
             del recipe["published"]
         if asked.model not in (None, recipe.get("model")):
-            recipe.pop("revision", None)  # that of another model
-        arguments = [*_recipe_arguments(parser, recipe, asked.config), *arguments]
+            for key in ("revision", "name"):  # those of another model
+                recipe.pop(key, None)
+        of_recipe = _recipe_arguments(parser, recipe, asked.config)
+        _require_own_word(recipe, arguments, asked.config)
+        arguments = [*of_recipe, *arguments]
     options = parser.parse_args(arguments)
     options.published = published
     return options
+
+
+def _require_own_word(recipe: Mapping[str, Any], arguments: Iterable[str], path: Path) -> None:
+    """Raises BadOption for what a recipe asks, and who runs it has not typed: it may be anyone's.
+
+    Such a recipe may be kept: it says what its command line needs.
+    """
+    typed = {argument.partition("=")[0] for argument in arguments}
+    for key, value in recipe.items():
+        name = key.replace("_", "-")
+        if name in OWN_WORD and value is not False and f"--{name}" not in typed:
+            shown = "" if value is True else f" {one_line(str(value))[:SHOWN]}"
+            raise BadOption(
+                f"{path}: {name} {OWN_WORD[name]}, and a recipe cannot say so for you; if you want "
+                f"it, pass --{name}{shown} on the command line"
+            )
 
 
 def read_recipe(path: Path) -> dict[str, Any]:

@@ -20,23 +20,25 @@ from rmeval.commands.judge_options import (
 from rmeval.commands.options import (
     add_checks_option,
     add_model_options,
+    add_quiet_option,
+    display_name,
     load_scorer_from,
     parse_with_recipe,
     positive,
 )
 from rmeval.commands.progress import show_progress
-from rmeval.duels import Judge
 from rmeval.errors import BadOption
 from rmeval.evaluation import evaluate
+from rmeval.files import prepared
 from rmeval.known import Published, known_checkpoints
 from rmeval.metrics.statistics import describe_scores
 from rmeval.reports.summary import beside_published, summarise
-from rmeval.results import prepare_folder
+from rmeval.results import folder_name
+from rmeval.scorer import Scorer, examine
 from rmeval.types import Result
 
 if TYPE_CHECKING:
     from rmeval.engine.workers import Workers
-    from rmeval.models.reward_model import RewardModel
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
@@ -49,12 +51,20 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     if options.dry_run:
         print(*_plans(options, benchmarks), sep="\n\n")
         return 0
-    for benchmark in benchmarks:
-        prepare_folder(options.output / benchmark.name)
+    with prepared(*[options.output / folder_name(benchmark.name) for benchmark in benchmarks]):
+        _run(options, benchmarks)
+    return 0
+
+
+def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
+    """Loads the model and evaluates it on each benchmark."""
     from rmeval.engine.workers import join_workers
 
     models = _load_models(options, benchmarks)
-    checks = [_check(*pair, options) for pair in zip(models, benchmarks, strict=True)]
+    checks = [
+        "insisted, --no-checks" if options.no_checks else examine(model, benchmark.preferences)
+        for model, benchmark in zip(models, benchmarks, strict=True)
+    ]
     workers = join_workers()
     results: list[Result] = []
     for model, benchmark, checked in zip(models, benchmarks, checks, strict=True):
@@ -64,7 +74,6 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
             print(*([""] if len(results) > 1 else []), *lines, sep="\n")
     if workers.rank == 0 and {result.definition for result in results} >= set(JOINED):
         print("", _with_prior([r for r in results if r.definition in JOINED]), sep="\n")
-    return 0
 
 
 def _load_benchmarks(options: argparse.Namespace, default: str) -> list[Benchmark]:
@@ -87,9 +96,7 @@ def _plans(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> Iter
     yield from (describe_run(model, benchmark) for benchmark in benchmarks)
 
 
-def _load_models(
-    options: argparse.Namespace, benchmarks: Sequence[Benchmark]
-) -> "Sequence[RewardModel | Judge]":
+def _load_models(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> Sequence[Scorer]:
     """Returns who scores each benchmark: one model, or a judge asked as is usual there."""
     if is_judge(options):
         return load_judges_from(options, benchmarks)
@@ -97,33 +104,21 @@ def _load_models(
     return [model] * len(benchmarks)
 
 
-def _check(model: "RewardModel | Judge", benchmark: Benchmark, options: argparse.Namespace) -> str:
-    """Makes the checks of a reward model, and returns how they went."""
-    if options.no_checks:
-        return "insisted, --no-checks"
-    if isinstance(model, Judge):
-        return "not made"
-    from rmeval.models.doctor import require_sound
-
-    require_sound(model, [row.conversations()[0] for row in benchmark.preferences])
-    model.checked.add("conversations")
-    return "passed"
-
-
 def _evaluate(
-    model: "RewardModel | Judge",
+    model: Scorer,
     benchmark: Benchmark,
     options: argparse.Namespace,
     checks: str,
     workers: "Workers",
 ) -> Result:
-    with show_progress(quiet=workers.rank > 0) as on_progress:
+    with show_progress(quiet=options.quiet or workers.rank > 0) as on_progress:
         return evaluate(
             model,
             benchmark,
             weighting=options.weighting,
             output=options.output,
             fresh=options.fresh,
+            name=options.name,
             checks=checks,
             workers=workers,
             on_progress=on_progress,
@@ -149,7 +144,14 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--weighting", metavar="NAME", help="how subsets make a section, see `rmeval list`"
     )
     parser.add_argument("--output", type=Path, default=Path("results"), metavar="DIR")
+    parser.add_argument(
+        "--name",
+        type=display_name,
+        metavar="NAME",
+        help="what the model is called in tables, figures and titles; by default as in --model",
+    )
     add_checks_option(parser)
+    add_quiet_option(parser)
     parser.add_argument("--fresh", action="store_true", help="drop what earlier runs kept")
     parser.add_argument(
         "--dry-run",

@@ -1,9 +1,9 @@
 """From a name or a folder to a reward model that can score."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack, overload
 
 import torch
 
@@ -11,6 +11,7 @@ from rmeval.engine.memory import serving_batch_tokens
 from rmeval.errors import BadCheckpoint, BadOption, UnknownName, Unreachable
 from rmeval.hub import local_folder
 from rmeval.known import find_template
+from rmeval.load_options import LoadOptions, ModelOptions, takes_load_options, with_defaults
 from rmeval.models import detect_family, find_family, require_language_model
 from rmeval.models.checkpoint import Checkpoint, open_checkpoint
 from rmeval.models.day import parse_day
@@ -29,96 +30,22 @@ from rmeval.types import SPECIALS
 NO_REFERENCE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Loading:
-    """How a checkpoint is loaded; what each field means, `load_model` says."""
-
-    revision: str | None = None
-    family: str | None = None
-    base: str | None = None
-    reference: str | None = None
-    per_token: bool = False
-    dtype: str = "auto"
-    device: str = "auto"
-    trust_remote_code: bool = False
-    allow_pickle: bool = False
-    engine: str = "auto"
-    pool: str | None = None
-    batch_tokens: int | None = None
-    max_length: int | None = None
-    chat_template: str | None = None
-    specials: str | None = None
-    date: str | None = None
-    checks: bool = True
-    weights: bool = True
-
-
+@overload
 def load_model(
-    name_or_folder: str | Path,
-    *,
-    revision: str | None = None,
-    family: str | None = None,
-    base: str | Path | None = None,
-    reference: str | Path | None = None,
-    per_token: bool = False,
-    dtype: str = "auto",
-    device: str = "auto",
-    trust_remote_code: bool = False,
-    allow_pickle: bool = False,
-    engine: str = "auto",
-    pool: str | None = None,
-    batch_tokens: int | None = None,
-    max_length: int | None = None,
-    chat_template: str | None = None,
-    specials: str | None = None,
-    date: str | None = None,
-    checks: bool = True,
-    weights: bool = True,
-) -> RewardModel:
+    name_or_folder: str | Path, *, reference: None = None, **options: Unpack[ModelOptions]
+) -> RewardModel: ...
+@overload
+def load_model(
+    name_or_folder: str | Path, *, reference: str | Path, **options: Unpack[ModelOptions]
+) -> DPOModel: ...
+@takes_load_options
+def load_model(name_or_folder: str | Path, **options: Any) -> RewardModel:
     """Loads a reward model; its family is found in the checkpoint's own files.
 
-    Args:
-        name_or_folder: a folder, a name on the Hub, or "demo".
-        revision: branch, tag or commit on the Hub.
-        family: the name of an adapter, where neither the files nor the name of a folder tell it;
-            None finds it.
-        base: the folder or name of the model that an adapter is of, where that is not what the
-            adapter says.
-        reference: the model that a DPO policy was trained from, "none" for the policy's log
-            probabilities alone; None for a reward model, which has a head of its own.
-        per_token: divide a DPO reward by the number of the response's tokens.
-        dtype: "auto" (the checkpoint's own on a GPU, float32 on a CPU), "bfloat16", "float16",
-            "float32" or "float64". The reward head runs in float32 at least.
-        device: "auto", "cpu", "cuda" or "cuda:N". "auto" spreads a model that is too large for
-            one GPU over all of them and the host.
-        trust_remote_code: run the repository's own code, where rmeval has no adapter.
-        allow_pickle: read `.bin` weights.
-        engine: "packed" computes every shared prefix once; "padded" is the reference; "auto"
-            packs where the model is found to allow it.
-        pool: which token the reward is read from: "last", "last-not-pad" or "before-first-pad",
-            see `rmeval.engine.plan.scored_place`; None is the family's own rule.
-        batch_tokens: tokens in a forward pass: unique ones if packed, else padding included;
-            None takes as many as serve, see `rmeval.engine.memory`.
-        max_length: tokens of a conversation; longer ones are cut after the template's head.
-        chat_template: a file, or the name of a template that ships with rmeval, in place of the
-            tokenizer's own.
-        specials: which special tokens stand around a text: "template" (what the chat template
-            writes), "tokenizer" (and what the tokenizer adds), "once" (the same, but nothing
-            twice), or "bos", "eos", "bos+eos" (these, once each); None is as its authors did.
-        date: the day, 2024-07-26, for chat templates that ask for today's; None is the day that
-            the template or the model card has, else 2024-07-26.
-        checks: before the first score, make the cheap checks of `rmeval doctor` and raise
-            BadCheckpoint for a model that fails one.
-        weights: False reads none: the model can encode and plan, not score.
-
-    Raises:
-        RmevalError: one of its kinds, each with what to do.
+    `name_or_folder` is a folder, a name on the Hub, or "demo". Raises RmevalError: one of its
+    kinds, each with what to do.
     """
-    given: dict[str, Any] = {**locals()}  # what `Loading` takes, under the same names
-    del given["name_or_folder"]
-    for second in ("base", "reference"):
-        given[second] = None if given[second] is None else str(given[second])
-    return require_reward_model(load_scorer(name_or_folder, Loading(**given)))
+    return require_reward_model(load_scorer(name_or_folder, options))
 
 
 def require_reward_model(model: RewardModel | PairwiseModel) -> RewardModel:
@@ -131,87 +58,93 @@ def require_reward_model(model: RewardModel | PairwiseModel) -> RewardModel:
     return model
 
 
+@takes_load_options
 def load_pairwise_model(
-    name_or_folder: str | Path, options: Loading | None = None
+    name_or_folder: str | Path, **options: Unpack[ModelOptions]
 ) -> PairwiseModel:
-    """Loads a model that compares two responses; `options` are what `load_model` takes.
+    """Loads a model that compares two responses, as `load_model` loads one that gives rewards.
 
     Raises RmevalError: one of its kinds, each with what to do.
     """
-    model = load_scorer(name_or_folder, options or Loading())
+    model = load_scorer(name_or_folder, options)
     if isinstance(model, RewardModel):
         raise BadOption(f"{model.name} gives rewards; load it with rmeval.load_model")
     return model
 
 
-def load_scorer(name_or_folder: str | Path, options: Loading) -> RewardModel | PairwiseModel:
-    """Loads a model of either kind: its family says which."""
-    where = choose_device(options.device)
+def load_scorer(
+    name_or_folder: str | Path, given: Mapping[str, object]
+) -> RewardModel | PairwiseModel:
+    """Loads a model of either kind, which its family says, by the LoadOptions that are given."""
+    options = with_defaults(given)
+    where, template = choose_device(options["device"]), options["chat_template"]
     _check(options)
-    template = None if options.chat_template is None else find_template(options.chat_template)
+    found = None if template is None else find_template(template)
     name = str(name_or_folder)
-    checkpoint = _open(name, options.revision, options)
-    precision = choose_dtype(options.dtype, checkpoint.config, where)
+    checkpoint = _open(name, options["revision"], options)
+    precision = choose_dtype(options["dtype"], checkpoint.config, where)
     family = _choose_family(checkpoint, options)
-    if options.base is not None and not any(found.adaptation for found in family.checkpoints):
+    if options["base"] is not None and not any(part.adaptation for part in family.checkpoints):
         raise BadOption(f"--base is what an adapter is of, and {name} is none; leave it out")
-    spread = options.device == "auto" and "LOCAL_RANK" not in os.environ
-    network = make_network(family, where, precision, weights=options.weights, spread=spread)
-    network.pool = choose_pool(network, options.pool)
-    budget = options.batch_tokens or serving_batch_tokens(network, where, precision)
+    spread = options["device"] == "auto" and "LOCAL_RANK" not in os.environ
+    network = make_network(family, where, precision, weights=options["weights"], spread=spread)
+    network.pool = choose_pool(network, options["pool"])
+    budget = options["batch_tokens"] or serving_batch_tokens(network, where, precision)
     model: RewardModel | PairwiseModel = _kind(family)(
         name=name,
         family=family,
         network=network,
         dtype=precision,
         device=where,
-        engine=choose_engine(network, budget, options.engine),
-        max_length=choose_max_length(options.max_length, network, family.max_length),
-        revision_asked=options.revision,
-        pool_asked=options.pool,
+        engine=choose_engine(network, budget, options["engine"]),
+        max_length=choose_max_length(options["max_length"], network, family.max_length),
+        revision_asked=options["revision"],
+        pool_asked=options["pool"],
         variant=_variant(options),
-        template=template,
-        specials_asked=options.specials,
-        day_asked=options.date,
-        checks=options.checks and options.weights,
+        template=found,
+        specials_asked=options["specials"],
+        day_asked=options["date"],
+        checks=options["checks"] and options["weights"],
     )
     return model
 
 
-def _open(name: str, revision: str | None, options: Loading) -> Checkpoint:
+def _open(name: str, revision: str | None, options: LoadOptions) -> Checkpoint:
+    base = options["base"]
     return open_checkpoint(
         name,
         revision,
-        options.allow_pickle,
-        options.trust_remote_code,
-        options.weights,
-        options.base,
+        options["allow_pickle"],
+        options["trust_remote_code"],
+        options["weights"],
+        None if base is None else str(base),
     )
 
 
-def _check(options: Loading) -> None:
-    if options.specials is not None and options.specials not in SPECIALS:
-        raise UnknownName("policy of --specials", options.specials, SPECIALS)
-    if options.date is not None:
-        parse_day(options.date)
-    if options.batch_tokens is not None and options.batch_tokens < 1:
-        raise BadOption(f"--batch-tokens {options.batch_tokens}: at least one token is needed")
-    if options.per_token and options.reference is None:
+def _check(options: LoadOptions) -> None:
+    specials, tokens = options["specials"], options["batch_tokens"]
+    if specials is not None and specials not in SPECIALS:
+        raise UnknownName("policy of --specials", specials, SPECIALS)
+    if options["date"] is not None:
+        parse_day(options["date"])
+    if tokens is not None and tokens < 1:
+        raise BadOption(f"--batch-tokens {tokens}: at least one token is needed")
+    reference = options["reference"]
+    if options["per_token"] and reference is None:
         raise BadOption("--per-token is for DPO models; pass --reference as well")
-    if options.reference is not None and not options.reference.strip():
+    if reference is not None and not str(reference).strip():
         raise BadOption("--reference names no model; pass a folder, a name on the Hub, or none")
-    if options.family is not None and options.reference is not None:
-        raise BadOption("--family is of a model with a head; leave it or --reference out")
-    if options.pool is not None and options.reference is not None:
-        raise BadOption("--pool is of a model with a head; leave it or --reference out")
+    for name, value in (("family", options["family"]), ("pool", options["pool"])):
+        if reference is not None and value is not None:
+            raise BadOption(f"--{name} is of a model with a head; leave it or --reference out")
 
 
-def _choose_family(checkpoint: Checkpoint, options: Loading) -> Family:
+def _choose_family(checkpoint: Checkpoint, options: LoadOptions) -> Family:
     """Returns the family that was asked for, a DPO policy's, or the one that is found."""
-    if options.reference is not None:
-        return _open_dpo(checkpoint, options.reference, options)
-    if options.family is not None:
-        found = find_family(options.family)
+    if options["reference"] is not None:
+        return _open_dpo(checkpoint, str(options["reference"]), options)
+    if options["family"] is not None:
+        found = find_family(options["family"])
         if not found.fits(checkpoint):
             lacking = ", ".join(key for key in found.needs if key not in checkpoint.shapes)
             raise BadCheckpoint(
@@ -219,24 +152,24 @@ def _choose_family(checkpoint: Checkpoint, options: Loading) -> Family:
                 f"{f'it lacks {lacking}' if lacking else 'its config.json or weights differ'}"
             )
         return found(checkpoint)
-    return detect_family(checkpoint, trust_remote_code=options.trust_remote_code)
+    return detect_family(checkpoint, trust_remote_code=options["trust_remote_code"])
 
 
-def _open_dpo(policy: Checkpoint, reference: str, options: Loading) -> DPO:
+def _open_dpo(policy: Checkpoint, reference: str, options: LoadOptions) -> DPO:
     """Returns the family of a policy with its reference, or without one for "none"."""
     require_language_model(policy)
     if reference == NO_REFERENCE:
-        return DPO(policy, None, per_token=options.per_token)
+        return DPO(policy, None, per_token=options["per_token"])
     try:
         opened = _open(reference, None, options)
-    except (UnknownName, Unreachable) as error:
-        reason = str(error).partition(";")[0]
+    except (BadOption, UnknownName, Unreachable) as error:
+        reason = str(error).partition(";")[0].removeprefix(f"model {reference}: ")
         raise BadOption(
             f"--reference {reference}: {reason}; pass a local folder, organisation/name on the "
             f"Hub, or {NO_REFERENCE}"
         ) from error
     require_language_model(opened)
-    return DPO(policy, opened, per_token=options.per_token)
+    return DPO(policy, opened, per_token=options["per_token"])
 
 
 def _kind(family: Family) -> type[Any]:
@@ -245,14 +178,15 @@ def _kind(family: Family) -> type[Any]:
     return DPOModel if isinstance(family, DPO) else RewardModel
 
 
-def _variant(options: Loading) -> str | None:
+def _variant(options: LoadOptions) -> str | None:
     """Returns what tells results of a DPO policy from others of its name."""
-    if options.reference is None:
+    if options["reference"] is None:
         return None
-    folder = local_folder(options.reference)
-    name = folder.resolve() if folder else Path(options.reference)
+    reference = str(options["reference"])
+    folder = local_folder(reference)
+    name = folder.resolve() if folder else Path(reference)
     against = "against-" + "__".join(name.parts[-2:])
-    return f"{against}-per-token" if options.per_token else against
+    return f"{against}-per-token" if options["per_token"] else against
 
 
 def make_network(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rmeval.conversations import ConversationLike, to_ids
-from rmeval.duels import Duel, Judge, Verdict, one_pair, plan_duels, settle, texts_of
+from rmeval.duels import Duel, Verdict, one_pair, plan_duels, settle, texts_of
 from rmeval.engine.fit import Fitted
 from rmeval.engine.scoring import Store, score_sequences
 from rmeval.engine.workers import Workers
@@ -39,7 +39,7 @@ class PairwiseFamily(Family):
 
 
 @dataclass(frozen=True, eq=False)
-class PairwiseModel(LoadedModel, Judge):
+class PairwiseModel(LoadedModel):
     """A network that compares two responses. Made by `load_pairwise_model`.
 
     The engine is that of reward models: the number that it computes is a log-odds.

@@ -135,6 +135,17 @@ class RewardModel(LoadedModel):
             for row, item in zip(rows, fitted, strict=True)
         ]
 
+    def examine(self, preferences: Sequence[Preference]) -> str:
+        """Makes the checks of `rmeval doctor` that are cheap; they are not made again.
+
+        Raises BadCheckpoint for a model that fails one.
+        """
+        from rmeval.models.doctor import require_sound
+
+        require_sound(self, [preference.conversations()[0] for preference in preferences])
+        self.checked.add("conversations")
+        return "passed"
+
     def plan(self, preferences: Sequence[Preference]) -> Plan:
         """Returns what the forward passes to come will take; no weights are needed."""
         conversations = [c for preference in preferences for c in preference.conversations()]

@@ -21,6 +21,7 @@ from rmeval.metrics.statistics import describe_scores
 from rmeval.reports.judged import unread_note
 from rmeval.reports.labels import is_judged
 from rmeval.reports.tables import format_rows, format_with_notes
+from rmeval.scorer import OWN
 from rmeval.types import Metrics, Result
 
 Row = dict[str, Any]
@@ -39,6 +40,7 @@ TYPES = {  # by family
     "dpo": "DPO",
     "ensemble": "ensemble",
     "judge": "generative",
+    OWN: "own scorer",
 }
 
 
@@ -125,7 +127,7 @@ def _measured(result: Result, scheme: Scheme, weighting: str | None) -> Entry:
     family, data = result.provenance["model"]["family"], result.provenance["data"]
     where = str(data["revision"])[:8] if data["revision"] else data["source"].rsplit("/", 1)[-1]
     return Entry(
-        model=result.model,
+        model=result.shown_name,
         type=TYPES.get(family, "pairwise" if is_judged(result) else "custom head"),
         weighting=weighting or result.weighting,
         score=None if score is None else 100 * score,

@@ -10,7 +10,6 @@ from readable import add_tokenizer
 
 import rmeval
 from rmeval.cli import main
-from rmeval.models.load import Loading
 from rmeval.scores import read_scores
 
 RUN = ("run", "--benchmark", "demo", "--device", "cpu", "--max-length", 400)
@@ -34,7 +33,7 @@ def test_every_pair_is_compared_in_both_orders_and_kept(
     assert "ties (each half a win): " in out
     assert "pair-pm adapter, float32, packed engine" in out
     scored = read_scores(folder / "scores.jsonl")
-    pairwise = rmeval.load_pairwise_model(model, Loading(device="cpu", max_length=400))
+    pairwise = rmeval.load_pairwise_model(model, device="cpu", max_length=400)
     rows = {row.id: row for row in rmeval.load_benchmark("demo").preferences}
     for item in scored:
         row = rows[item.id]

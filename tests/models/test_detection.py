@@ -13,9 +13,10 @@ from checkpoints import (
 from conftest import GOLDEN
 
 from rmeval.errors import BadCheckpoint, BadOption, UnknownName
+from rmeval.load_options import LoadOptions
 from rmeval.models import FAMILIES, detect_family
 from rmeval.models.checkpoint import Checkpoint, open_checkpoint
-from rmeval.models.load import Loading, load_scorer
+from rmeval.models.load import load_scorer
 
 
 def family_of(folder):
@@ -129,7 +130,7 @@ def test_a_family_that_only_a_name_tells_may_be_asked_for(tmp_path, name):
     folder = copy_golden("nemotron", tmp_path / "step-2000")
     edit_config(folder, remove=("_name_or_path",))
     ids, scores = golden_cases(GOLDEN / "nemotron")
-    loading = Loading(family=name, dtype="float32", device="cpu")
+    loading = LoadOptions(family=name, dtype="float32", device="cpu")
     model = load_scorer(folder, loading)
     assert model.family.name == name
     if name == "nemotron":
@@ -142,13 +143,13 @@ def test_a_family_that_does_not_fit_is_refused_by_what_is_missing(tmp_path):
     folder = copy_golden("nemotron", tmp_path / "step-2000")
     edit_config(folder, remove=("_name_or_path",))
     with pytest.raises(BadCheckpoint, match="with --family"):
-        load_scorer(folder, Loading(device="cpu"))
+        load_scorer(folder, LoadOptions(device="cpu"))
     with pytest.raises(BadCheckpoint, match=r"it lacks transformer\.embed_tokens\.weight, v_head"):
-        load_scorer(folder, Loading(family="starling", device="cpu"))
+        load_scorer(folder, LoadOptions(family="starling", device="cpu"))
     for other in ("armorm", "qrm-gemma", "pairrm", "ultrarm", "classifier"):
         with pytest.raises(BadCheckpoint, match=f"--family {other} does not fit"):
-            load_scorer(folder, Loading(family=other, device="cpu"))
+            load_scorer(folder, LoadOptions(family=other, device="cpu"))
     with pytest.raises(UnknownName, match="did you mean 'nemotron'"):
-        load_scorer(folder, Loading(family="nemotrom", device="cpu"))
+        load_scorer(folder, LoadOptions(family="nemotrom", device="cpu"))
     with pytest.raises(BadOption, match="leave it or --reference out"):
-        load_scorer(folder, Loading(family="nemotron", reference="none", device="cpu"))
+        load_scorer(folder, LoadOptions(family="nemotron", reference="none", device="cpu"))

@@ -15,7 +15,6 @@ from checkpoints import TOLERANCE
 from sentencepiece import SentencePieceProcessor
 
 import rmeval
-from rmeval.models.load import Loading
 from rmeval.models.pairwise import Shown
 from rmeval.models.tokenizer import render
 from rmeval.models.tokenizer_files import load_tokenizer
@@ -68,7 +67,7 @@ def load(name, specials=None):
 
 @cache
 def load_pairwise(name):
-    return rmeval.load_pairwise_model(str(ROOT / name), Loading(dtype="float32", device="cpu"))
+    return rmeval.load_pairwise_model(str(ROOT / name), dtype="float32", device="cpu")
 
 
 def shown(row):
@@ -116,7 +115,7 @@ def test_the_authors_ids_get_their_scores(name):
 
 @pytest.mark.parametrize("name", REWARDS)
 def test_conversations_get_the_authors_scores(name):
-    rows = rows_of(name)
+    rows = [row for row in rows_of(name) if (name, row["name"]) not in CUT]
     scores = load(name).score([row["messages"] for row in rows])
     assert scores == pytest.approx([row["score"] for row in rows], abs=TOLERANCE, rel=0)
 

@@ -5,9 +5,10 @@ import torch
 from checkpoints import copy_golden, edit_config, read_tensors, write_tensors
 
 from rmeval.errors import BadCheckpoint
+from rmeval.load_options import LoadOptions
 from rmeval.models import detect_family
 from rmeval.models.checkpoint import Checkpoint, open_checkpoint
-from rmeval.models.load import Loading, load_scorer
+from rmeval.models.load import load_scorer
 
 POLAR = {
     "rope_theta": 50_000_000,
@@ -19,7 +20,7 @@ POLAR = {
 
 def refusal(folder, **options):
     with pytest.raises(BadCheckpoint) as error:
-        load_scorer(folder, Loading(device="cpu", **options))
+        load_scorer(folder, LoadOptions(device="cpu", **options))
     assert "\n" not in str(error.value)
     return str(error.value)
 

@@ -22,7 +22,6 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 import rmeval
 from rmeval.errors import BadCheckpoint, BadConversation, BadData, BadOption
 from rmeval.metrics.calibration import sigmoid
-from rmeval.models.load import Loading
 from rmeval.models.pair_pm import CONTEXT
 from rmeval.models.pairrm import CHAT
 from rmeval.models.pairwise import Shown
@@ -42,7 +41,7 @@ def encode(model, *shown, max_length=2048):
 
 
 def load(folder, **options):
-    return rmeval.load_pairwise_model(folder, Loading(dtype="float32", device="cpu", **options))
+    return rmeval.load_pairwise_model(folder, dtype="float32", device="cpu", **options)
 
 
 def language_model(folder):

@@ -12,7 +12,8 @@ from rmeval.cli import main
 from rmeval.engine.plan import Pool
 from rmeval.errors import BadCheckpoint, BadOption, BadPlugin, UnknownName
 from rmeval.evaluation import scoring_provenance, store_settings
-from rmeval.models.load import Loading, load_scorer
+from rmeval.load_options import LoadOptions
+from rmeval.models.load import load_scorer
 
 EOS = 7
 SIZES = {
@@ -193,7 +194,7 @@ def test_a_rule_that_is_none_is_refused(tmp_path):
     with pytest.raises(UnknownName, match="unknown pool 'lst'; did you mean 'last'"):
         load(tmp_path, pool="lst")
     with pytest.raises(BadOption, match="--pool is of a model with a head"):
-        load_scorer(tmp_path, Loading(pool="last", reference="none"))
+        load_scorer(tmp_path, LoadOptions(pool="last", reference="none"))
 
 
 def test_an_adapter_with_a_rule_that_is_none_is_refused(tmp_path, monkeypatch):

@@ -10,9 +10,10 @@ from transformers import AutoModelForTokenClassification, GPT2Config, LlamaModel
 
 import rmeval
 from rmeval.errors import BadCheckpoint
+from rmeval.load_options import LoadOptions
 from rmeval.models import detect_family
 from rmeval.models.checkpoint import Checkpoint, open_checkpoint
-from rmeval.models.load import Loading, load_scorer
+from rmeval.models.load import load_scorer
 
 IDS = golden_cases(GOLDEN / "seqcls")[0][:4]
 HEAD = "v_head.summary.weight"
@@ -88,7 +89,7 @@ def test_a_value_head_in_the_models_own_file_may_be_a_critics(folder):
     assert "looks like grm" in message
     assert "critic" in message
     assert "pass --family grm" in message
-    model = load_scorer(folder, Loading(family="grm", dtype="float32", device="cpu"))
+    model = load_scorer(folder, LoadOptions(family="grm", dtype="float32", device="cpu"))
     expected = (last_states(folder) @ head[HEAD][0] + 0.25).tolist()
     assert model.score_tokens(IDS) == near(expected)
     edit_config(folder, _name_or_path="Ray2333/GRM-Llama3-8B-sftreg")
