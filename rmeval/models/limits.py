@@ -52,12 +52,17 @@ def choose_pool(network: Network, rule: str | None) -> Pool:
     return network.pool._replace(rule=rule)
 
 
-def choose_max_length(asked: int | None, network: Network, longest: int | None) -> int:
-    """Returns the longest sequence in tokens. Raises BadOption for more than the positions."""
+def choose_max_length(
+    asked: int | None, network: Network, longest: int | None, usual: int | None = None
+) -> int:
+    """Returns the longest sequence in tokens: as asked for, as is `usual`, or as positions allow.
+
+    Raises BadOption for more than the positions.
+    """
     positions = longest or min(map(_positions, network.bodies))
     if asked is not None and not 0 < asked <= positions:
         raise BadOption(f"--max-length {asked}: this model takes 1 to {positions} tokens")
-    return asked or positions
+    return asked or min(usual or positions, positions)
 
 
 def _positions(body: Network) -> int:

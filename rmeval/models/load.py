@@ -10,7 +10,7 @@ import torch
 from rmeval.engine.memory import serving_batch_tokens
 from rmeval.errors import BadCheckpoint, BadOption, UnknownName, Unreachable
 from rmeval.hub import local_folder
-from rmeval.known import find_template
+from rmeval.known import find_template, usual_length
 from rmeval.load_options import LoadOptions, ModelOptions, takes_load_options, with_defaults
 from rmeval.models import detect_family, find_family, require_language_model
 from rmeval.models.checkpoint import Checkpoint, open_checkpoint
@@ -22,7 +22,9 @@ from rmeval.models.language_model import LanguageModel
 from rmeval.models.limits import choose_engine, choose_max_length, choose_pool
 from rmeval.models.loading import choose_device, choose_dtype, empty_network, load_network
 from rmeval.models.network import Network
+from rmeval.models.other_names import refuse_names
 from rmeval.models.pairwise import PairwiseFamily, PairwiseModel
+from rmeval.models.polar import Polar, PolarModel, require_references
 from rmeval.models.remote import RemoteCode
 from rmeval.models.reward_model import RewardModel
 from rmeval.types import SPECIALS
@@ -79,11 +81,13 @@ def load_scorer(
     options = with_defaults(given)
     where, template = choose_device(options["device"]), options["chat_template"]
     _check(options)
-    found = None if template is None else find_template(template)
     name = str(name_or_folder)
+    if options["family"] is None and options["reference"] is None:
+        refuse_names(name, options["without_reference"])
     checkpoint = _open(name, options["revision"], options)
     precision = choose_dtype(options["dtype"], checkpoint.config, where)
     family = _choose_family(checkpoint, options)
+    require_references(family, options["without_reference"])
     if options["base"] is not None and not any(part.adaptation for part in family.checkpoints):
         raise BadOption(f"--base is what an adapter is of, and {name} is none; leave it out")
     spread = options["device"] == "auto" and "LOCAL_RANK" not in os.environ
@@ -97,16 +101,29 @@ def load_scorer(
         dtype=precision,
         device=where,
         engine=choose_engine(network, budget, options["engine"]),
-        max_length=choose_max_length(options["max_length"], network, family.max_length),
-        revision_asked=options["revision"],
-        pool_asked=options["pool"],
+        max_length=choose_max_length(
+            options["max_length"],
+            network,
+            family.max_length,
+            usual_length(family.checkpoint.name, family.name),
+        ),
         variant=_variant(options),
-        template=found,
-        specials_asked=options["specials"],
-        day_asked=options["date"],
+        template=None if template is None else find_template(template),
         checks=options["checks"] and options["weights"],
+        **_asked(options),
     )
     return model
+
+
+def _asked(options: LoadOptions) -> dict[str, Any]:
+    """Returns what was asked for in place of a family's own ways, by a model's names for it."""
+    return {
+        "revision_asked": options["revision"],
+        "pool_asked": options["pool"],
+        "specials_asked": options["specials"],
+        "day_asked": options["date"],
+        "system": options["system"],
+    }
 
 
 def _open(name: str, revision: str | None, options: LoadOptions) -> Checkpoint:
@@ -127,6 +144,8 @@ def _check(options: LoadOptions) -> None:
         raise UnknownName("policy of --specials", specials, SPECIALS)
     if options["date"] is not None:
         parse_day(options["date"])
+    if options["chat_template"] is not None:
+        find_template(options["chat_template"])
     if tokens is not None and tokens < 1:
         raise BadOption(f"--batch-tokens {tokens}: at least one token is needed")
     reference = options["reference"]
@@ -175,6 +194,8 @@ def _open_dpo(policy: Checkpoint, reference: str, options: LoadOptions) -> DPO:
 def _kind(family: Family) -> type[Any]:
     if isinstance(family, PairwiseFamily):
         return PairwiseModel
+    if isinstance(family, Polar):
+        return PolarModel
     return DPOModel if isinstance(family, DPO) else RewardModel
 
 

@@ -37,7 +37,8 @@ class LoadedModel:
 
     `max_length` bounds a sequence, in tokens; `engine` says how forward passes are made;
     `template` was asked for in place of the tokenizer's own, `pool_asked` and `specials_asked` in
-    place of the family's rules, `day_asked` in place of the template's. `variant` tells its results
+    place of the family's rules, `day_asked` in place of the template's. `system` is a system prompt
+    that every conversation is given, and none may have. `variant` tells its results
     from others of its name, as a DPO policy's reference does. With `checks`, the model is checked
     before its first score; `checked` says what was, `warnings` what was found that leaves it fit.
     """
@@ -55,6 +56,7 @@ class LoadedModel:
     template: ChatTemplate | None = None
     specials_asked: str | None = None
     day_asked: str | None = None
+    system: str | None = None
     checks: bool = True
     checked: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
@@ -142,6 +144,7 @@ class LoadedModel:
                 "from": said_by,
                 "bos": list(ids).count(self.tokenizer.bos_token_id),
             },
+            **({} if self.system is None else {"system": self.system}),
             **({"date": {"day": f"{day.day}", "from": day.source}} if ASKS in template else {}),
             "pool": self._pool_provenance(ids),
             "max_length": self.max_length,
