@@ -152,8 +152,7 @@ def test_a_base_in_half_precision_is_merged_in_float32(fresh: Path) -> None:
     assert scores(fresh) == right("fresh-head")
 
 
-@pytest.mark.parametrize("asked", ["the base", "the same name"])
-def test_a_policys_reference_may_be_its_base(tmp_path: Path, asked: str) -> None:
+def test_a_policys_reference_may_be_its_base(tmp_path: Path) -> None:
     folder = copy(tmp_path, "policy")
     base = base_of(folder, "policy")
     alone = scores(base, reference="none")
