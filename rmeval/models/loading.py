@@ -121,9 +121,8 @@ def _fill(
     shapes = {name: tensor.shape for name, tensor in state.items()}
     floating = {name for name, tensor in state.items() if tensor.is_floating_point()}
     waiting, left_over = shapes.keys() - shared, []
-    names = (
-        family.checkpoint.adaptation.changed if shared and family.checkpoint.adaptation else None
-    )
+    adaptation = family.checkpoint.adaptation
+    names = adaptation.changed if shared and adaptation else None
     # buffers that older versions saved and newer ones compute
     computed = {name for name, _ in network.named_buffers()} - shapes.keys()
     known = tuple(OLD_ANGLES for name in computed if name.endswith(OLD_ANGLES))
