@@ -1,5 +1,6 @@
 """From a name or a folder to a reward model that can score."""
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import torch
 
 from rmeval.engine.memory import serving_batch_tokens
-from rmeval.errors import BadCheckpoint, BadOption, UnknownName, Unreachable
+from rmeval.errors import BadCheckpoint, BadOption, UnknownName, Unreachable, one_line
 from rmeval.hub import local_folder
 from rmeval.known import find_template
 from rmeval.models import detect_family, find_family, require_language_model
@@ -19,14 +20,16 @@ from rmeval.models.dpo_model import DPOModel
 from rmeval.models.family import Family
 from rmeval.models.language_model import LanguageModel
 from rmeval.models.limits import choose_engine, choose_max_length, choose_pool
-from rmeval.models.loading import choose_device, choose_dtype, empty_network, load_network
+from rmeval.models.loading import choose_dtype, empty_network, load_network
 from rmeval.models.network import Network
 from rmeval.models.pairwise import PairwiseFamily, PairwiseModel
+from rmeval.models.placement import choose_device, loading_on
 from rmeval.models.remote import RemoteCode
 from rmeval.models.reward_model import RewardModel
 from rmeval.types import SPECIALS
 
 NO_REFERENCE = "none"
+logger = logging.getLogger("rmeval")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,16 +174,18 @@ def load_scorer(name_or_folder: str | Path, options: Loading) -> RewardModel | P
     precision = choose_dtype(options.dtype, checkpoint.config, where)
     family = _choose_family(checkpoint, options)
     spread = options.device == "auto" and "LOCAL_RANK" not in os.environ
-    network = make_network(family, where, precision, weights=options.weights, spread=spread)
-    network.pool = choose_pool(network, options.pool)
-    budget = options.batch_tokens or serving_batch_tokens(network, where, precision)
+    with loading_on(where):
+        network = make_network(family, where, precision, weights=options.weights, spread=spread)
+        network.pool = choose_pool(network, options.pool)
+        budget = options.batch_tokens or serving_batch_tokens(network, where, precision)
+        engine = choose_engine(network, budget, options.engine)
     model: RewardModel | PairwiseModel = _kind(family)(
         name=name,
         family=family,
         network=network,
         dtype=precision,
         device=where,
-        engine=choose_engine(network, budget, options.engine),
+        engine=engine,
         max_length=choose_max_length(options.max_length, network, family.max_length),
         revision_asked=options.revision,
         pool_asked=options.pool,
@@ -190,6 +195,8 @@ def load_scorer(name_or_folder: str | Path, options: Loading) -> RewardModel | P
         day_asked=options.date,
         checks=options.checks and options.weights,
     )
+    if options.weights and (remark := model.remark()):
+        logger.warning("%s", one_line(f"{name}: {remark}"))
     return model
 
 
