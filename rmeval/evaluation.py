@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rmeval import __version__
 from rmeval.benchmarks import Benchmark
 from rmeval.duels import SERVER, Judge, scored_row
 from rmeval.errors import BadConversation, BadOption, BadReward
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from rmeval.models.reward_model import RewardModel
 
 SCORING_KEYS = ("engine", "versions", "python")
-PACKAGES = ("rmeval", "torch", "transformers", "tokenizers", "accelerate", "safetensors")
+PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "safetensors")
 
 
 def evaluate(
@@ -163,7 +164,7 @@ def scoring_provenance(model: "RewardModel | Judge") -> dict[str, Any]:
     return {
         "model": {**model.provenance(), "name": _shown_name(model)},
         "engine": model.engine_provenance(),
-        "versions": {package: version(package) for package in PACKAGES},
+        "versions": {"rmeval": __version__, **{name: version(name) for name in PACKAGES}},
         "python": platform.python_version(),
     }
 
