@@ -17,9 +17,9 @@ import numpy as np
 
 from rmeval.benchmarks import scheme_of
 from rmeval.errors import BadData, BadOption
+from rmeval.files import write_atomically
 from rmeval.known import known_checkpoints
 from rmeval.metrics.scheme import Floats, Strata, Stratum
-from rmeval.results import write_atomically
 from rmeval.types import Result
 
 SCHEMA = 1

@@ -10,7 +10,6 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import combinations
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rmeval.conversations import ConversationLike
@@ -88,8 +87,9 @@ class Judge(ABC):
         """Returns what the verdicts of the last rows took, such as tokens, for the result."""
         return {}
 
-    def keep_answers(self, folder: Path) -> None:  # noqa: B027 - most answer in numbers
-        """Writes what was answered to the last rows beside their result, where it is text."""
+    def answers_kept(self) -> dict[str, str]:
+        """Returns what was answered to the last rows, where it is text: files beside the result."""
+        return {}
 
 
 def one_pair(prompt: str | ConversationLike, a: str, b: str) -> Preference:

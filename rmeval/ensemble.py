@@ -6,6 +6,7 @@ result. MetaMetrics-RM (arXiv 2410.02381) is an ensemble of this kind, with min-
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,19 +23,15 @@ from rmeval.benchmarks import scheme_of
 from rmeval.comparison import require_same_rows, rows_in_order_of
 from rmeval.errors import BadData, BadOption, OutputFailure
 from rmeval.evaluation import timing
+from rmeval.files import prepare_folder
 from rmeval.metrics.statistics import describe_scores
-from rmeval.results import (
-    RESULT,
-    prepare_folder,
-    read_result_document,
-    run_folder,
-    spare_whole_result,
-)
+from rmeval.results import RESULT, claim_of, find_place, read_result_document, run_folder
 from rmeval.scores import scores_digest
 from rmeval.types import Comparisons, Result, Score, ScoredPreference
 
 Floats = NDArray[np.float64]
 FAMILY = "ensemble"
+logger = logging.getLogger("rmeval")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +90,11 @@ def place_result(result: Result, output: Path) -> Result:
     there = folder / RESULT
     if there.is_file() and "ensemble" not in read_result_document(there)["provenance"]:
         raise OutputFailure(f"{folder} holds a model's result; choose another --name or --output")
-    return replace(result, folder=prepare_folder(spare_whole_result(folder, result.partial)))
+    claim = claim_of(result.provenance, result.scored, result.partial)
+    place, why = find_place(folder, claim)
+    if why:
+        logger.warning(why)
+    return replace(result, folder=prepare_folder(place))
 
 
 def _check(members: Sequence[Result], weights: Sequence[float]) -> None:

@@ -1,6 +1,7 @@
 """A model on a benchmark: every response scored once, then the numbers made from the scores."""
 
 import json
+import logging
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -14,8 +15,9 @@ from rmeval import __version__
 from rmeval.benchmarks import Benchmark
 from rmeval.duels import SERVER, Judge, scored_row
 from rmeval.errors import BadConversation, BadOption, BadReward
+from rmeval.files import prepare_folder
 from rmeval.metrics.statistics import describe_scores
-from rmeval.results import prepare_folder, run_folder, spare_whole_result, write_result
+from rmeval.results import claim_of, find_place, run_folder, unnamed, write_result
 from rmeval.types import OnProgress, Preference, Result, ScoredPreference
 
 if TYPE_CHECKING:
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
     from rmeval.engine.workers import Workers
     from rmeval.models.reward_model import RewardModel
 
+STORE = "store"  # the folder of a store, below that of its runs
 SCORING_KEYS = ("engine", "versions", "python")
 PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "safetensors")
+logger = logging.getLogger("rmeval")
 
 
 def evaluate(
@@ -35,6 +39,7 @@ def evaluate(
     limit: int | None = None,
     output: str | Path | None = None,
     fresh: bool = False,
+    name: str | None = None,
     checks: str = "not made",
     workers: "Workers | None" = None,
     on_progress: OnProgress | None = None,
@@ -47,6 +52,7 @@ def evaluate(
         output: where to keep scores and result, see `rmeval.results`; an interrupted run that
             is started again with the same output goes on where it stopped. None keeps nothing.
         fresh: drop what an interrupted run with this output kept.
+        name: what the model is called where people read the result; by default as it was loaded.
         checks: how the model's checks went, for the result's provenance.
         workers: this process's place among those that share the run (`join_workers`).
         on_progress: called after every forward pass.
@@ -58,12 +64,14 @@ def evaluate(
     weighting = benchmark.scheme.check_weighting(weighting)
     benchmark = benchmark if limit is None else benchmark.limited(limit)
     started, provenance = datetime.now(UTC), scoring_provenance(model)
-    folder = None if output is None else _prepare(Path(output), model, benchmark)
-    if folder is None and workers is not None and workers.count > 1:
+    if output is None and workers is not None and workers.count > 1:
         raise BadOption("several processes share a run through its output folder: pass one")
+    folder: Path | None = None
     store: AbstractContextManager[ScoreStore | None] = nullcontext()
-    if folder is not None:
-        store = closing(open_store(folder, provenance, workers=workers, fresh=fresh))
+    if output is not None:
+        usual = _usual_folder(Path(output), model, benchmark)
+        folder = _prepare(usual, provenance, benchmark, workers)
+        store = closing(open_store(usual, provenance, workers=workers, fresh=fresh))
     with store as kept:
         scored = score_preferences(
             model, benchmark.preferences, store=kept, workers=workers, on_progress=on_progress
@@ -73,8 +81,8 @@ def evaluate(
     if isinstance(model, Judge):
         provenance["account"] = model.account()
     else:
-        provenance["warnings"] = list(model.warnings)
-    result = _describe(benchmark, scored, weighting, provenance)
+        provenance["warnings"] = list(getattr(model, "warnings", ()))
+    result = replace(_describe(benchmark, scored, weighting, provenance), name=name)
     if folder is None or (workers is not None and workers.rank > 0):
         return replace(result, folder=folder)
     return _keep(result, folder, model)
@@ -98,19 +106,33 @@ def _describe(
     )
 
 
-def _keep(result: Result, folder: Path, model: "RewardModel | Judge") -> Result:
-    """Writes a result; what became partial on the way never replaces a whole one."""
-    folder = prepare_folder(spare_whole_result(folder, result.partial))
-    if isinstance(model, Judge):
-        model.keep_answers(folder)
-    write_result(folder, result)
-    return replace(result, folder=folder)
-
-
-def _prepare(output: Path, model: "RewardModel | Judge", benchmark: Benchmark) -> Path:
+def _usual_folder(output: Path, model: "RewardModel | Judge", benchmark: Benchmark) -> Path:
     label = "-".join(filter(None, [model.revision_asked, model.variant]))
-    folder = run_folder(output, benchmark.name, model.name, label or None)
-    return prepare_folder(spare_whole_result(folder, benchmark.partial))
+    return run_folder(output, benchmark.name, model.name, label or None)
+
+
+def _prepare(
+    usual: Path,
+    provenance: Mapping[str, Any],
+    benchmark: Benchmark,
+    workers: "Workers | None",
+) -> Path:
+    """Returns the folder of the result to come, which is made, beside what another has taken."""
+    claim = claim_of(provenance, benchmark.preferences, benchmark.partial)
+    folder, why = find_place(usual, claim)
+    if why and (workers is None or workers.rank == 0):
+        logger.warning(why)
+    return prepare_folder(folder)
+
+
+def _keep(result: Result, folder: Path, model: "RewardModel | Judge") -> Result:
+    """Writes a result, beside what another run has written meanwhile."""
+    place, why = find_place(folder, claim_of(result.provenance, result.scored, result.partial))
+    if why:
+        logger.warning(why)
+    beside = model.answers_kept() if isinstance(model, Judge) else {}
+    write_result(prepare_folder(place), result, beside)
+    return replace(result, folder=place)
 
 
 def timing(started: datetime) -> dict[str, Any]:
@@ -189,25 +211,17 @@ def open_store(
 
     workers, settings = workers or Workers(), store_settings(provenance)
     workers.agree((), json.dumps(settings, sort_keys=True))
+    workers.require_shared(prepare_folder(folder / STORE))
     if fresh and workers.rank == 0:
-        drop_store(folder / "store", settings)
+        drop_store(folder / STORE, settings)
     workers.wait()
-    return ScoreStore(folder / "store", settings, part=workers.rank)
+    return ScoreStore(folder / STORE, settings, part=workers.rank)
 
 
 def store_settings(provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what of a provenance is the key of a store, whatever the model is called.
 
-    What a server answered does not depend on the libraries here, nor on its address.
+    What a server answered does not depend on the libraries here.
     """
     keys = () if provenance["engine"]["path"] == SERVER else SCORING_KEYS
-    return {**{key: provenance[key] for key in keys}, "model": _unnamed(provenance["model"])}
-
-
-def _unnamed(model: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what is known of a model, and of those that it holds, but what they are called."""
-    return {
-        key: _unnamed(value) if isinstance(value, dict) else value
-        for key, value in model.items()
-        if key != "name"
-    }
+    return {**{key: provenance.get(key) for key in keys}, "model": unnamed(provenance["model"])}

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from rmeval.calls import ask_each
 from rmeval.endpoint import Endpoint, RequestRefused
 from rmeval.errors import BadConversation, BadData, BadOption, OutputFailure, ServerFailure
-from rmeval.results import prepare_folder, write_atomically
+from rmeval.files import prepare_folder, replacing, write_atomically
 from rmeval.types import Conversation, Sampling
 
 BATCH = 64  # sequences that a model here draws at once
@@ -152,12 +152,11 @@ def write_candidates(folder: Path, prompts: Sequence[Prompt]) -> Path:
     path, drawn = folder / CANDIDATES, folder / UNFINISHED
     if path.exists() and not drawn.exists():
         return path
-    kept, unfinished = _Kept(drawn), folder / f".{CANDIDATES}"
-    with unfinished.open("w", encoding="utf-8", newline="\n") as out:
+    kept = _Kept(drawn)
+    with replacing(path) as out:
         for index, responses in kept.in_order():
             line = {**prompts[index].fields, "responses": responses}
             out.write(json.dumps(line, ensure_ascii=False) + "\n")
-    unfinished.replace(path)
     if len(kept.places) == len(prompts):
         drawn.unlink()
     return path

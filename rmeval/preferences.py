@@ -13,6 +13,7 @@ from rmeval.conversations import to_conversation, to_reply
 from rmeval.errors import BadData, BadOption, UnknownName, one_line
 from rmeval.types import Conversation, Message, Reply, as_message, tools_of
 
+MARGIN = "score_margin"  # the column of score_chosen - score_rejected
 STRATEGIES = ("best-worst", "best-random", "all")
 
 
@@ -88,7 +89,8 @@ class ScoredPair:
         """Returns the preference in TRL's conversational layout with explicit prompt.
 
         Source: TRL, docs/source/dataset_formats.md. `score_chosen` and `score_rejected` are
-        called as in UltraFeedback's binarized set.
+        called as in UltraFeedback's binarized set. A column `margin` there must not be: TRL's
+        RewardTrainer subtracts it within its loss.
         """
         tools = tools_of(self.prompt)
         return {
@@ -98,7 +100,7 @@ class ScoredPair:
             **({} if tools is None else {"tools": tools}),
             "score_chosen": self.chosen_score,
             "score_rejected": self.rejected_score,
-            "margin": self.margin,
+            MARGIN: self.margin,
         }
 
 

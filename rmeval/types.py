@@ -241,7 +241,8 @@ class Result:
 
     `definition` is the registered benchmark whose arithmetic was used: `benchmark` itself, or
     "pairs" for data of the user's own. `partial` says why this is not the whole benchmark, or is
-    None. `folder` is where it is kept.
+    None. `folder` is where it is kept. `name` is what the model is to be called for people, None as
+    it was loaded.
     """
 
     benchmark: str
@@ -253,6 +254,12 @@ class Result:
     partial: str | None
     provenance: dict[str, Any]
     folder: Path | None = None
+    name: str | None = None
+
+    @property
+    def shown_name(self) -> str:
+        """What the model is called in tables, figures and titles."""
+        return self.model if self.name is None else self.name
 
     @property
     def overall(self) -> float | None:

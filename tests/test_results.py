@@ -8,16 +8,11 @@ from pathlib import Path
 import pytest
 from preferences_by_hand import PROVENANCE
 
-from rmeval import results
 from rmeval.errors import BadData, OutputFailure
-from rmeval.results import (
-    find_results,
-    prepare_folder,
-    read_result,
-    run_folder,
-    write_atomically,
-    write_result,
-)
+from rmeval.files import prepare_folder
+from rmeval.metrics.rewardbench import REWARDBENCH
+from rmeval.metrics.statistics import describe_scores
+from rmeval.results import find_results, read_result, run_folder, write_result
 from rmeval.scores import read_scores
 from rmeval.types import Interval, Metrics, Result, Score, ScoredPreference
 
@@ -32,14 +27,7 @@ RESULT = Result(
     definition="rewardbench",
     model="org/name",
     weighting="rewardbench-v1",
-    metrics=Metrics(
-        {"subset/hep-go": 1.0},
-        {"hep-go": 1, "math-prm": 1},
-        ("Reasoning",),
-        {"ties": 1},
-        {"subset/hep-go": Interval(0.25, 1.0, "by hand")},
-        {"length": {"pearson": None}},
-    ),
+    metrics=describe_scores(REWARDBENCH, SCORED),
     scored=SCORED,
     partial="2 rows",
     provenance=PROVENANCE,
@@ -109,7 +97,15 @@ def test_a_line_of_scores_holds_what_it_promises(tmp_path: Path) -> None:
 
 
 def test_a_result_says_everything_and_the_hash_of_its_scores(tmp_path: Path) -> None:
-    write_result(tmp_path, RESULT)
+    by_hand = Metrics(
+        {"subset/hep-go": 1.0},
+        {"hep-go": 1, "math-prm": 1},
+        ("Reasoning",),
+        {"ties": 1},
+        {"subset/hep-go": Interval(0.25, 1.0, "by hand")},
+        {"length": {"pearson": None}},
+    )
+    write_result(tmp_path, replace(RESULT, metrics=by_hand))
     [(path, document)] = find_results([tmp_path])
     assert path == tmp_path / "result.json"
     sha = hashlib.sha256((tmp_path / "scores.jsonl").read_bytes()).hexdigest()
@@ -134,38 +130,6 @@ def test_a_result_says_everything_and_the_hash_of_its_scores(tmp_path: Path) -> 
 def test_nothing_but_scores_and_result_is_left_behind(tmp_path: Path) -> None:
     write_result(tmp_path, RESULT)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["result.json", "scores.jsonl"]
-
-
-@pytest.mark.parametrize("dies_at", ["scores.jsonl", "result.json"])
-def test_a_result_never_stands_beside_scores_that_are_not_its_own(
-    dies_at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def crash(path: Path, text: str) -> None:
-        if path.name == dies_at:
-            raise KeyboardInterrupt
-        write_atomically(path, text)
-
-    write_result(tmp_path, RESULT)
-    monkeypatch.setattr(results, "write_atomically", crash)
-    with pytest.raises(KeyboardInterrupt):
-        write_result(tmp_path, replace(RESULT, scored=SCORED[:1]))
-    assert not (tmp_path / "result.json").exists()
-    kept = 2 if dies_at == "scores.jsonl" else 1
-    assert len(read_scores(tmp_path / "scores.jsonl")) == kept
-
-
-def test_a_write_that_fails_leaves_the_old_file_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    write_atomically(tmp_path / "file", "old")
-    monkeypatch.setattr(results.os, "fsync", full)
-    with pytest.raises(OutputFailure, match="No space left on device"):
-        write_atomically(tmp_path / "file", "new")
-    assert [file.name for file in tmp_path.iterdir()] == ["file"]
-    assert (tmp_path / "file").read_text() == "old"
 
 
 def test_a_file_where_a_folder_should_be_is_found_before_the_work(tmp_path: Path) -> None:
@@ -273,11 +237,11 @@ def test_a_folder_without_a_result_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("part", "key", "said"),
     [
-        ("model", "fingerprint", "provenance has no model.fingerprint"),
-        ("engine", None, "provenance has no engine.path"),
-        ("data", "revision", "provenance has no data.revision"),
-        ("versions", "rmeval", "provenance has no versions.rmeval"),
-        ("seconds", None, "provenance has no seconds"),
+        ("model", "fingerprint", "provenance.model.fingerprint is missing"),
+        ("engine", None, "provenance.engine is missing or of another kind"),
+        ("data", "revision", "provenance.data.revision is missing"),
+        ("versions", "rmeval", "provenance.versions.rmeval is missing"),
+        ("seconds", None, "provenance.seconds is missing"),
     ],
 )
 def test_a_provenance_that_lacks_what_readers_need_is_named(

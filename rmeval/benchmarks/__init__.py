@@ -67,7 +67,7 @@ def load_benchmark(
     """Loads a benchmark's rows into memory.
 
     Args:
-        name: a registered benchmark, see `rmeval list benchmarks`.
+        name: a registered benchmark, or its data set's name; see `rmeval list benchmarks`.
         data: a local folder or file in the layout of the published data set; without it the
             rows come from the Hub.
         revision: the data set's branch, tag or commit on the Hub.
@@ -77,13 +77,31 @@ def load_benchmark(
         BadData: rows that are unreadable, incomplete or ambiguous, with file and row.
         Unreachable: the Hub cannot be reached and the rows are not in its cache.
     """
-    return define_benchmark(name).load(Path(data) if data is not None else None, revision)
+    return define_benchmark(published_name(name)).load(
+        Path(data) if data is not None else None, revision
+    )
 
 
 def define_benchmark(name: str) -> Definition:
     """Returns what is known of a benchmark, without its rows. Raises UnknownName."""
     definition: Definition = BENCHMARKS.load(name)
     return definition
+
+
+def published_name(name: str) -> str:
+    """Returns the registered benchmark of a data set's name on the Hub; any other as it is.
+
+    A benchmark's own name, and that of its data set, may be in another case or end in a slash.
+    Of a data set that serves several benchmarks the name says nothing: it stays as it is.
+    """
+    plain = name.rstrip("/").lower()
+    if plain in {entry.name for entry in BENCHMARKS}:
+        return plain
+    if plain.count("/") != 1:
+        return name
+    known = [define_benchmark(entry.name) for entry in BENCHMARKS]
+    found = [one.name for one in known if one.repository and one.repository.lower() == plain]
+    return found[0] if len(found) == 1 else name
 
 
 def scheme_of(definition: str) -> Scheme:
@@ -97,5 +115,6 @@ __all__ = [
     "Definition",
     "define_benchmark",
     "load_benchmark",
+    "published_name",
     "scheme_of",
 ]

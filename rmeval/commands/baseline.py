@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from rmeval.baselines import write_baseline
-from rmeval.results import prepare_folder, read_result
+from rmeval.files import prepare_file
+from rmeval.results import read_result
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
@@ -13,8 +14,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     parser.add_argument("--output", type=Path, required=True, metavar="FILE.json")
     options = parser.parse_args(arguments)
     result = read_result(options.folder)
-    prepare_folder(options.output.parent)
+    prepare_file(options.output)
     write_baseline(options.output, result)
     size = options.output.stat().st_size
-    print(f"{options.output}: {result.model} on {result.benchmark}, {size:,} bytes")
+    print(f"{options.output}: {result.shown_name} on {result.benchmark}, {size:,} bytes")
     return 0

@@ -9,12 +9,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rmeval.benchmarks.files import json_lines
+from rmeval.commands.judge_options import add_key_option
 from rmeval.commands.lines import read_lines, require_one_process, score_lines
-from rmeval.commands.options import add_checks_option, add_model_options, load_model_from, positive
+from rmeval.commands.options import (
+    add_checks_option,
+    add_model_options,
+    add_quiet_option,
+    load_model_from,
+    positive,
+)
 from rmeval.commands.progress import LOG_SECONDS
 from rmeval.commands.rank import add_ranks
 from rmeval.endpoint import SECONDS, Endpoint
 from rmeval.errors import BadOption
+from rmeval.files import only_owner, prepared, replacing, write_atomically
 from rmeval.generation import (
     BATCH,
     CANDIDATES,
@@ -27,7 +35,6 @@ from rmeval.generation import (
 )
 from rmeval.metrics.best_of_n import best_of_n_curve
 from rmeval.preferences import to_candidates, to_prompt
-from rmeval.results import write_atomically
 from rmeval.types import Sampling, tools_of
 
 CARD = Sampling()  # the defaults, which are those of InternLM2-Reward's card
@@ -43,8 +50,20 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     generator = _open_generator(options)
     if not options.trust_remote_code:
         load_model_from(options, weights=False)  # finds a wrong --model before hours pass
+    with prepared(options.output), only_owner(options.output / ".lock", options.output):
+        return _draw_and_rank(options, prompts, generator, sampling)
+
+
+def _draw_and_rank(
+    options: argparse.Namespace,
+    prompts: Sequence[Prompt],
+    generator: Generator,
+    sampling: Sampling,
+) -> int:
     folder: Path = options.output
-    missing = draw_candidates(folder, prompts, generator, sampling, _log(len(prompts)))
+    missing = draw_candidates(
+        folder, prompts, generator, sampling, _log(len(prompts), options.quiet)
+    )
     _say_missing(missing, len(prompts))
     if missing and (not options.skip_missing or len(missing) == len(prompts)):
         print("what was drawn is kept; the same command again asks only the rest", file=sys.stderr)
@@ -92,7 +111,12 @@ def _open_generator(options: argparse.Namespace) -> Generator:
     if _is_server(options):
         if options.generator_model is None:
             raise BadOption("--generator is a server: pass --generator-model NAME too")
-        endpoint = Endpoint(options.generator, options.generator_model, seconds=options.timeout)
+        endpoint = Endpoint(
+            options.generator,
+            options.generator_model,
+            seconds=options.timeout,
+            key_over_http=options.key_over_http,
+        )
         return ServerGenerator(endpoint, options.concurrency)
     from rmeval.models.generator import LocalGenerator
 
@@ -101,17 +125,18 @@ def _open_generator(options: argparse.Namespace) -> Generator:
         revision=options.generator_revision,
         dtype=options.dtype,
         device=options.device,
+        date=options.date,
         batch=options.generator_batch,
     )
 
 
-def _log(prompts: int) -> Callable[[int], None]:
+def _log(prompts: int, quiet: bool) -> Callable[[int], None]:
     """Returns what prints now and then how many prompts have their candidates."""
     last = time.perf_counter()
 
     def report(drawn: int) -> None:
         nonlocal last
-        if time.perf_counter() - last >= LOG_SECONDS:
+        if not quiet and time.perf_counter() - last >= LOG_SECONDS:
             last = time.perf_counter()
             print(f"candidates for {drawn:,} of {prompts:,} prompts", file=sys.stderr, flush=True)
 
@@ -136,8 +161,8 @@ def _write_best_and_curve(folder: Path) -> None:
     from rmeval.reports.best_of_n import draw_best_of_n, format_curve
     from rmeval.reports.figures import save_figure
 
-    rewards, same, unfinished = [], 0, folder / f".{BEST}"
-    with unfinished.open("w", encoding="utf-8", newline="\n") as out:
+    rewards, same = [], 0
+    with replacing(folder / BEST) as out:
         for place, fields in json_lines(folder / RANKED):
             rewards.append(array("d", fields["scores"]))
             same += len(fields["responses"]) > 1 == len(set(fields["responses"]))
@@ -151,7 +176,6 @@ def _write_best_and_curve(folder: Path) -> None:
                 "score": fields["scores"][best],
             }
             out.write(json.dumps(line, ensure_ascii=False) + "\n")
-    unfinished.replace(folder / BEST)
     curve = best_of_n_curve(rewards)
     document = [point._asdict() for point in curve]
     write_atomically(folder / "curve.json", json.dumps(document, indent=2) + "\n")
@@ -194,6 +218,7 @@ def _top_k(value: str) -> int:
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser, default=None)
     add_checks_option(parser)
+    add_quiet_option(parser)
     parser.add_argument("--prompts", type=Path, required=True, metavar="prompts.jsonl")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
     _add_generator_options(parser.add_argument_group("generator"))
@@ -217,6 +242,7 @@ def _add_generator_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--timeout", type=_number(0, 86400), default=SECONDS, metavar="SECONDS", help="of one call"
     )
+    add_key_option(group)
     group.add_argument(
         "--skip-missing", action="store_true", help="go on without prompts that a server refused"
     )

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from rmeval.baselines import PUBLISHED, published_baseline, read_baseline
 from rmeval.commands.options import number_up_to, one_of
-from rmeval.errors import OutputFailure
+from rmeval.door import print_commands
+from rmeval.errors import BadOption, OutputFailure
+from rmeval.files import prepare_file, real, write_atomically
 from rmeval.gate import LEVELS, Gate, Verdict, hold_to
 from rmeval.reports.gate import (
     gate_annotations,
@@ -16,18 +18,21 @@ from rmeval.reports.gate import (
     gate_table,
     sentence,
 )
-from rmeval.results import prepare_folder, read_result, write_atomically
+from rmeval.results import read_result
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     """Runs the verb; returns the verdict as the exit status."""
     _add_options(parser)
     options = parser.parse_args(arguments)
+    if (options.folder is None) == (options.result is None):
+        raise BadOption("pass the folder of one result, as DIR or as --result DIR")
+    options.result = options.result or options.folder
     folder = options.result if options.result.is_dir() else options.result.parent
     junit, markdown = options.junit or folder / "check.xml", options.markdown or folder / "check.md"
     for path in (junit, markdown):  # no verdict of an earlier check may stand beside an error
         if path.is_file():
-            path.unlink()
+            real(path).unlink()
     result = read_result(options.result)
     if options.baseline == PUBLISHED:
         baseline = published_baseline(result)
@@ -42,14 +47,17 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         (junit, gate_junit(gate, result, text)),
         (markdown, gate_markdown(gate, text)),
     ):
-        prepare_folder(path.parent)
+        prepare_file(path)
         write_atomically(path, content)
     _tell_github(gate, text)
     return int(gate.verdict)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--result", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, metavar="DIR", help="the folder of a result; or --result"
+    )
+    parser.add_argument("--result", type=Path, metavar="DIR")
     parser.add_argument(
         "--baseline",
         required=True,
@@ -95,7 +103,7 @@ def _print(gate: Gate, text: str, weighting: str) -> None:
 def _tell_github(gate: Gate, text: str) -> None:
     """Adds to the job's page and annotates, where this runs in a GitHub workflow."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        print(*gate_annotations(gate, text), sep="\n")
+        print_commands(gate_annotations(gate, text))
     page = os.environ.get("GITHUB_STEP_SUMMARY")
     if page:
         try:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from rmeval.commands.options import one_of
 from rmeval.errors import BadOption
+from rmeval.files import write_atomically
 from rmeval.hub import open_pull_request, require_repository
 from rmeval.reports.leaderboard import format_ranking, rank_rows
 from rmeval.reports.model_card import eval_results_path, eval_results_yaml, merge_into_readme
-from rmeval.results import read_result, write_atomically
+from rmeval.results import read_result
 from rmeval.types import Result
 
 FORMATS = ("model-index", "eval-results", "latex", "csv")
@@ -26,7 +27,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     if target is None:
         print(text, end="")
     else:
-        write_atomically(target.resolve(), text)  # a link stays a link
+        write_atomically(target, text)
         print(f"wrote {target}")
     if options.push is not None:
         in_readme = options.format == "model-index"

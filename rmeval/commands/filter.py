@@ -18,7 +18,8 @@ from rmeval.benchmarks.layouts import Layout, recognise
 from rmeval.benchmarks.rows import Row
 from rmeval.commands.lines import Fields, add_line_options, require_file_name, score_lines
 from rmeval.errors import BadData, BadOption
-from rmeval.results import prepare_folder
+from rmeval.files import prepare_folder, real, replacing
+from rmeval.preferences import MARGIN
 from rmeval.types import Conversation, Score
 
 NUMBER = r"[0-9.]+(?:[eE][+-]?[0-9]+)?"
@@ -26,13 +27,13 @@ KEEP = re.compile(rf"agree|margin>=(?P<margin>-?{NUMBER})|top=(?P<top>{NUMBER})%
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
-    """Runs the verb. Lines keep their fields, and get score_chosen, score_rejected, margin."""
+    """Runs the verb. Lines keep their fields, and get two scores and their margin."""
     add_line_options(parser, "pairs.jsonl", "kept.jsonl")
     parser.add_argument(
         "--keep",
         type=_Rule,
         default=_Rule("agree"),
-        metavar="agree|margin>=X|top=P%%",
+        metavar="agree|margin>=X|top=P%",
         help="chosen has the higher reward (the default); or a least margin, in quotes; or the P "
         "percent of largest margins, with those that equal the last of them",
     )
@@ -46,7 +47,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         require_file_name("--others", options.others)
         if options.others.resolve() == options.output.resolve():
             raise BadOption(f"--output and --others are both {options.output}")
-        prepare_folder(options.others.parent)
+        prepare_folder(real(options.others).parent)
     pairs = _Pairs(parse_columns(options.columns) if options.columns else {})
 
     def finish(scored: Path, output: Path) -> None:
@@ -108,25 +109,20 @@ class _Pairs:
         """Returns a line with its scores and margin."""
         chosen, rejected = (score.value for score in scores)
         self.margins.append(chosen - rejected)
-        added = {"score_chosen": chosen, "score_rejected": rejected, "margin": chosen - rejected}
+        added = {"score_chosen": chosen, "score_rejected": rejected, MARGIN: chosen - rejected}
         return {**fields, **added}
 
 
 def _split(scored: Path, least: float, output: Path, others: Path | None) -> int:
     """Writes the lines that are kept, and the others where they are wanted; returns how many."""
     kept = 0
-    targets = {True: output, **({} if others is None else {False: others})}
-    unfinished = {side: path.with_name(f".{path.name}") for side, path in targets.items()}
     with ExitStack() as stack:
-        streams = {
-            side: stack.enter_context(path.open("w", encoding="utf-8", newline="\n"))
-            for side, path in unfinished.items()
-        }
+        streams = {True: stack.enter_context(replacing(output))}
+        if others is not None:
+            streams[False] = stack.enter_context(replacing(others))
         for _, fields in json_lines(scored):
-            side = fields["margin"] >= least
+            side = fields[MARGIN] >= least
             kept += side
             if side in streams:
                 streams[side].write(json.dumps(fields, ensure_ascii=False) + "\n")
-    for side, path in unfinished.items():
-        path.replace(targets[side])
     return kept

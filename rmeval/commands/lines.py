@@ -3,16 +3,21 @@
 import argparse
 import hashlib
 import json
-import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from rmeval.benchmarks.files import Placed, Source, is_readable, json_lines, read_file, require_file
-from rmeval.commands.options import add_checks_option, add_model_options, load_model_from
+from rmeval.commands.options import (
+    add_checks_option,
+    add_model_options,
+    add_quiet_option,
+    load_model_from,
+)
 from rmeval.commands.progress import show_progress
+from rmeval.engine.store import drop_store
 from rmeval.errors import (
     BadConversation,
     BadData,
@@ -22,14 +27,15 @@ from rmeval.errors import (
     first_line,
     one_line,
 )
-from rmeval.evaluation import open_store, scoring_provenance
-from rmeval.results import prepare_folder, write_atomically
+from rmeval.evaluation import STORE, open_store, scoring_provenance, store_settings
+from rmeval.files import is_special, only_owner, prepared, real, write_atomically, writing
 from rmeval.types import Conversation, OnProgress, Progress, Score
 
 if TYPE_CHECKING:
     from rmeval.engine.store import ScoreStore
     from rmeval.models.reward_model import RewardModel
 
+LINES = "lines.jsonl"
 WINDOW = 8192  # conversations in memory at once; within them shared work is found and sorted
 
 Fields = dict[str, Any]
@@ -53,6 +59,7 @@ def add_line_options(parser: argparse.ArgumentParser, came: str, goes: str) -> N
     """Adds the model's options, and the files."""
     add_model_options(parser, default=None)
     add_checks_option(parser)
+    add_quiet_option(parser)
     parser.add_argument("--input", type=Path, required=True, metavar=came)
     parser.add_argument("--output", type=Path, required=True, metavar=goes)
 
@@ -66,33 +73,72 @@ def score_lines(
     """Scores every line of --input into --output, and writes beside it what made the scores.
 
     Order and unknown fields are kept; the output appears when it is whole. Every line is checked
-    before the model is loaded. What an interrupted run scored is in `<output>.unfinished`, and
-    is not scored again. Raises BadData, BadReward or OutputFailure.
+    before the model is loaded. What an interrupted run scored is in `<output>.unfinished`, in a
+    file of its own setting, and is not scored again. Raises BadData, BadReward or OutputFailure,
+    also where another process is writing the same output.
     """
     require_one_process()
     require_file_name("--output", options.output)
     conversations = sum(len(line.conversations) for line in _read(options.input, to_conversations))
-    kept = prepare_folder(options.output.with_name(f"{options.output.name}.unfinished"))
-    model = load_model_from(options)
-    provenance, scored = scoring_provenance(model), kept / "lines.jsonl"
-    truncated = 0
-    with (
-        closing(open_store(kept, provenance)) as store,
-        show_progress() as on_progress,
-        scored.open("w", encoding="utf-8", newline="\n") as out,
-    ):
-        progress = _Windows(on_progress, conversations)
-        for window in _windows(_read(options.input, to_conversations)):
-            for line, scores in zip(window, _score(model, window, store, progress), strict=True):
-                truncated += sum(score.truncated for score in scores)
-                fields = add_scores(line.fields, scores)
-                out.write(json.dumps(fields, ensure_ascii=False) + "\n")
-    provenance_path(options.output).unlink(missing_ok=True)  # never beside others' scores
-    finish(scored, options.output)
-    _write_provenance(options.output, provenance)
-    shutil.rmtree(kept)
+    output = real(options.output)  # a link stays one
+    with _work_folder(output) as kept:
+        model = load_model_from(options)
+        provenance, scored = scoring_provenance(model), kept / LINES
+        with (
+            _kept_store(kept, provenance) as store,
+            show_progress(quiet=options.quiet) as on_progress,
+        ):
+            progress = _Windows(on_progress, conversations)
+            truncated = 0
+            with scored.open("w", encoding="utf-8", newline="\n") as out:
+                for window in _windows(_read(options.input, to_conversations)):
+                    made = list(_score(model, window, store, progress))
+                    truncated += sum(score.truncated for scores in made for score in scores)
+                    pairs = zip(window, made, strict=True)
+                    _write(out, [add_scores(line.fields, scores) for line, scores in pairs])
+        with writing(output):
+            provenance_path(options.output).unlink(missing_ok=True)  # never beside others' scores
+            finish(scored, output)
+        _write_provenance(options.output, provenance)
+        drop_store(kept / STORE, store_settings(provenance))
     cut = f"; {truncated} were cut to {model.max_length} tokens" if truncated else ""
     print(f"{conversations} conversations scored{cut}: {options.output}", file=sys.stderr)
+
+
+@contextmanager
+def _work_folder(output: Path) -> Iterator[Path]:
+    """Yields `<output>.unfinished`, this process's alone; it goes where nothing is kept in it."""
+    folder = output.with_name(f"{output.name}.unfinished")
+    with prepared(folder):
+        try:
+            with only_owner(folder / "lock", output):
+                try:
+                    yield folder
+                finally:
+                    (folder / LINES).unlink(missing_ok=True)  # made again of what is kept
+        finally:
+            for path in (folder / STORE, folder):
+                with suppress(OSError):  # it has what another setting's interrupted run kept
+                    path.rmdir()
+
+
+@contextmanager
+def _kept_store(folder: Path, provenance: Mapping[str, Any]) -> Iterator["ScoreStore"]:
+    """Opens the store of a setting; an empty one is gone after the block."""
+    store = open_store(folder, provenance)
+    try:
+        yield store
+    finally:
+        empty = not len(store)
+        store.close()
+        if empty:
+            drop_store(folder / STORE, store_settings(provenance))
+
+
+def _write(out: TextIO, lines: Sequence[Fields]) -> None:
+    with writing(Path(out.name)):
+        out.writelines(json.dumps(fields, ensure_ascii=False) + "\n" for fields in lines)
+        out.flush()
 
 
 def require_one_process() -> None:
@@ -104,9 +150,11 @@ def require_one_process() -> None:
 
 
 def require_file_name(option: str, path: Path) -> None:
-    """Raises OutputFailure where a file is to go and a folder is."""
+    """Raises OutputFailure where a file is to go and a folder, a device or a pipe is."""
     if path.is_dir():
         raise OutputFailure(f"{path} is a folder; {option} names a file")
+    if is_special(path):
+        raise OutputFailure(f"{path} is a device or a pipe; {option} names a file")
 
 
 def provenance_path(path: Path) -> Path:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from rmeval.commands.options import number_up_to
-from rmeval.results import prepare_folder
+from rmeval.files import prepare_folder
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:

@@ -7,13 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rmeval.duels import JUDGE
-from rmeval.errors import BadOption, UnknownName
+from rmeval.errors import BadOption, UnknownName, one_line
 from rmeval.known import Published, published_from, shipped_templates
 from rmeval.types import DTYPES, ENGINES, POOLS, SPECIALS
 
 if TYPE_CHECKING:
     from rmeval.models.pairwise import PairwiseModel
     from rmeval.models.reward_model import RewardModel
+
+
+# What needs the word of who runs it, and why.
+OWN_WORD = {
+    "trust-remote-code": "runs the repository's code",
+    "allow-pickle": "reads weights that are a program",
+    "endpoint": "sends the rows and your key to a server",
+    "key-over-http": "sends your key in the clear",
+    "output": "writes there",
+}
+SHOWN = 100  # characters of a recipe's value
 
 
 def one_of(kind: str, known: Iterable[str]) -> Callable[[str], str]:
@@ -33,6 +44,13 @@ def positive(value: str) -> int:
     if not value.isdecimal() or int(value) < 1:
         raise argparse.ArgumentTypeError(f"{value!r} is not a whole number of at least 1")
     return int(value)
+
+
+def display_name(value: str) -> str:
+    """An argument type: what people will read, on one line."""
+    if not one_line(value):
+        raise argparse.ArgumentTypeError("an empty name")
+    return one_line(value)
 
 
 def number_up_to(most: float) -> Callable[[str], float]:
@@ -59,6 +77,7 @@ def add_model_options(parser: argparse.ArgumentParser, *, default: str | None) -
     """Adds what `load_model` takes. Without a default, --model is required."""
     model = parser.add_argument_group("model")
     model.add_argument(
+        "-m",
         "--model",
         metavar="ID_OR_FOLDER",
         default=default,
@@ -149,6 +168,11 @@ def _add_dpo_options(model: argparse._ArgumentGroup) -> None:
     )
 
 
+def add_quiet_option(parser: argparse.ArgumentParser) -> None:
+    """Adds -q, for verbs that show how far they are."""
+    parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
+
+
 def load_model_from(options: argparse.Namespace, *, weights: bool = True) -> "RewardModel":
     """Loads the reward model that `add_model_options` describes, with its weights or without.
 
@@ -196,7 +220,7 @@ def parse_with_recipe(parser: argparse.ArgumentParser, arguments: list[str]) -> 
     """
     finder = type(parser)(add_help=False, allow_abbrev=False)
     finder.add_argument("--config", type=Path)
-    finder.add_argument("--model")
+    finder.add_argument("-m", "--model")
     asked = finder.parse_known_args(arguments)[0]
     published = None
     if asked.config is not None:
@@ -205,11 +229,30 @@ def parse_with_recipe(parser: argparse.ArgumentParser, arguments: list[str]) -> 
             published = published_row(recipe, f"{asked.config} [published]")
             del recipe["published"]
         if asked.model not in (None, recipe.get("model")):
-            recipe.pop("revision", None)  # that of another model
-        arguments = [*_recipe_arguments(parser, recipe, asked.config), *arguments]
+            for key in ("revision", "name"):  # those of another model
+                recipe.pop(key, None)
+        of_recipe = _recipe_arguments(parser, recipe, asked.config)
+        _require_own_word(recipe, arguments, asked.config)
+        arguments = [*of_recipe, *arguments]
     options = parser.parse_args(arguments)
     options.published = published
     return options
+
+
+def _require_own_word(recipe: Mapping[str, Any], arguments: Iterable[str], path: Path) -> None:
+    """Raises BadOption for what a recipe asks, and who runs it has not typed: it may be anyone's.
+
+    Such a recipe may be kept: it says what its command line needs.
+    """
+    typed = {argument.partition("=")[0] for argument in arguments}
+    for key, value in recipe.items():
+        name = key.replace("_", "-")
+        if name in OWN_WORD and value is not False and f"--{name}" not in typed:
+            shown = "" if value is True else f" {one_line(str(value))[:SHOWN]}"
+            raise BadOption(
+                f"{path}: {name} {OWN_WORD[name]}, and a recipe cannot say so for you; if you want "
+                f"it, pass --{name}{shown} on the command line"
+            )
 
 
 def read_recipe(path: Path) -> dict[str, Any]:

@@ -6,8 +6,15 @@ from pathlib import Path
 from rmeval.benchmarks.files import json_lines, require_file
 from rmeval.commands.lines import read_provenance
 from rmeval.commands.options import one_of
+from rmeval.errors import BadOption
+from rmeval.files import real
 from rmeval.preferences import STRATEGIES, PairRule, pairs_of_line
-from rmeval.reports.preference_data import FORMATS, prepare_data_folder, write_preference_data
+from rmeval.reports.preference_data import (
+    FORMATS,
+    prepare_data_folder,
+    write_preference_data,
+    written_files,
+)
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
@@ -35,6 +42,9 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     rule = PairRule(options.strategy, options.min_margin, options.seed)
     require_file(options.input, "; `rmeval rank` makes one")
     provenance = read_provenance(options.input)
+    for name in written_files(options.output, options.format):
+        if real(name) == real(options.input):
+            raise BadOption(f"{name} is --input, and would be replaced; choose another --output")
     path = prepare_data_folder(options.output, options.format)
     found = (pairs_of_line(fields, place, rule) for place, fields in json_lines(options.input))
     count = write_preference_data(found, path, rule, provenance)

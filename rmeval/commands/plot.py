@@ -5,7 +5,8 @@ from pathlib import Path
 
 from rmeval.benchmarks import scheme_of
 from rmeval.commands.options import one_of
-from rmeval.results import prepare_folder, read_result
+from rmeval.files import prepare_folder
+from rmeval.results import read_result
 
 FORMATS = ("png", "svg", "pdf")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from rmeval.door import behind
 from rmeval.types import OnProgress, Progress
 
 LOG_SECONDS = 15.0
@@ -14,7 +15,7 @@ LOG_SECONDS = 15.0
 @contextmanager
 def show_progress(stream: TextIO | None = None, *, quiet: bool = False) -> Iterator[OnProgress]:
     """Gives a function to call with where the run stands; `quiet` shows nothing."""
-    stream = stream or sys.stderr
+    stream = stream or behind(sys.stderr)
     if quiet:
         yield lambda now: None
     elif stream.isatty():

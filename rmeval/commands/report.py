@@ -7,9 +7,10 @@ from pathlib import Path
 from rmeval.benchmarks import BENCHMARKS, Benchmark, load_benchmark, scheme_of
 from rmeval.benchmarks.own import load_own
 from rmeval.errors import RmevalError, first_line
+from rmeval.files import prepare_file, write_atomically
 from rmeval.reports.page_rows import Texts
 from rmeval.reports.pages import render_report
-from rmeval.results import prepare_folder, read_result, write_atomically
+from rmeval.results import read_result
 from rmeval.types import Result
 
 
@@ -22,7 +23,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     parser.add_argument("--data", type=Path, metavar="PATH", help="the rows, if they have moved")
     options = parser.parse_args(arguments)
     results = [read_result(folder) for folder in options.folders]
-    prepare_folder(options.output.parent)
+    prepare_file(options.output)
     texts = find_texts(results[0], options.data)
     page = render_report(results, scheme_of(results[0].definition), texts)
     write_atomically(options.output, page)
@@ -47,8 +48,12 @@ def _load_again(result: Result, data: Path | None) -> Benchmark:
     about = result.provenance["data"]
     source, revision = about["source"], about["revision"]
     if result.definition not in BENCHMARKS:
+        how = about["reading"]
         return load_own(
-            str(data or source), **about["reading"], revision=None if data else revision
+            str(data or source),
+            columns=how.get("columns"),
+            split=how.get("split"),
+            revision=None if data else revision,
         )
     local = data or (Path(source) if revision is None and result.definition != "demo" else None)
     return load_benchmark(result.definition, local, revision=None if local else revision)

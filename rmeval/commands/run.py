@@ -20,6 +20,8 @@ from rmeval.commands.judge_options import (
 from rmeval.commands.options import (
     add_checks_option,
     add_model_options,
+    add_quiet_option,
+    display_name,
     load_scorer_from,
     parse_with_recipe,
     positive,
@@ -28,10 +30,11 @@ from rmeval.commands.progress import show_progress
 from rmeval.duels import Judge
 from rmeval.errors import BadOption
 from rmeval.evaluation import evaluate
+from rmeval.files import prepared
 from rmeval.known import Published, known_checkpoints
 from rmeval.metrics.statistics import describe_scores
 from rmeval.reports.summary import beside_published, summarise
-from rmeval.results import prepare_folder
+from rmeval.results import folder_name
 from rmeval.types import Result
 
 if TYPE_CHECKING:
@@ -49,8 +52,13 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     if options.dry_run:
         print(*_plans(options, benchmarks), sep="\n\n")
         return 0
-    for benchmark in benchmarks:
-        prepare_folder(options.output / benchmark.name)
+    with prepared(*[options.output / folder_name(benchmark.name) for benchmark in benchmarks]):
+        _run(options, benchmarks)
+    return 0
+
+
+def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
+    """Loads the model and evaluates it on each benchmark."""
     from rmeval.engine.workers import join_workers
 
     models = _load_models(options, benchmarks)
@@ -64,7 +72,6 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
             print(*([""] if len(results) > 1 else []), *lines, sep="\n")
     if workers.rank == 0 and {result.definition for result in results} >= set(JOINED):
         print("", _with_prior([r for r in results if r.definition in JOINED]), sep="\n")
-    return 0
 
 
 def _load_benchmarks(options: argparse.Namespace, default: str) -> list[Benchmark]:
@@ -117,13 +124,14 @@ def _evaluate(
     checks: str,
     workers: "Workers",
 ) -> Result:
-    with show_progress(quiet=workers.rank > 0) as on_progress:
+    with show_progress(quiet=options.quiet or workers.rank > 0) as on_progress:
         return evaluate(
             model,
             benchmark,
             weighting=options.weighting,
             output=options.output,
             fresh=options.fresh,
+            name=options.name,
             checks=checks,
             workers=workers,
             on_progress=on_progress,
@@ -149,7 +157,14 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--weighting", metavar="NAME", help="how subsets make a section, see `rmeval list`"
     )
     parser.add_argument("--output", type=Path, default=Path("results"), metavar="DIR")
+    parser.add_argument(
+        "--name",
+        type=display_name,
+        metavar="NAME",
+        help="what the model is called in tables, figures and titles; by default as in --model",
+    )
     add_checks_option(parser)
+    add_quiet_option(parser)
     parser.add_argument("--fresh", action="store_true", help="drop what earlier runs kept")
     parser.add_argument(
         "--dry-run",

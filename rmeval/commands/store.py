@@ -9,7 +9,7 @@ from rmeval.errors import BadOption
 from rmeval.evaluation import store_settings
 from rmeval.judging.judge import FAMILY
 from rmeval.reports.tables import format_rows
-from rmeval.results import RESULT, read_result_document
+from rmeval.results import read_result_document, results_of
 
 if TYPE_CHECKING:
     from rmeval.engine.store import StoreFile
@@ -49,23 +49,31 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
 
 def _rewards(file: "StoreFile") -> int:
     """Returns how many rewards are kept; of a judge, how many answers, each a group."""
-    return file.groups if file.settings["model"]["family"] == FAMILY else file.rewards
+    return file.groups if _part(file.settings, "model").get("family") == FAMILY else file.rewards
 
 
 def _made_by(settings: dict[str, Any]) -> dict[str, Any]:
     """Returns what tells stores apart; what a server answered depends on nothing here."""
-    engine, versions = settings.get("engine", {}), settings.get("versions", {})
+    engine, versions = _part(settings, "engine"), _part(settings, "versions")
     return {
-        "dtype": settings["model"]["dtype"],
+        "dtype": _part(settings, "model").get("dtype"),
         "path": engine.get("path", SERVER),
         "batch tokens": engine.get("batch_tokens"),
         "torch": versions.get("torch"),
     }
 
 
+def _part(settings: dict[str, Any], key: str) -> dict[str, Any]:
+    """Returns a part of a file's settings, or nothing for what is none."""
+    part = settings.get(key)
+    return part if isinstance(part, dict) else {}
+
+
 def _is_finished(file: "StoreFile") -> bool:
-    """Whether the result beside a store was made with its settings, and after its last score."""
-    result = file.path.parents[1] / RESULT
-    if not result.exists() or result.stat().st_mtime < file.path.stat().st_mtime:
-        return False
-    return store_settings(read_result_document(result)["provenance"]) == file.settings
+    """Whether a result of the store's runs was made with its settings, and after its last score."""
+    last = file.path.stat().st_mtime
+    return any(
+        store_settings(read_result_document(result)["provenance"]) == file.settings
+        for result in results_of(file.path.parents[1])
+        if result.stat().st_mtime >= last
+    )

@@ -20,6 +20,8 @@ from zlib import crc32
 from rmeval.errors import OutputFailure
 
 SCHEMA = 1  # kept in each file's user_version
+SMALLEST_ROW = 40  # bytes of a file, at least, for each row: its digest twice
+COUNT = "SELECT count(*) FROM batches"
 TABLES = (
     "CREATE TABLE IF NOT EXISTS batches"
     " (digest BLOB PRIMARY KEY, rewards BLOB NOT NULL, checksum INTEGER NOT NULL)",
@@ -46,6 +48,7 @@ class ScoreStore:
             raise OutputFailure(f"cannot make the folder {folder} ({error.strerror})") from error
         self._database = self._open_or_mend()
         self._others: dict[Path, sqlite3.Connection] = {}
+        self._passed_over: set[Path] = set()
         self.look_around()
 
     def get(self, digest: bytes) -> list[float] | None:
@@ -59,33 +62,61 @@ class ScoreStore:
 
     def get_bytes(self, digest: bytes) -> bytes | None:
         """Returns what is kept under a digest, in any part, or None: not there, or damaged."""
-        query = "SELECT rewards, checksum FROM batches WHERE digest = ?"
-        for database in (self._database, *self._others.values()):
-            row = database.execute(query, (digest,)).fetchone()
-            if row and row[1] == crc32(digest + row[0]):
-                return bytes(row[0])
+        query = "SELECT digest, rewards, checksum FROM batches WHERE digest = ?"
+        for path in (self.path, *self._others):
+            database = self._others.get(path, self._database)
+            try:
+                row = database.execute(query, (digest,)).fetchone()
+            except sqlite3.DatabaseError as error:
+                self._leave_out(path, error)
+                return self.get_bytes(digest)
+            if row and _is_sound(*row):
+                return bytes(row[1])
         return None
 
     def put_bytes(self, digest: bytes, blob: bytes) -> None:
         """Makes something durable under a digest. Raises OutputFailure."""
         try:
-            _insert(self._database, digest, blob)
-        except sqlite3.OperationalError as error:  # a full disk, a folder gone read-only
+            try:
+                _insert(self._database, digest, blob)
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+                self._leave_out(self.path, error)
+                _insert(self._database, digest, blob)
+        except sqlite3.DatabaseError as error:  # a full disk, a folder gone read-only
             raise OutputFailure(
                 f"{self.path}: {error}; what was scored before is kept: make room, run again"
             ) from error
 
+    def _leave_out(self, path: Path, error: sqlite3.DatabaseError) -> None:
+        """Goes on without what was found damaged; of this process's part, with what is sound."""
+        if path in self._others:
+            logger.warning("%s is passed over: %s", path, error)
+            self._others.pop(path).close()
+            self._passed_over.add(path)
+        elif _is_damage(error):
+            self._database.close()
+            self._database = self._mend()
+        else:
+            raise OutputFailure(f"{path}: {error}; run again to go on") from error
+
     def look_around(self) -> None:
         """Finds the parts that other processes have written since."""
         for path in sorted(self.folder.glob(f"{self._name}*.sqlite")):
-            if path != self.path and path not in self._others:
+            if path != self.path and path not in self._others.keys() | self._passed_over:
                 try:
                     self._others[path] = self._open(path)
                 except sqlite3.DatabaseError as error:
+                    self._passed_over.add(path)
                     logger.warning("%s is passed over: %s", path, error)
 
     def __len__(self) -> int:
-        return int(self._database.execute("SELECT count(*) FROM batches").fetchone()[0])
+        try:
+            return int(self._database.execute(COUNT).fetchone()[0])
+        except sqlite3.DatabaseError as error:
+            self._leave_out(self.path, error)
+            return int(self._database.execute(COUNT).fetchone()[0])
 
     def close(self) -> None:
         """Closes the files; nothing is pending."""
@@ -95,23 +126,36 @@ class ScoreStore:
     def _open_or_mend(self) -> sqlite3.Connection:
         try:
             return self._open(self.path)
-        except sqlite3.OperationalError as error:
-            raise OutputFailure(f"{self.path}: {error}; is another run using it?") from error
-        except sqlite3.DatabaseError:
-            aside = self.path.with_suffix(".damaged")
-            self.path.replace(aside)
-            self.damaged = True
-            database = self._open(self.path)
-            sound = list(_sound_rows(aside))
-            for row in sound:
-                _insert(database, *row)
-            logger.warning(
-                "%s was damaged: %d groups taken over, the rest is computed anew; it is kept as %s",
-                self.path,
-                len(sound),
-                aside.name,
-            )
-            return database
+        except sqlite3.DatabaseError as error:
+            if _is_damage(error):
+                return self._mend()
+            busy = error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            advice = "; another run is using it" if busy else ""
+            raise OutputFailure(f"{self.path}: {error}{advice}") from error
+
+    def _mend(self) -> sqlite3.Connection:
+        """Puts what is sound of this process's part in its place, which it keeps as .damaged."""
+        aside, new = (self.path.with_suffix(suffix) for suffix in (".damaged", ".mended"))
+        self.damaged, kept = True, 0
+        try:
+            new.unlink(missing_ok=True)
+            with closing(self._open(new)) as database:
+                database.execute("BEGIN")
+                for row in _sound_rows(self.path):
+                    _insert(database, *row)
+                    kept += 1
+                database.execute("COMMIT")
+            _move(self.path, aside)
+            new.replace(self.path)
+        except (OSError, sqlite3.DatabaseError) as error:
+            raise OutputFailure(f"{self.path} is damaged and cannot be mended: {error}") from error
+        logger.warning(
+            "%s was damaged: %d groups taken over, the rest is computed anew; it is kept as %s",
+            self.path,
+            kept,
+            aside.name,
+        )
+        return self._open(self.path)
 
     def _open(self, path: Path) -> sqlite3.Connection:
         database = sqlite3.connect(path, isolation_level=None, timeout=60)
@@ -136,8 +180,8 @@ class ScoreStore:
 
 
 def drop_store(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Deletes every part of the store of one setting."""
-    for path in folder.glob(f"{_describe(settings)[1]}*.sqlite"):
+    """Deletes every part of the store of one setting, and what was set aside of it."""
+    for path in folder.glob(f"{_describe(settings)[1]}*"):
         path.unlink()
 
 
@@ -157,8 +201,11 @@ def store_files(folder: Path) -> Iterator[StoreFile]:
         try:
             with closing(sqlite3.connect(path)) as database:
                 groups, rewards = database.execute(query).fetchone()
-                settings = database.execute("SELECT json FROM settings").fetchone()
-            yield StoreFile(path, groups, rewards, json.loads(settings[0]))
+                (text,) = database.execute("SELECT json FROM settings").fetchone()
+            settings = json.loads(text)
+            if not isinstance(settings, dict):
+                raise ValueError("no settings")
+            yield StoreFile(path, groups, rewards, settings)
         except (sqlite3.DatabaseError, ValueError, TypeError) as error:
             logger.warning("%s is passed over: %s", path, error)
 
@@ -174,12 +221,47 @@ def _insert(database: sqlite3.Connection, digest: bytes, blob: bytes) -> None:
     database.execute("INSERT OR REPLACE INTO batches VALUES (?, ?, ?)", row)
 
 
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether a file is no sound database, which is none of a full disk or of another run."""
+    return type(error) is sqlite3.DatabaseError or "no such" in str(error)
+
+
+def _is_sound(digest: object, blob: object, checksum: object) -> bool:
+    """Whether a row is what was kept: a damaged file may hold anything, or nothing."""
+    if not isinstance(digest, bytes) or not isinstance(blob, bytes):
+        return False
+    return checksum == crc32(digest + blob)
+
+
+def _move(path: Path, to: Path) -> None:
+    """Moves a database, with the journal of a change that a kill has broken off."""
+    for name, target in ((path, to), (Path(f"{path}-journal"), Path(f"{to}-journal"))):
+        target.unlink(missing_ok=True)
+        if name.exists():
+            name.replace(target)
+
+
 def _sound_rows(path: Path) -> Iterator[tuple[bytes, bytes]]:
-    """Yields the rows of a damaged file up to where it cannot be read, if their checksums hold."""
-    try:
-        with closing(sqlite3.connect(path)) as database:
-            for digest, blob, checksum in database.execute("SELECT * FROM batches"):
-                if checksum == crc32(digest + blob):
-                    yield digest, blob
-    except sqlite3.DatabaseError:
-        return
+    """Yields the rows of a damaged file whose checksums hold, on both sides of each damage.
+
+    writable_schema lets sqlite read a file that is shorter than its first page says.
+    """
+    least, most = 0, path.stat().st_size // SMALLEST_ROW
+    query = "SELECT rowid, digest, rewards, checksum FROM batches WHERE rowid > ? ORDER BY rowid"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA writable_schema = ON")
+        try:
+            database.execute("PRAGMA table_info(batches)")
+        except sqlite3.DatabaseError:  # no database at all
+            return
+        while least < most:
+            try:
+                for rowid, *row in database.execute(query, (least,)):
+                    least = rowid
+                    if _is_sound(*row):
+                        yield row[0], row[1]
+                return
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error) or "no such" in str(error):
+                    return
+                least += 1

@@ -8,6 +8,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
 
 from rmeval.errors import BadOption
 
@@ -38,6 +40,27 @@ class Workers:
                 "options and versions"
             )
         return heard[0][0]
+
+    def require_shared(self, folder: Path) -> None:
+        """Raises BadOption unless every process sees one folder: a file of rank 0's is there."""
+        if self.count == 1:
+            return
+        from torch import distributed
+
+        said = [f".seen-{uuid4().hex}"]
+        distributed.broadcast_object_list(said)
+        probe, seen = folder / said[0], [False] * self.count
+        if self.rank == 0:
+            probe.touch()
+        self.wait()
+        distributed.all_gather_object(seen, probe.exists())
+        if self.rank == 0:
+            probe.unlink()
+        if not all(seen):
+            raise BadOption(
+                f"{folder} is not one folder for all {self.count} processes: give each the same "
+                "--output, on a disk that all of them see"
+            )
 
     def share(self, costs: Sequence[int]) -> list[int]:
         """Returns the positions in `costs` that are this process's, balanced by their sum."""

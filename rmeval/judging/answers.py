@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rmeval.calls import ask_each
 from rmeval.duels import SERVER, UNKNOWN
-from rmeval.endpoint import Answer, Endpoint, RequestRefused
+from rmeval.endpoint import Answer, Endpoint, RequestRefused, plain_url
 from rmeval.errors import ServerFailure
 from rmeval.types import Conversation, Sampling
 
@@ -54,14 +54,15 @@ class ServerAnswers:
     model: str
     concurrency: int
     seconds: float
+    key_over_http: bool = False
 
     def __post_init__(self) -> None:
         self._connect()  # whatever is wrong with the URL is found before a benchmark is read
 
     def identity(self) -> dict[str, Any]:
-        """Returns the name of the model: nobody sees a server's weights."""
+        """Returns the names of model and server: nobody sees a server's weights."""
         unknown = {"revision": None, "dtype": UNKNOWN}
-        return {"answers": self.model, **unknown, "lengths": "words"}
+        return {"answers": self.model, "server": plain_url(self.url), **unknown, "lengths": "words"}
 
     def engine(self) -> dict[str, Any]:
         """Returns the server's address and the client's version."""
@@ -91,7 +92,9 @@ class ServerAnswers:
             return {index: error for index, error in found if error is not None}
 
     def _connect(self) -> Endpoint:
-        return Endpoint(self.url, self.model, seconds=self.seconds)
+        return Endpoint(
+            self.url, self.model, seconds=self.seconds, key_over_http=self.key_over_http
+        )
 
 
 class _Call:
@@ -135,11 +138,12 @@ class LocalAnswers:
         from rmeval.models.checkpoint import open_checkpoint
 
         checkpoint = open_checkpoint(self._name, self._revision)
+        read_by = self._generator.settings()
         return {
             "answers": self._name,
             "revision": checkpoint.revision,
             "weights": checkpoint.fingerprint(),
-            "dtype": self._generator.settings()["dtype"],
+            **{key: read_by[key] for key in ("dtype", "tokenizer", "date") if key in read_by},
             "lengths": "tokens",
         }
 

@@ -8,7 +8,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rmeval.conversations import ConversationLike
@@ -21,7 +20,6 @@ from rmeval.judging.questions import KeptAnswers, Question, plan_questions
 from rmeval.judging.ratings import settle_ratings
 from rmeval.judging.record import ANSWERS, Price, Record
 from rmeval.judging.verdicts import Labels
-from rmeval.results import write_atomically
 from rmeval.types import (
     OnProgress,
     Preference,
@@ -125,11 +123,11 @@ class GenerativeJudge(Judge):
         """Returns the answers, tokens and cost of the last rows."""
         return {} if self.record is None else self.record.account(self.price)
 
-    def keep_answers(self, folder: Path) -> None:
-        """Writes the answer to every question about the last rows, and its verdict."""
-        if self.record is not None:
-            lines = self.record.lines(self.prompt_format.verdict)
-            write_atomically(folder / ANSWERS, "".join(lines))
+    def answers_kept(self) -> dict[str, str]:
+        """Returns the answer to every question about the last rows, and its verdict, as a file."""
+        if self.record is None:
+            return {}
+        return {ANSWERS: "".join(self.record.lines(self.prompt_format.verdict))}
 
     def _order(self) -> tuple[str, int]:
         return self.order, self.sampling.seed

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from rmeval.errors import BadCheckpoint, BadOption, UnknownName, Unreachable, nearest_name
-from rmeval.hub import fetch_snapshot, local_folder, shapes_on_hub
+from rmeval.hub import fetch_snapshot, local_folder, nearest_path, shapes_on_hub
 from rmeval.known import DEMO, known_checkpoints
 from rmeval.models.json_files import read_object as read_object
 from rmeval.models.not_readable import (
@@ -133,6 +133,8 @@ def find_checkpoint(
     known = [DEMO, *known_checkpoints()]
     if name.endswith((".json", ".safetensors", ".bin")):
         raise BadOption(f"{name} is no folder; pass the folder that holds config.json")
+    if "/" in name and (name.count("/") != 1 or name.startswith((".", "/", "~"))):
+        raise BadOption(f"model {name}: no such folder{nearest_path(name)}")
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         advice = "; a model is a local folder, or organisation/name on the Hub"
         raise UnknownName("model", name, known, advice)

@@ -240,8 +240,8 @@ def _open_dpo(policy: Checkpoint, reference: str, options: Loading) -> DPO:
         return DPO(policy, None, per_token=options.per_token)
     try:
         opened = open_checkpoint(reference, None, options.allow_pickle, weights=options.weights)
-    except (UnknownName, Unreachable) as error:
-        reason = str(error).partition(";")[0]
+    except (BadOption, UnknownName, Unreachable) as error:
+        reason = str(error).partition(";")[0].removeprefix(f"model {reference}: ")
         raise BadOption(
             f"--reference {reference}: {reason}; pass a local folder, organisation/name on the "
             f"Hub, or {NO_REFERENCE}"

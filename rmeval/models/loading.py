@@ -104,6 +104,7 @@ def _fill(
                     f"{family.checkpoint.folder}: {told} has shape {tuple(value.shape)} where "
                     f"config.json asks for {tuple(shapes[name])}"
                 )
+            _require_finite(value, key, family.checkpoint)
             wanted = head_dtype if name.startswith("head.") else dtype
             set_module_tensor_to_device(
                 network,
@@ -147,6 +148,16 @@ def _require_floating(
             f"{checkpoint.folder}: {key} is quantised ({value.dtype}); pass the checkpoint in 16 "
             "bits, or dequantise it first"
         )
+
+
+def _require_finite(value: torch.Tensor, key: str, checkpoint: Checkpoint) -> None:
+    """A NaN that only some tokens meet leaves other rewards finite, and they look like scores."""
+    if value.is_floating_point() and value.numel():
+        ends = torch.stack(torch.aminmax(value))  # NaN where any is
+        if not torch.isfinite(ends).all():
+            raise BadCheckpoint(
+                f"{checkpoint.folder}: {key} holds NaN or infinite weights; fetch or save it again"
+            )
 
 
 def _require_all_found(

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from rmeval.errors import BadCheckpoint, OutputFailure, first_line
+from rmeval.files import only_owner, write_atomically
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.json_files import read_object
 from rmeval.models.tokenizer_files import TOKENIZER_FILES
@@ -26,6 +27,7 @@ NAMES = ("_name_or_path", "_commit_hash", "transformers_version")  # say nothing
 SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 OF_TOKENIZER = (*TOKENIZER_FILES, *SETTINGS, "merges.txt", "chat_template.jinja")
 RECORD = "merge.json"
+UNFINISHED, LOCK, MOVING = ".unfinished", ".lock", "moving.json"
 AVERAGED = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
@@ -49,21 +51,32 @@ class Merge:
     def write(self, folder: Path) -> None:
         """Writes weights, index, config.json, tokenizer files and merge.json, all or nothing.
 
-        `folder` must be there and empty. Weights are computed in float32 (float64 in a float64
-        model) and keep their dtype. Raises BadCheckpoint for tensors that cannot be averaged,
-        OutputFailure for a folder that is not empty or cannot be written.
+        `folder` must be there, and empty but for what a killed merge left. Weights are computed in
+        float32 (float64 in a float64 model) and keep their dtype. Raises BadCheckpoint for tensors
+        that cannot be averaged, OutputFailure for a folder that is not empty, cannot be written,
+        or is being written.
         """
-        require_empty(folder)
-        unfinished = folder / ".unfinished"
-        try:
-            unfinished.mkdir()
-            self._write_all(unfinished)
-            for file in sorted(unfinished.iterdir(), key=lambda file: file.name == "config.json"):
-                file.replace(folder / file.name)
-        except (OSError, SafetensorError) as error:
-            raise OutputFailure(f"cannot write to {folder} ({first_line(error)})") from error
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+        with only_owner(folder / LOCK, folder):
+            require_empty(folder)
+            unfinished = folder / UNFINISHED
+            try:
+                _clear(folder)
+                unfinished.mkdir()
+                self._write_all(unfinished)
+                self._move_all(folder)
+            except (OSError, SafetensorError) as error:
+                raise OutputFailure(f"cannot write to {folder} ({first_line(error)})") from error
+            finally:
+                _clear(folder)
+
+    def _move_all(self, folder: Path) -> None:
+        """Moves what is whole to its place, config.json last; a kill on the way can be told."""
+        files = sorted((folder / UNFINISHED).iterdir(), key=lambda file: file.name == "config.json")
+        names = json.dumps({"files": [file.name for file in files]})
+        write_atomically(folder / UNFINISHED / MOVING, names)
+        for file in files:
+            file.replace(folder / file.name)
+        (folder / UNFINISHED / MOVING).unlink()
 
     def _write_all(self, folder: Path) -> None:
         weight_map: dict[str, str] = {}
@@ -123,9 +136,24 @@ class Merge:
 
 
 def require_empty(folder: Path) -> None:
-    """Raises OutputFailure for what is there and is not an empty folder."""
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+    """Raises OutputFailure for what is no folder, or holds more than a killed merge's work."""
+    own = {UNFINISHED, LOCK, *(path.name for path in _moved(folder))}
+    if folder.exists() and not (folder.is_dir() and {p.name for p in folder.iterdir()} <= own):
         raise OutputFailure(f"{folder} is not empty; choose another --output")
+
+
+def _moved(folder: Path) -> list[Path]:
+    """Returns what a merge that was killed on the way had moved to its place, or was about to."""
+    record = folder / UNFINISHED / MOVING
+    names = read_object(record).get("files", []) if record.is_file() else []
+    return [folder / Path(str(name)).name for name in names]
+
+
+def _clear(folder: Path) -> None:
+    """Deletes a merge's unfinished work."""
+    for path in _moved(folder):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
 
 
 @contextmanager

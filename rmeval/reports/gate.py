@@ -20,7 +20,7 @@ def sentence(gate: Gate, result: Result, source: str) -> str:
     worse = [metric_label(item.metric) for item in gate.held if item.regressed]
     because = f": {', '.join(worse)}" if worse else ""
     remark = f" ({gate.remark})" if gate.remark else ""
-    words = f"{result.model} on {result.benchmark}, held to {source}"
+    words = f"{result.shown_name} on {result.benchmark}, held to {source}"
     return one_line(f"{WORDS[gate.verdict]}{because}{remark}: {words}")
 
 

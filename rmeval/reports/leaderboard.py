@@ -125,7 +125,7 @@ def _measured(result: Result, scheme: Scheme, weighting: str | None) -> Entry:
     family, data = result.provenance["model"]["family"], result.provenance["data"]
     where = str(data["revision"])[:8] if data["revision"] else data["source"].rsplit("/", 1)[-1]
     return Entry(
-        model=result.model,
+        model=result.shown_name,
         type=TYPES.get(family, "pairwise" if is_judged(result) else "custom head"),
         weighting=weighting or result.weighting,
         score=None if score is None else 100 * score,

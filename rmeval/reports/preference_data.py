@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from rmeval.errors import BadData, OutputFailure, one_line
-from rmeval.preferences import PairRule, ScoredPair
+from rmeval.files import prepare_folder, real, write_atomically
+from rmeval.preferences import MARGIN, PairRule, ScoredPair
 from rmeval.reports.tables import format_rows
-from rmeval.results import prepare_folder, write_atomically
 
 CHUNK = 4096  # rows of parquet in memory at once
 BINS, BAR = 12, 40  # of the card's histogram: how many, and the length of the longest
@@ -38,6 +38,11 @@ class _Count:
                 yield pair.as_row()
 
 
+def written_files(folder: Path, form: str) -> tuple[Path, Path]:
+    """Returns the files that a folder of pairs has: the rows, and the card."""
+    return folder / f"train.{form}", folder / CARD
+
+
 def prepare_data_folder(folder: Path, form: str) -> Path:
     """Makes the folder; returns the file that the rows go to.
 
@@ -50,7 +55,7 @@ def prepare_data_folder(folder: Path, form: str) -> Path:
     for other in FORMATS:
         if other != form and (folder / f"train.{other}").exists():
             raise OutputFailure(f"{folder} holds train.{other}; delete it or choose another folder")
-    return folder / f"train.{form}"
+    return written_files(folder, form)[0]
 
 
 def write_preference_data(
@@ -64,13 +69,13 @@ def write_preference_data(
     `provenance` says what scored the responses, None where nobody wrote it down. Both files
     appear when they are whole. Raises BadData where there are no pairs, OutputFailure.
     """
-    count, unfinished = _Count(), path.with_name(f".{path.name}")
+    count, unfinished = _Count(), real(path).with_name(f".{path.name}")
     try:
         WRITERS[path.suffix[1:]](count.over(found), unfinished)
         if not count.margins:
             raise BadData("no pairs: no prompt has two responses whose rewards differ enough")
         (path.parent / CARD).unlink(missing_ok=True)  # never beside the rows of another run
-        unfinished.replace(path)
+        unfinished.replace(real(path))
     except OSError as error:
         raise OutputFailure(f"cannot write {path} ({error.strerror or error})") from error
     finally:
@@ -98,7 +103,7 @@ def _write_parquet(rows: Iterator[dict[str, Any]], path: Path) -> None:
 
     messages = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
     texts = [(name, messages) for name in ("prompt", "chosen", "rejected")]
-    numbers = [(name, pa.float64()) for name in ("score_chosen", "score_rejected", "margin")]
+    numbers = [(name, pa.float64()) for name in ("score_chosen", "score_rejected", MARGIN)]
     schema = pa.schema([*texts, *numbers])
     with pq.ParquetWriter(path, schema) as writer:
         while chunk := list(islice(rows, CHUNK)):
@@ -140,7 +145,7 @@ tags:
 {TITLE}
 
 `prompt`, `chosen` and `rejected` are conversations: TRL's preference layout with an explicit
-prompt. `score_chosen`, `score_rejected` and `margin`, their difference, are in units of the
+prompt. `score_chosen`, `score_rejected` and `score_margin`, their difference, are in units of the
 model's reward.
 
 {table}

@@ -45,7 +45,7 @@ def comparable(results: Sequence[Result], scheme: Scheme) -> list[Result]:
 
 def label_results(results: Sequence[Result]) -> list[str]:
     """Returns what each result is called; those of one model by their folders."""
-    models = [result.model for result in results]
+    models = [result.shown_name for result in results]
     return [
         one_line(m if models.count(m) == 1 or r.folder is None else f"{m} ({r.folder})")
         for m, r in zip(models, results, strict=True)

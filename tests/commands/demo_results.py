@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from rmeval.benchmarks import scheme_of
+from rmeval.files import prepare_folder
 from rmeval.metrics.rewardbench import ROWS
 from rmeval.metrics.statistics import describe_scores
-from rmeval.results import prepare_folder, write_result
+from rmeval.results import write_result
 from rmeval.types import Result, Score, ScoredPreference
 
 ZERO = Score(0.0, 8, False)
@@ -42,6 +43,8 @@ def keep(folder: Path, won: dict[str, int] | None = None, **changes: Any) -> Pat
     named = {"benchmark": "demo", "definition": "demo", "model": "org/m", "partial": None}
     made = {"scored": tuple(rows), "weighting": "rewardbench-v1", "provenance": PROVENANCE}
     values = {**named, **made, **changes}
-    metrics = describe_scores(scheme_of("demo"), values["scored"], values["weighting"])
+    metrics = describe_scores(
+        scheme_of(values["definition"]), values["scored"], values["weighting"]
+    )
     write_result(prepare_folder(folder), Result(**{"metrics": metrics, **values}))
     return folder

@@ -11,8 +11,9 @@ from demo_results import PROVENANCE, ZERO, keep
 
 from rmeval.benchmarks import scheme_of
 from rmeval.cli import main
+from rmeval.files import prepare_folder
 from rmeval.metrics.rewardbench import ROWS
-from rmeval.results import prepare_folder, read_result, write_result
+from rmeval.results import read_result, write_result
 from rmeval.types import Result, Score, ScoredPreference
 
 WORSE = {"hep-go": 0, "hep-cpp": 0}  # 12 rows: a twelfth of the Score, p = 2^-12
@@ -244,3 +245,12 @@ def test_no_verdict_of_an_earlier_check_stands_beside_an_error(
     refusal(capsys, "check", "--result", folder, "--baseline", tmp_path / "none.json")
     assert not (folder / "check.xml").exists()
     assert not (folder / "check.md").exists()
+
+
+def test_the_folder_may_stand_without_an_option(tmp_path: Path, capsys: Capture) -> None:
+    made = keep(tmp_path / "a")
+    done(capsys, "baseline", made, "--output", tmp_path / "b.json")
+    out, _ = done(capsys, "check", made, "--baseline", tmp_path / "b.json")
+    assert out == done(capsys, "check", "--result", made, "--baseline", tmp_path / "b.json")[0]
+    both = ("check", made, "--result", made, "--baseline", tmp_path / "b.json")
+    assert refusal(capsys, *both).startswith("pass the folder of one result")

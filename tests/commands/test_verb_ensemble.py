@@ -10,8 +10,9 @@ import pytest
 from command_line import Capture, done, refusal
 
 from rmeval.benchmarks import scheme_of
+from rmeval.files import prepare_folder
 from rmeval.metrics.statistics import describe_scores
-from rmeval.results import prepare_folder, read_result, write_result
+from rmeval.results import read_result, write_result
 from rmeval.types import Result, Score, ScoredPreference
 
 # Three pairs; the members disagree on each, and have units of their own.
@@ -232,3 +233,22 @@ def test_a_member_that_gives_every_response_one_score_is_refused(
     flat = keep(tmp_path / "flat", [(1.0, 1.0)] * 3, "org/flat")
     line = refusal(capsys, "ensemble", members[0], flat, "--normalise", normalise)
     assert line.startswith(f"{flat}: every response has the same score")
+
+
+def test_a_benchmarks_name_from_a_file_leads_nowhere(tmp_path: Path, capsys: Capture) -> None:
+    named = {"benchmark": "../../x"}
+    folders = [keep(tmp_path / n, rows, n, **named) for n, rows in (("a", FIRST), ("b", SECOND))]
+    result = combined(capsys, tmp_path / "deep/out", *folders, "--name", "..")
+    assert result.folder is not None
+    assert result.folder.resolve().parent.parent == tmp_path / "deep/out"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "deep"]
+
+
+def test_another_ensemble_of_the_same_name_stands_beside(
+    members: tuple[Path, Path], tmp_path: Path, capsys: Capture
+) -> None:
+    arguments = [*members, "--name", "both"]
+    one = combined(capsys, tmp_path, *arguments)
+    two = combined(capsys, tmp_path, *arguments, "--weights", "0.9,0.1")
+    assert one.folder != two.folder
+    assert read_result(tmp_path / "mine/both").scored == one.scored

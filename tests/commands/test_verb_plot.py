@@ -6,7 +6,8 @@ import pytest
 from command_line import Capture, done, refusal
 from preferences_by_hand import question, result, scored
 
-from rmeval.results import prepare_folder, write_result
+from rmeval.files import prepare_folder
+from rmeval.results import write_result
 
 FIRST_BYTES = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 OF_ONE = ["subsets", "margins", "rewards", "reliability", "reward-length", "accuracy-length"]

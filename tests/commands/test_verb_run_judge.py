@@ -216,6 +216,39 @@ def test_control_c_in_a_real_process_keeps_every_answer(
     assert 24 - kept <= len(server.asked) - before <= 24 - kept + 2
 
 
+def test_another_server_under_the_same_name_is_asked_itself(
+    run, capsys: Capture, tmp_path: Path, server: Loopback
+) -> None:
+    done(capsys, *run)
+    asked = len(server.asked)
+    for spelled in (server.url.replace("http", "HTTP"), f"{server.url}/"):
+        done(capsys, *run, "--endpoint", spelled)
+    assert len(server.asked) == asked
+    before = (folder(tmp_path) / "result.json").read_bytes()
+    with Loopback().run() as other:
+        other.answer = lambda asked: choices("[[A]]")
+        done(capsys, *run, "--endpoint", other.url)
+        assert len(other.asked) == asked
+    refusal(capsys, *run, "--endpoint", "http://127.0.0.1:9/v1", "--timeout", 1)
+    assert (folder(tmp_path) / "result.json").read_bytes() == before
+    found = sorted((tmp_path / "out").rglob("result.json"))
+    servers = [json.loads(p.read_text())["provenance"]["account"]["servers"] for p in found]
+    assert len({tuple(names) for names in servers}) == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "plain"),
+    [
+        ("HTTP://Example.COM:80/v1/", "http://example.com/v1"),
+        ("https://example.com:443", "https://example.com"),
+        ("http://example.com:443/V1", "http://example.com:443/V1"),
+        ("http://[::1]:8000/v1", "http://[::1]:8000/v1"),
+    ],
+)
+def test_a_url_has_one_spelling(url: str, plain: str) -> None:
+    assert endpoint.plain_url(url) == plain
+
+
 def test_rows_that_the_server_refuses_make_the_result_partial(
     run, capsys: Capture, tmp_path: Path, server: Loopback
 ) -> None:

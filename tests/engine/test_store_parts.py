@@ -184,3 +184,77 @@ def test_files_that_are_no_stores_are_passed_over_with_a_word(tmp_path, caplog):
     assert [file.rewards for file in store_files(tmp_path)] == [1]
     assert "text.sqlite is passed over" in caplog.text
     assert "empty.sqlite is passed over" in caplog.text
+
+
+def damaged(path, first, last):
+    """The file with pages of 4096 bytes overwritten, from `first` (of 0) to before `last`."""
+    content = bytearray(path.read_bytes())
+    content[27] ^= 1  # sqlite's count of changes: what it has read before, it reads again
+    content[4096 * first : 4096 * last] = b"\xff" * 4096 * (last - first)
+    return bytes(content)
+
+
+def test_a_page_that_is_damaged_costs_its_own_rows_alone(tmp_path):
+    """4096 bytes hold at most 39 rows of 104: digest, eight rewards, checksum, and sqlite's own."""
+    store = many_kept(tmp_path)
+    whole = store.path.read_bytes()
+    for page in range(2, len(whole) // 4096, 3):
+        store.path.write_bytes(whole)
+        store.path.write_bytes(damaged(store.path, page, page + 1))
+        again = ScoreStore(tmp_path, SETTINGS)
+        assert 400 - len(again) <= 39
+        again.close()
+
+
+def test_a_file_cut_short_by_a_page_keeps_all_others(tmp_path, caplog):
+    store = many_kept(tmp_path)
+    store.path.write_bytes(store.path.read_bytes()[:-4096])
+    again = ScoreStore(tmp_path, SETTINGS)
+    assert again.damaged
+    assert 400 - len(again) <= 39
+    assert caplog.text.count("was damaged") == 1
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_nothing_in_a_row_is_no_score(tmp_path, part):
+    store = ScoreStore(tmp_path, SETTINGS, part=part)
+    store.close()
+    with sqlite3.connect(store.path) as database:
+        database.execute("DROP TABLE batches")
+        database.execute("CREATE TABLE batches (digest UNIQUE, rewards, checksum)")
+        rows = [(b"a", None, None), (b"b", "text", 3), (b"c", b"12345678", None), (None,) * 3]
+        database.executemany("INSERT INTO batches VALUES (?, ?, ?)", rows)
+    database.close()
+    again = ScoreStore(tmp_path, SETTINGS)
+    assert [again.get(digest) for digest in (b"a", b"b", b"c")] == [None] * 3
+    again.put(b"a", [2.0])
+    assert again.get(b"a") == [2.0]
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_damage_that_comes_late_costs_no_traceback(tmp_path, part, caplog):
+    store = many_kept(tmp_path)
+    if part:
+        store.path.rename(store.path.with_name(f"{store.path.stem}.part-1.sqlite"))
+    again = ScoreStore(tmp_path, SETTINGS)
+    (path,) = (p for p in tmp_path.glob("*.sqlite") if p.stat().st_size > 40_000)
+    path.write_bytes(damaged(path, 3, 12))
+    values = [again.get(number.to_bytes(32)) for number in range(400)]
+    assert set(map(str, values)) <= {"None", *(str([float(n)] * 8) for n in range(400))}
+    again.put(b"new", [1.0])
+    assert again.get(b"new") == [1.0]
+    assert len(caplog.records) == 1
+
+
+def test_a_full_disk_while_a_store_opens_is_not_called_another_run(tmp_path, monkeypatch):
+    real = sqlite3.connect
+
+    def full(*arguments, **options):
+        database = real(*arguments, **options)
+        database.execute("PRAGMA max_page_count = 1")
+        return database
+
+    monkeypatch.setattr(sqlite3, "connect", full)
+    with pytest.raises(OutputFailure, match="full") as caught:
+        ScoreStore(tmp_path, SETTINGS)
+    assert "another run" not in str(caught.value)

@@ -48,6 +48,7 @@ try:
     told["status"] = main([*run, "--dtype", dtype, "--output", str(folder / "mixed")])
 except AssertionError as error:
     told["status"] = f"AssertionError: {error}"
+told["apart"] = main([*run, "--output", str(folder / f"apart.{workers.rank}")])
 main([*run, "--output", str(folder / "both")])
 (folder / f"told.{workers.rank}.json").write_text(json.dumps(told))
 put = ScoreStore.put
@@ -140,6 +141,13 @@ def test_two_processes_with_other_settings_are_refused_before_they_compute(two):
     assert [each["status"] for each in told] == [2, 2]
     assert "rmeval: the processes disagree about" in ended.stderr
     assert batches_kept(folder / "mixed") == 0
+
+
+def test_two_processes_with_folders_of_their_own_are_refused_before_they_compute(two):
+    folder, told, ended = two
+    assert [each["apart"] for each in told] == [2, 2]
+    assert "is not one folder for all 2 processes" in ended.stderr
+    assert [batches_kept(folder / f"apart.{rank}") for rank in (0, 1)] == [0, 0]
 
 
 def test_what_a_killed_process_and_its_companion_kept_is_gone_on_from(two, run, tmp_path):

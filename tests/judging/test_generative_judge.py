@@ -100,8 +100,7 @@ def test_an_answer_without_a_verdict_is_half_a_win_and_counted(
     (item,) = asked.score_preferences(pairs(1))
     assert values([item]) == [[0.5, 0.5]]
     assert item.comparisons == Comparisons(2, 0, 0, 2)
-    asked.keep_answers(tmp_path)
-    lines = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in asked.answers_kept()["answers.jsonl"].splitlines()]
     assert [line["verdict"] for line in lines] == [None, None]
     if kind == "a refusal beside null":
         assert [line["text"] for line in lines] == ["I can't help with [[A]]."] * 2
@@ -117,8 +116,7 @@ def test_a_tie_is_said_where_a_format_has_one(server: Loopback, tmp_path: Path) 
     asked = judge(server, prompt=str(own))
     (item,) = asked.score_preferences(pairs(1))
     assert (values([item]), item.comparisons) == ([[0.5, 0.5]], Comparisons(2, 0, 2, 0))
-    asked.keep_answers(tmp_path)
-    assert '"verdict": "tie"' in (tmp_path / "answers.jsonl").read_text()
+    assert '"verdict": "tie"' in asked.answers_kept()["answers.jsonl"]
 
 
 def test_ratings_become_scores(server: Loopback) -> None:
@@ -236,8 +234,7 @@ def test_rows_that_the_server_refuses_are_left_out(server: Loopback, tmp_path: P
     asked = judge(server)
     assert [item.id for item in asked.score_preferences(pairs(4))] == ["r0", "r1", "r3"]
     assert asked.account()["refused"] == 1
-    asked.keep_answers(tmp_path)
-    lines = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in asked.answers_kept()["answers.jsonl"].splitlines()]
     assert "too long" in lines[5]["refused_because"]
     assert (lines[4]["id"], lines[4]["verdict"]) == ("r2", "first")
 

@@ -116,7 +116,7 @@ def test_the_authors_ids_get_their_scores(name):
 
 @pytest.mark.parametrize("name", REWARDS)
 def test_conversations_get_the_authors_scores(name):
-    rows = rows_of(name)
+    rows = [row for row in rows_of(name) if (name, row["name"]) not in CUT]
     scores = load(name).score([row["messages"] for row in rows])
     assert scores == pytest.approx([row["score"] for row in rows], abs=TOLERANCE, rel=0)
 

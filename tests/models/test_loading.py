@@ -1,12 +1,22 @@
 """Devices, precision, and where each weight goes."""
 
+import re
+import shutil
+
 import pytest
 import torch
-from checkpoints import golden_cases, load_golden
-from conftest import GOLDEN
+from checkpoints import (
+    TOKENIZER_FILES,
+    golden_cases,
+    internlm2_config,
+    internlm2_tensors,
+    load_golden,
+    write_checkpoint,
+)
+from conftest import DEMO_MODEL, GOLDEN
 
 import rmeval
-from rmeval.errors import BadOption, RmevalError, UnknownName
+from rmeval.errors import BadCheckpoint, BadOption, RmevalError, UnknownName
 from rmeval.models.loading import choose_dtype
 from rmeval.models.placement import choose_device, device_of
 
@@ -133,3 +143,18 @@ def test_a_loaded_network_neither_trains_nor_caches():
     network = load_golden("seqcls").network
     assert not network.training
     assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_weights_that_are_not_finite_are_refused_by_name(tmp_path, value, dtype):
+    """One row of the embedding, which only texts with that token meet."""
+    config = internlm2_config(num_hidden_layers=1)
+    tensors = {key: tensor.to(dtype) for key, tensor in internlm2_tensors(config).items()}
+    key = next(key for key in tensors if "tok_embeddings" in key)
+    tensors[key][7, 3] = value
+    folder = write_checkpoint(tmp_path, config, tensors)
+    for file in TOKENIZER_FILES:
+        shutil.copy(DEMO_MODEL / file, folder or tmp_path)
+    with pytest.raises(BadCheckpoint, match=f"{re.escape(key)} holds NaN or infinite weights"):
+        rmeval.load_model(str(tmp_path), device="cpu")

@@ -73,7 +73,7 @@ def test_messages_may_be_mappings_or_our_own_records():
         ([[{"content": "a"}]], 'needs text in "role"'),
         ([[{"role": "user"}]], 'and in "content"'),
         ([[{"role": "user", "content": None}]], 'and in "content"'),
-        ([[{"role": "user", "content": [{"type": "text", "text": "a"}]}]], 'in "content"'),
+        ([[{"role": "user", "content": [{"type": "image"}]}]], "image"),
         ([[{"role": 1, "content": "a"}]], 'needs text in "role"'),
         ([say(1), []], "conversation 1: no messages"),
     ],
