@@ -5,6 +5,8 @@
 >>> result.overall
 """
 
+__version__ = "0.1.0"  # before the imports: what is imported says it in results
+
 from typing import TYPE_CHECKING, Any
 
 from rmeval.benchmarks import Benchmark, load_benchmark
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from rmeval.models.pairwise import PairwiseModel
     from rmeval.models.reward_model import RewardModel
 
-__version__ = "0.1.0"
 __all__ = [
     "Benchmark",
     "Message",
