@@ -157,12 +157,12 @@ class LiveCausalModel(CausalModel):
             return super().forward(input_ids, **options)
 
     def _logits(self, states: Tensor) -> Tensor:
-        body = self._put(self._stand_in)
-        try:
-            with self._context():
+        with self._context():  # which looks for the adapters of the body
+            body = self._put(self._stand_in)
+            try:
                 return super()._logits(states)
-        finally:
-            self._put(body)
+            finally:
+                self._put(body)
 
 
 class LiveFamily(Family):
@@ -229,7 +229,7 @@ class Live(RewardModel):
             return super()._score_ids(rows)
 
     @property
-    def fingerprint(self) -> str:  # type: ignore[override]
+    def fingerprint(self) -> str:
         """A hash of all weights as they are now."""
         sha = hashlib.sha256(repr(self.family.checkpoint.config).encode())
         for name, weight in self.network.named_parameters():

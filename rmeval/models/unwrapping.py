@@ -52,7 +52,8 @@ class Unwrapped:
     @property
     def device(self) -> torch.device:
         """Where its first weight is."""
-        return next(self.module.parameters()).device
+        device: torch.device = next(self.module.parameters()).device
+        return device
 
     @property
     def dtype(self) -> torch.dtype:
@@ -61,9 +62,10 @@ class Unwrapped:
         return weight.dtype
 
 
-def unwrap(model: nn.Module) -> Unwrapped:
+def unwrap(given: nn.Module) -> Unwrapped:
     """Returns the model that is inside. Raises BadOption for one that cannot be scored here."""
-    _require_whole(model)
+    _require_whole(given)
+    model: Any = given
     while type(model).__name__ in AROUND:
         model = getattr(model, AROUND[type(model).__name__])
     adapters = None
@@ -71,7 +73,6 @@ def unwrap(model: nn.Module) -> Unwrapped:
         if getattr(model.active_peft_config, "is_prompt_learning", False):
             raise BadOption("wrap: a PEFT method that adds tokens to the prompt is not supported")
         adapters, model = model.disable_adapter, model.get_base_model()
-        assert callable(adapters)
     if not isinstance(model, PreTrainedModel):
         raise BadOption(f"wrap: {type(model).__name__} is no model of transformers, nor holds one")
     live = Unwrapped(model, adapters)
@@ -98,8 +99,8 @@ def _require_one_reward(live: Unwrapped) -> None:
     name = type(live.module).__name__
     if name not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES.values():
         raise BadOption(
-            f"wrap: {name} gives no reward; wrap takes a *ForSequenceClassification with one label, "
-            "or a language model with a reference"
+            f"wrap: {name} gives no reward; pass a *ForSequenceClassification with one label, or a "
+            "language model with a reference"
         )
     labels = live.module.config.num_labels
     if labels != 1:

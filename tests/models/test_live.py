@@ -1,20 +1,19 @@
 """`rmeval.wrap`: a live model scored as its saved twin is, and left as it was."""
 
 import copy
-from pathlib import Path
 
 import pytest
 import torch
-from checkpoints import TOLERANCE, load_golden
-from conftest import GOLDEN
-from readable import PAIRS, add_tokenizer, load, readable
+from checkpoints import TOLERANCE
+from readable import PAIRS, TEMPLATE, add_tokenizer, load, readable
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import rmeval
 from rmeval.errors import BadOption
 from rmeval.evaluation import score_preferences
 
+GENERATION = "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 TALKS = [talk for pair in PAIRS for talk in pair.conversations()]
 
 
@@ -165,8 +164,7 @@ def policy(tmp_path):
     sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2}
     heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 259}
     model = LlamaForCausalLM(LlamaConfig(**sizes, **heads, tie_word_embeddings=True))
-    add_tokenizer(tmp_path, "{{ bos_token }}{% for m in messages %}<|{{ m.role }}|>{{ m.content }}"
-                  "</s>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}")  # fmt: skip
+    add_tokenizer(tmp_path, TEMPLATE + GENERATION)
     model.save_pretrained(tmp_path)
     return model, AutoTokenizer.from_pretrained(tmp_path), tmp_path
 
