@@ -42,13 +42,20 @@ if TYPE_CHECKING:
     from rmeval.models.reward_model import RewardModel
 
 
+DEMO = "demo"
+NEXT = (
+    "next: `rmeval report {}` writes report.html, with every row; "
+    "`rmeval run --model FOLDER` evaluates your own checkpoint"
+)
+
+
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     """Runs the verb; everything that can be found wrong is found before the model is loaded."""
     _add_options(parser)
     options = parse_with_recipe(parser, arguments)
     check_judge_options(parser, options)
-    demo = options.model == "demo" and not options.data
-    benchmarks = _load_benchmarks(options, "demo" if demo else "rewardbench")
+    demo = options.model == DEMO and not options.data
+    benchmarks = _load_benchmarks(options, DEMO if demo else "rewardbench")
     if options.dry_run:
         print(*_plans(options, benchmarks), sep="\n\n")
         return 0
@@ -145,7 +152,7 @@ def _with_prior(results: Sequence[Result]) -> str:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    add_model_options(parser, default="demo")
+    add_model_options(parser, default=DEMO)
     add_judge_options(parser)
     add_benchmark_options(parser)
     rows = parser.add_argument_group("rows and weights")
@@ -182,4 +189,7 @@ def _describe(result: Result, benchmark: Benchmark, published: Published | None)
     published = published or (known.published if known else None)
     if published and benchmark.name == published.benchmark and result.overall is not None:
         lines += ["", beside_published(result, benchmark.scheme, published), ""]
-    return [*lines, f"kept in {result.folder}"]
+    lines.append(f"kept in {result.folder}")
+    if result.model == benchmark.name == DEMO:
+        lines.append(NEXT.format(result.folder))
+    return lines
