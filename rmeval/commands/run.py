@@ -42,6 +42,13 @@ if TYPE_CHECKING:
     from rmeval.engine.workers import Workers
 
 
+DEMO = "demo"
+NEXT = (
+    "next: `rmeval report {}` writes report.html, with every row; "
+    "`rmeval run --model FOLDER` evaluates your own checkpoint"
+)
+
+
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     """Runs the verb; everything that can be found wrong is found before the model is loaded."""
     _add_options(parser)
@@ -51,8 +58,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         names = (options.benchmark or "rewardbench").split(",")
         published = [name for name in names if name in BENCHMARKS]
         refuse_names(options.model, published[0] if published else None)
-    demo = options.model == "demo" and not options.data
-    benchmarks = _load_benchmarks(options, "demo" if demo else "rewardbench")
+    demo = options.model == DEMO and not options.data
+    benchmarks = _load_benchmarks(options, DEMO if demo else "rewardbench")
     if options.dry_run:
         print(*_plans(options, benchmarks), sep="\n\n")
         return 0
@@ -149,7 +156,7 @@ def _with_prior(results: Sequence[Result]) -> str:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    add_model_options(parser, default="demo")
+    add_model_options(parser, default=DEMO)
     add_judge_options(parser)
     add_benchmark_options(parser)
     rows = parser.add_argument_group("rows and weights")
@@ -186,4 +193,7 @@ def _describe(result: Result, benchmark: Benchmark, published: Published | None)
     published = published or (known.published if known else None)
     if published and benchmark.name == published.benchmark and result.overall is not None:
         lines += ["", beside_published(result, benchmark.scheme, published), ""]
-    return [*lines, f"kept in {result.folder}"]
+    lines.append(f"kept in {result.folder}")
+    if result.model == benchmark.name == DEMO:
+        lines.append(NEXT.format(result.folder))
+    return lines
