@@ -16,6 +16,7 @@ from rmeval.types import Message, Metrics, Preference, Result, Score, ScoredPref
 
 if TYPE_CHECKING:
     from rmeval.judging.loading import load_judge
+    from rmeval.models.live import wrap
     from rmeval.models.load import load_model, load_pairwise_model
     from rmeval.models.pairwise import PairwiseModel
     from rmeval.models.reward_model import RewardModel
@@ -39,6 +40,7 @@ __all__ = [
     "load_pairwise_model",
     "pairs",
     "section_scores",
+    "wrap",
 ]
 
 _LATER = {
@@ -47,6 +49,7 @@ _LATER = {
     "load_pairwise_model": "rmeval.models.load",
     "PairwiseModel": "rmeval.models.pairwise",
     "RewardModel": "rmeval.models.reward_model",
+    "wrap": "rmeval.models.live",
 }
 
 

@@ -19,7 +19,6 @@ from rmeval.models.day import ASKS, choose_day
 from rmeval.models.family import Family
 from rmeval.models.network import Network
 from rmeval.models.specials import Specials
-from rmeval.models.tokenizer_files import tokenizer_provenance
 
 
 class Plan(NamedTuple):
@@ -127,7 +126,7 @@ class LoadedModel:
             "dtype": self.dtype_name,
             "template_sha256": hashlib.sha256(template.encode()).hexdigest(),
             "template_from": other.source if other and other.text == template else "its tokenizer",
-            "tokenizer": tokenizer_provenance(checkpoint.folder),
+            "tokenizer": self.family.tokenizer_provenance(),
             "specials": {
                 "policy": policy,
                 "from": said_by,
