@@ -18,6 +18,7 @@ from torch.func import functional_call
 from rmeval.conversations import ConversationLike
 from rmeval.engine.memory import serving_batch_tokens
 from rmeval.engine.plan import Pool
+from rmeval.engine.scoring import Engine
 from rmeval.errors import BadOption
 from rmeval.known import find_template, usual_length
 from rmeval.models.checkpoint import Checkpoint
@@ -67,27 +68,17 @@ def wrap(
     """
     live = unwrap(model)
     causal = live.is_causal
-    if causal is (reference is None):
-        raise BadOption(
-            "wrap: a language model is scored against a reference: pass reference=MODEL, 'base' or "
-            "'none'" if causal else "wrap: reference is for a language model; this one has a head"
-        )  # fmt: skip
-    _check_parts(reference, per_token)
+    _check_reference(reference, causal=causal, per_token=per_token)
     family = (LiveLanguageModel if causal else LiveClassifier)(live, tokenizer, name)
     network = _dpo_network(live, reference, per_token) if causal else _reward_network(live, family)
-    device, dtype = live.device, live.dtype
-    with left_as_it_was(network):
-        network.pool = choose_pool(network, pool)
-        budget = batch_tokens or min(MOST_TOKENS, serving_batch_tokens(network, device, dtype))
-        chosen = choose_engine(network, budget, engine)
     usual = usual_length(family.checkpoint.name, family.name)
     return (LiveDPOModel if causal else LiveRewardModel)(
         name=family.checkpoint.name,
         family=family,
         network=network,
-        dtype=dtype,
-        device=device,
-        engine=chosen,
+        dtype=live.dtype,
+        device=live.device,
+        engine=_choose_engine(network, live, engine, batch_tokens, pool),
         max_length=choose_max_length(max_length, network, None, usual),
         pool_asked=pool,
         template=None if chat_template is None else find_template(chat_template),
@@ -96,7 +87,24 @@ def wrap(
     )
 
 
-def _check_parts(reference: nn.Module | str | None, per_token: bool) -> None:
+def _choose_engine(
+    network: Network, live: Unwrapped, engine: str, batch_tokens: int | None, pool: str | None
+) -> Engine:
+    """Asks a network, which is left as it was, what it allows; its pool is chosen on the way."""
+    with left_as_it_was(network):
+        network.pool = choose_pool(network, pool)
+        serving = min(MOST_TOKENS, serving_batch_tokens(network, live.device, live.dtype))
+        return choose_engine(network, batch_tokens or serving, engine)
+
+
+def _check_reference(reference: nn.Module | str | None, *, causal: bool, per_token: bool) -> None:
+    if causal and reference is None:
+        raise BadOption(
+            "wrap: a language model is scored against a reference: pass reference=MODEL, 'base' or "
+            "'none'"
+        )
+    if reference is not None and not causal:
+        raise BadOption("wrap: reference is for a language model; this one has a head")
     if isinstance(reference, str) and reference not in (BASE, NONE):
         raise BadOption(f"wrap: reference {reference!r}; pass a model, {BASE!r} or {NONE!r}")
     if per_token and reference is None:

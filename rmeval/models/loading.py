@@ -115,13 +115,9 @@ def _fill(
             _require_shape(family.checkpoint, told, value.shape, shapes[name])
             _require_finite(value, key, family.checkpoint)
             wanted = head_dtype if name.startswith("head.") else dtype
-            set_module_tensor_to_device(
-                network,
-                name,
-                device_of(name, device_map),
-                value=value,
-                dtype=wanted if value.is_floating_point() else value.dtype,
-            )
+            wanted = wanted if value.is_floating_point() else value.dtype
+            where = device_of(name, device_map)
+            set_module_tensor_to_device(network, name, where, value=value, dtype=wanted)
             waiting.discard(name)
     _require_all_found(network, family.checkpoint, waiting, left_over)
 

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer, processors
 import rmeval
 from rmeval.errors import BadCheckpoint, BadConversation, BadData, BadOption
 from rmeval.models.doctor import check_model
-from rmeval.models.load import Loading, load_scorer
+from rmeval.models.load import load_scorer
 from rmeval.types import Message, Preference, with_reference
 
 REAL = Path(__file__).parents[1] / "golden_text" / "polar-real.jsonl"
@@ -199,4 +199,4 @@ def test_it_is_told_by_its_folder_its_configs_own_name_and_its_angles(tmp_path):
 def test_rows_that_are_known_to_lack_one_are_refused_before_any_weight_is_read(folder, monkeypatch):
     monkeypatch.setattr("rmeval.models.load.make_network", lambda *_, **__: pytest.fail("read"))
     with pytest.raises(BadCheckpoint, match=r"no score; rewardbench, row 3, has none$"):
-        load_scorer(folder, Loading(device="cpu", without_reference="rewardbench, row 3,"))
+        load_scorer(folder, {"device": "cpu", "without_reference": "rewardbench, row 3,"})
