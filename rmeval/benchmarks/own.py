@@ -20,7 +20,6 @@ from rmeval.benchmarks.clusters import by_prompt, with_clusters
 from rmeval.benchmarks.columns import FIELDS, check_fields, find_columns
 from rmeval.benchmarks.files import (
     column_names,
-    ending,
     is_readable,
     known_endings,
     require_file,

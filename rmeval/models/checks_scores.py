@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 from rmeval.engine.forward import RewardNetwork, forward_padded, pick_states
-from rmeval.engine.gate import ERRORS_OF_MODELS, why_not_packed
+from rmeval.engine.gate import why_not_packed
 from rmeval.engine.memory import CONTEXT_BYTES, SHARE_OF_DEVICE, bytes_per_token, weight_bytes
 from rmeval.engine.plan import Tokens, scored_place
 from rmeval.engine.scoring import Engine, score_sequences
-from rmeval.errors import BadOption, BadReward, first_line
+from rmeval.errors import FOREIGN, BadOption, BadReward, first_line
 from rmeval.models.checks import Check
 from rmeval.models.load import make_network
 from rmeval.models.reward_model import RewardModel
@@ -144,7 +144,7 @@ def check_left_padding(probe: Probe) -> Check:
         return Check(name, "skipped", "the model pools for itself")
     try:
         rewards = _padded_left(probe.model.network, probe.ids)
-    except ERRORS_OF_MODELS as error:
+    except FOREIGN as error:
         finding = f"the model takes none ({type(error).__name__}: {first_line(error)})"
         return Check(name, "skipped", finding)
     advice = "nothing to do here: rmeval pads to the right; tools that pad left score otherwise"

@@ -1,16 +1,18 @@
 """Weights into a network: streamed tensor by tensor, each checked, on one device or several."""
 
-import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 
 from rmeval.engine.plan import Pool
-from rmeval.errors import BadCheckpoint, BadOption, UnknownName
+from rmeval.engine.workers import launched
+from rmeval.errors import BadCheckpoint, BadOption, Blaming, UnknownName
 from rmeval.models.checkpoint import Checkpoint
+from rmeval.models.config_shape import require_sizes
 from rmeval.models.conversion import Conversion
 from rmeval.models.family import Family
 from rmeval.models.network import Network
@@ -27,7 +29,7 @@ def choose_device(device: str) -> torch.device:
     """Returns the device that scores, for "auto", "cpu", "cuda" or "cuda:N". Raises BadOption."""
     available = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == "auto":  # a launcher of several processes gives each its own
-        rank = int(os.environ.get("LOCAL_RANK", "0"))
+        rank = launched("LOCAL_RANK", 0)
         return torch.device("cuda", rank % available) if available else torch.device("cpu")
     if device == "cpu":
         return torch.device("cpu")
@@ -100,9 +102,12 @@ def empty_network(family: Family, dtype: torch.dtype) -> Network:
     _leave_out_pad(config, family.checkpoint.folder)
     # sdpa would drop Gemma-2's soft cap without a word; eager computes it
     softcap = getattr(config, "attn_logit_softcapping", None)
-    head = family.head()
-    with init_empty_weights(include_buffers=False):
-        backbone = family.backbone(config, "eager" if softcap else None)
+    require_sizes(config, family.checkpoint.shapes, family.checkpoint.folder)
+    told = f"{family.checkpoint.folder}: transformers makes no network of this config.json"
+    with Blaming(BadCheckpoint, told, StrictDataclassError):
+        head = family.head()
+        with init_empty_weights(include_buffers=False):
+            backbone = family.backbone(config, "eager" if softcap else None)
     pool = Pool(family.pool, family.pad_token_id())
     return Network(backbone, head.to("meta") if head is not None else None, pool=pool)
 
