@@ -3,9 +3,8 @@
 import asyncio
 from collections import abc
 from collections.abc import Callable, Collection, Coroutine, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from rmeval.endpoint import Endpoint, RequestRefused
 from rmeval.errors import ServerFailure
@@ -14,8 +13,6 @@ GIVE_UP = 5  # failures in a row, after which a server is not asked again
 
 Asked = TypeVar("Asked")
 Found = TypeVar("Found")
-Yielded = TypeVar("Yielded")
-END = object()
 
 
 def ask_each(
@@ -31,9 +28,6 @@ def ask_each(
     After GIVE_UP failures in a row nothing more is asked. A request that is refused counts as a
     failure only as long as no other was `served`.
     """
-    if _in_a_loop():
-        yield from _elsewhere(ask_each(endpoint, waiting, ask, concurrency, served=served))
-        return
     left, failures = iter(waiting), 0
     calls: dict[asyncio.Task[Found], Asked] = {}
     with asyncio.Runner() as runner:
@@ -54,25 +48,6 @@ def ask_each(
         finally:
             _drain(runner.get_loop())
             runner.run(_stop(endpoint, calls))
-
-
-def _in_a_loop() -> bool:
-    """Whether this thread runs a loop already, as a notebook's does; another cannot run in it."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def _elsewhere(found: abc.Generator[Yielded, None, None]) -> abc.Generator[Yielded, None, None]:
-    """Yields what a generator does, all of whose steps are made in one thread of its own."""
-    with ThreadPoolExecutor(1) as thread:
-        try:
-            while (item := thread.submit(next, found, END).result()) is not END:
-                yield cast(Yielded, item)
-        finally:
-            thread.submit(found.close).result()
 
 
 def _drain(loop: asyncio.AbstractEventLoop) -> None:

@@ -28,6 +28,7 @@ from rmeval.benchmarks.files import (
 from rmeval.benchmarks.layouts import Layout, recognise
 from rmeval.benchmarks.rows import Row, data_files, files_below, read_rows, require_unique_ids
 from rmeval.benchmarks.splits import choose_split, split_name
+from rmeval.benchmarks.unpacking import ending
 from rmeval.errors import BadData, BadOption, one_line
 from rmeval.hub import fetch_snapshot, local_path
 from rmeval.metrics.pairs import PAIRS
