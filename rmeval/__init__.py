@@ -5,6 +5,8 @@
 >>> result.overall
 """
 
+__version__ = "0.1.0"  # before the imports: what is imported says it in results
+
 from typing import TYPE_CHECKING, Any
 
 from rmeval.benchmarks import Benchmark, load_benchmark
@@ -16,11 +18,11 @@ from rmeval.types import Message, Metrics, Preference, Result, Score, ScoredPref
 
 if TYPE_CHECKING:
     from rmeval.judging.loading import load_judge
+    from rmeval.models.live import wrap
     from rmeval.models.load import load_model, load_pairwise_model
     from rmeval.models.pairwise import PairwiseModel
     from rmeval.models.reward_model import RewardModel
 
-__version__ = "0.1.0"
 __all__ = [
     "Benchmark",
     "Message",
@@ -39,6 +41,7 @@ __all__ = [
     "load_pairwise_model",
     "pairs",
     "section_scores",
+    "wrap",
 ]
 
 _LATER = {
@@ -47,6 +50,7 @@ _LATER = {
     "load_pairwise_model": "rmeval.models.load",
     "PairwiseModel": "rmeval.models.pairwise",
     "RewardModel": "rmeval.models.reward_model",
+    "wrap": "rmeval.models.live",
 }
 
 

@@ -34,6 +34,38 @@ VERBS = {
     "store": "show and prune what interrupted runs kept",
     "list": "show adapters, benchmarks and known checkpoints",
 }
+EXAMPLES = {
+    "run": [
+        "rmeval run --model internlm/internlm2-7b-reward",
+        "rmeval run --model ./checkpoint --benchmark preferences.jsonl --limit 200",
+    ],
+    "doctor": ["rmeval doctor --model ./checkpoint"],
+    "show": ["rmeval show rewardbench 1042 --model ./checkpoint"],
+    "score": ["rmeval score --model M --input conversations.jsonl --output scores.jsonl"],
+    "rank": ["rmeval rank --model M --input candidates.jsonl --output ranked.jsonl"],
+    "best-of-n": [
+        "rmeval best-of-n --model M --generator G --prompts prompts.jsonl --n 10 --output best"
+    ],
+    "pairs": ["rmeval pairs --input ranked.jsonl --output preferences --min-margin 0.5"],
+    "filter": [
+        "rmeval filter --model M --input pairs.jsonl --output kept.jsonl --keep 'margin>=0.5'"
+    ],
+    "aggregate": ["rmeval aggregate results/rewardbench/new --explain"],
+    "compare": ["rmeval compare results/rewardbench/old results/rewardbench/new"],
+    "check": ["rmeval check results/rewardbench/new --baseline results/baselines/old.json"],
+    "baseline": ["rmeval baseline results/rewardbench/old --output results/baselines/old.json"],
+    "ensemble": [
+        "rmeval ensemble results/rewardbench/a results/rewardbench/b --weights 0.7 0.3",
+        "rmeval ensemble results --config configs/ensembles/MetaMetrics-RM-v1.0.toml",
+    ],
+    "merge": ["rmeval merge ./v1 ./v2 --weight 0.5 --output ./merged"],
+    "leaderboard": ["rmeval leaderboard --published --output leaderboard.md"],
+    "report": ["rmeval report results/rewardbench/new --output report.html"],
+    "plot": ["rmeval plot results/rewardbench/new --output figures --format pdf"],
+    "export": ["rmeval export results/rewardbench/new --format model-index --readme README.md"],
+    "store": ["rmeval store results --prune"],
+    "list": ["rmeval list models"],
+}
 OF_NO_VERB = ("-h", "--help", "--version")
 MENDABLE, BUG, INTERRUPTED = 2, 70, 130
 GATES = ("check", "doctor")  # verbs whose status is a verdict
@@ -41,6 +73,13 @@ GATES = ("check", "doctor")  # verbs whose status is a verdict
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are ours: one line, with the nearest option."""
+
+    examples: Sequence[str] = ()
+
+    def format_help(self) -> str:
+        """Adds the examples as they are typed: argparse would wrap an epilog."""
+        shown = ["", "example:", *(f"  {example}" for example in self.examples), ""]
+        return super().format_help() + ("\n".join(shown) if self.examples else "")
 
     def error(self, message: str) -> NoReturn:
         """Raises BadOption instead of printing the usage."""
@@ -120,6 +159,7 @@ def _dispatch(arguments: list[str]) -> int:
         verb = arguments[0]
         command = import_module(f"rmeval.commands.{verb.replace('-', '_')}")
         parser = Parser(prog=f"rmeval {verb}", description=command.__doc__, allow_abbrev=False)
+        parser.examples = EXAMPLES[verb]
         with reading(kind=BadOption):
             status: int = command.run(parser, arguments[1:])
         return status

@@ -12,11 +12,13 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rmeval import __version__
 from rmeval.benchmarks import Benchmark
 from rmeval.duels import SERVER, scored_row
 from rmeval.errors import BadConversation, BadData, BadOption, BadReward
 from rmeval.files import prepare_folder
 from rmeval.metrics.statistics import describe_scores
+from rmeval.notebook import notebook_progress
 from rmeval.results import claim_of, find_place, run_folder, unnamed, write_result
 from rmeval.scorer import (
     RewardScorer,
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 STORE = "store"  # the folder of a store, below that of its runs
 SCORING_KEYS = ("engine", "versions", "python")
-PACKAGES = ("rmeval", "torch", "transformers", "tokenizers", "accelerate", "safetensors")
+PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "safetensors")
 logger = logging.getLogger("rmeval")
 
 
@@ -64,7 +66,7 @@ def evaluate(
         name: what the model is called where people read the result; by default as it was loaded.
         checks: how the model's checks went, for the result's provenance.
         workers: this process's place among those that share the run (`join_workers`).
-        on_progress: called after every forward pass.
+        on_progress: called after every forward pass; by default a notebook shows a bar.
 
     Raises:
         BadReward: a NaN or infinite reward; the message names the preference.
@@ -83,7 +85,11 @@ def evaluate(
         store = closing(open_store(usual, provenance, workers=workers, fresh=fresh))
     with store as kept:
         scored = score_preferences(
-            model, benchmark.preferences, store=kept, workers=workers, on_progress=on_progress
+            model,
+            benchmark.preferences,
+            store=kept,
+            workers=workers,
+            on_progress=on_progress or notebook_progress(),
         )
     benchmark = benchmark.without_refused({item.id for item in scored})
     provenance |= {"checks": checks, "data": benchmark.provenance(), **timing(started)}
@@ -202,7 +208,7 @@ def scoring_provenance(model: Scorer) -> dict[str, Any]:
     return {
         "model": model_provenance(model),
         "engine": engine_provenance(model),
-        "versions": {package: version(package) for package in PACKAGES},
+        "versions": {"rmeval": __version__, **{name: version(name) for name in PACKAGES}},
         "python": platform.python_version(),
     }
 

@@ -75,6 +75,13 @@ class ModelOptions(TypedDict, total=False):
             of_judges=True,
         ),
     ]
+    system: Annotated[
+        str | None,
+        Option(
+            "a system prompt for every conversation of the run, of which none may have one",
+            metavar="TEXT|FILE",
+        ),
+    ]
     trust_remote_code: Annotated[
         bool, Option("run the repository's own code where rmeval has no adapter", default=False)
     ]
@@ -140,6 +147,10 @@ class ModelOptions(TypedDict, total=False):
     weights: Annotated[
         bool,
         Option("False reads none: the model can encode and plan, not score", True, flag=False),
+    ]
+    without_reference: Annotated[
+        str | None,
+        Option("which of the rows to come has no reference, if any is known to", flag=False),
     ]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import threading
 import time
 
 import pytest
@@ -257,11 +258,39 @@ def test_an_environment_that_the_client_cannot_use_is_said_in_one_line(monkeypat
         Endpoint("http://a/v1", "tiny")
 
 
-def test_a_stop_that_an_interrupt_left_behind_does_not_end_what_is_run_next():
-    with asyncio.Runner() as runner:
-        runner.get_loop().call_soon(runner.get_loop().stop)
-        calls._drain(runner.get_loop())
-        assert runner.run(asyncio.sleep(0.01, "done")) == "done"
+def test_calls_are_made_where_an_event_loop_is_running_and_leave_no_thread(server):
+    server.answer = lambda asked: choices("yes")
+
+    async def cell():  # as a notebook runs one
+        asked = Endpoint(server.url, "tiny")
+        return list(calls.ask_each(asked, range(5), lambda _: asked.answer(PROMPT), 2))
+
+    found = asyncio.run(cell())
+    assert sorted(index for index, _ in found) == [0, 1, 2, 3, 4]
+    assert {answer.text for _, answer in found} == {"yes"}
+    assert "rmeval-calls" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_what_came_before_an_interrupt_is_kept_in_the_thread_that_asks():
+    kept, all_came = [], threading.Barrier(3)
+
+    class Silent:
+        async def close(self):
+            pass
+
+    async def ask(item):
+        await asyncio.to_thread(all_came.wait, 5)
+        return -item
+
+    def keep(item, found):
+        time.sleep(0.05)  # for the others to come too
+        kept.append((item, found, threading.current_thread()))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(calls.ask_each(Silent(), [1, 2, 3], ask, 3, keep=keep))
+    assert {(item, found) for item, found, _ in kept} == {(1, -1), (2, -2), (3, -3)}
+    assert {thread for *_, thread in kept} == {threading.current_thread()}
 
 
 def test_a_call_that_drips_for_ever_ends(server):

@@ -20,7 +20,7 @@ SOURCES = [*MODULES, *sorted((ROOT / "scripts").glob("*.py"))]
 ORDER = [
     ["__main__"],
     ["cli"],
-    ["commands"],
+    ["commands", "integrations"],
     ["reports"],
     ["ensemble"],
     ["evaluation", "comparison", "gate", "generation"],

@@ -35,7 +35,7 @@ from rmeval.generation import (
 )
 from rmeval.metrics.best_of_n import best_of_n_curve
 from rmeval.preferences import to_candidates, to_prompt
-from rmeval.types import Sampling, tools_of
+from rmeval.types import Sampling, reference_of, tools_of
 
 CARD = Sampling()  # the defaults, which are those of InternLM2-Reward's card
 RANKED, BEST = "ranked.jsonl", "best.jsonl"
@@ -49,7 +49,9 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     prompts, sampling = _read_prompts(options), _sampling(options)
     generator = _open_generator(options)
     if not options.trust_remote_code:
-        load_model_from(options, weights=False)  # finds a wrong --model before hours pass
+        lacking = next((p.place for p in prompts if not reference_of(p.conversation)), None)
+        # finds a wrong --model before hours pass
+        load_model_from(options, weights=False, without_reference=lacking)
     with prepared(options.output), only_owner(options.output / ".lock", options.output):
         return _draw_and_rank(options, prompts, generator, sampling)
 

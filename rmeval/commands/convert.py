@@ -26,15 +26,15 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     require_empty(options.output)
     opened = (options.model, options.revision, options.allow_pickle)
     open_checkpoint(*opened, base=options.base)  # brings the weights of a model on the Hub
-    loading = dict(
-        revision=options.revision,
-        family=options.family,
-        base=options.base,
-        chat_template=options.chat_template,
-        allow_pickle=options.allow_pickle,
-        device="cpu",
-        weights=False,
-    )
+    loading = {
+        "revision": options.revision,
+        "family": options.family,
+        "base": options.base,
+        "chat_template": options.chat_template,
+        "allow_pickle": options.allow_pickle,
+        "device": "cpu",
+        "weights": False,
+    }
     model = require_reward_model(load_scorer(options.model, loading))
     converted = Converted(model, options.form, options.dtype, drop_bias=options.drop_bias)
     converted.write(prepare_folder(options.output))

@@ -29,7 +29,7 @@ from rmeval.errors import (
 )
 from rmeval.evaluation import STORE, open_store, scoring_provenance, store_settings
 from rmeval.files import is_special, only_owner, prepared, reading, real, write_atomically, writing
-from rmeval.types import Conversation, OnProgress, Progress, Score
+from rmeval.types import Conversation, OnProgress, Progress, Score, reference_of
 
 if TYPE_CHECKING:
     from rmeval.engine.store import ScoreStore
@@ -79,10 +79,14 @@ def score_lines(
     """
     require_one_process()
     require_file_name("--output", options.output)
-    conversations = sum(len(line.conversations) for line in _read(options.input, to_conversations))
+    conversations, without_reference = 0, None
+    for line in _read(options.input, to_conversations):
+        conversations += len(line.conversations)
+        if not all(map(reference_of, line.conversations)):
+            without_reference = without_reference or line.place
     output = real(options.output)  # a link stays one
     with _work_folder(output) as kept:
-        model = load_model_from(options)
+        model = load_model_from(options, without_reference=without_reference)
         provenance, scored = scoring_provenance(model), kept / LINES
         with (
             _kept_store(kept, provenance) as store,

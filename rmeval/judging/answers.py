@@ -83,13 +83,16 @@ class ServerAnswers:
         """Asks the server; an answer is kept in the moment in which it is there."""
         call = _Call(self._connect(), sampling)
 
-        async def ask(index: int) -> None:
-            keep(index, await call.answer(questions[index]))
-
-        served = len(waiting) < len(questions)
-        calls = ask_each(call.endpoint, waiting, ask, self.concurrency, served=served)
+        calls = ask_each(
+            call.endpoint,
+            waiting,
+            lambda index: call.answer(questions[index]),
+            self.concurrency,
+            served=len(waiting) < len(questions),
+            keep=keep,
+        )
         with closing(calls) as found:
-            return {index: error for index, error in found if error is not None}
+            return {index: error for index, error in found if isinstance(error, ServerFailure)}
 
     def _connect(self) -> Endpoint:
         return Endpoint(

@@ -31,6 +31,8 @@ KEPT = re.compile(
     r"\.(base_layer|modules_to_save)(?=\.)"
 )  # between a module's name and its weight's
 
+KINDS = {"rank_pattern": dict, "alpha_pattern": dict, "modules_to_save": list, "task_type": str}
+
 Shape = tuple[int, ...]
 Read = Callable[[str], torch.Tensor]
 
@@ -125,11 +127,16 @@ class Adapter:
     def open(self) -> Iterator[Read]:
         """Gives what reads one of its tensors, by its name in its file."""
         with open_weights(self.file) as read:
-            yield read
+            yield lambda key: self._floating(key, read(key))
 
     def refused(self, reason: str) -> BadCheckpoint:
         """Returns the error that this adapter is not usable, for a reason."""
         return BadCheckpoint(f"{self.folder}: {reason}")
+
+    def _floating(self, key: str, part: torch.Tensor) -> torch.Tensor:
+        if not part.is_floating_point() or part.dtype.itemsize == 1:
+            raise self.refused(f"{key} is quantised ({part.dtype})")
+        return part
 
     def _scale(self, module: str, rank: int) -> float:
         """Returns s of a module: see above. Raises BadCheckpoint where its rank is another."""
@@ -143,6 +150,26 @@ class Adapter:
                 f"rank {rank}"
             )
         return alpha / (math.sqrt(rank) if self.settings.get("use_rslora") else rank)
+
+
+def _read_settings(folder: Path) -> dict[str, Any]:
+    """Returns adapter_config.json. Raises BadCheckpoint for values that PEFT would not write."""
+    settings = read_object(folder / ADAPTER)
+    for name, kind in KINDS.items():
+        if settings.get(name) is not None and not isinstance(settings[name], kind):
+            found = str(settings[name])[:40]
+            raise BadCheckpoint(f"{folder / ADAPTER}: {name} is {found!r}, no {kind.__name__}")
+    for pattern in {
+        **(settings.get("rank_pattern") or {}),
+        **(settings.get("alpha_pattern") or {}),
+    }:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise BadCheckpoint(
+                f"{folder / ADAPTER}: {pattern!r} is no pattern ({error})"
+            ) from error
+    return settings
 
 
 def _of_module(pattern: Any, module: str, usual: Any) -> Any:
@@ -188,5 +215,5 @@ def read_adapter(folder: Path, allow_pickle: bool) -> Adapter:
     for file in beside:
         places |= {key: Place(file, key) for key in shapes[file]}
         sizes |= shapes[file]
-    settings = read_object(folder / ADAPTER)
+    settings = _read_settings(folder)
     return Adapter(folder, own, settings, shapes[own], places, sizes, parts)

@@ -7,6 +7,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 from transformers.utils import logging
 
+from rmeval.engine.device import one_name_for_full, without_cudnn_attention
 from rmeval.engine.plan import Tokens
 from rmeval.errors import FOREIGN, first_line
 from rmeval.models.checks import Check
@@ -45,6 +46,8 @@ def _why_not(model: RewardModel) -> str | None:
     return None
 
 
+@one_name_for_full()
+@without_cudnn_attention()
 @torch.inference_mode()
 def _rewards(model: RewardModel, ids: Sequence[Tokens]) -> list[float] | str:
     """Returns the rewards of transformers' class, or why they cannot be had."""

@@ -77,7 +77,7 @@ class DPOModel(RewardModel):
         return ResponseReader(self.specials, self.family.checkpoint.tokenizer_folder)
 
     def _read(self, conversations: Sequence[Conversation]) -> list[list[int]]:
-        rows = self._reader.read(conversations)
+        rows = self._reader.read(self._with_system(conversations))
         for index, row in enumerate(rows):
             if self.family.per_token and row[-1] >= 0:
                 raise BadConversation(index, NOTHING_TO_DIVIDE_BY)

@@ -9,11 +9,13 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 
 from rmeval.endpoint import CUT, THINKS, Answer, RequestRefused
+from rmeval.engine.device import one_name_for_full, without_cudnn_attention
 from rmeval.errors import BadCheckpoint, BadConversation, BadOption, Blaming
 from rmeval.models.checkpoint import find_checkpoint
 from rmeval.models.day import ASKS, choose_day
-from rmeval.models.loading import choose_device, choose_dtype
+from rmeval.models.loading import choose_dtype
 from rmeval.models.not_readable import refuse_adapter
+from rmeval.models.placement import choose_device
 from rmeval.models.tokenizer import render, require_chat_template
 from rmeval.models.tokenizer_files import load_tokenizer, tokenizer_provenance
 from rmeval.types import Conversation, Message, Sampling
@@ -152,7 +154,8 @@ class LocalGenerator:
                 if waiting.isdisjoint(members):
                     continue
                 torch.manual_seed(seed + first)
-                found = work(network, rows[first : first + size])
+                with one_name_for_full(), without_cudnn_attention():
+                    found = work(network, rows[first : first + size])
                 yield from (pair for pair in zip(members, found, strict=True) if pair[0] in waiting)
         except torch.OutOfMemoryError as error:
             raise BadOption(

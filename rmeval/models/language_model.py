@@ -16,6 +16,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
 )
 
+from rmeval.engine.device import home
 from rmeval.engine.gate import ROUNDING, relative_difference, sees_padding
 from rmeval.errors import FOREIGN, BadCheckpoint, first_line
 from rmeval.models.checkpoint import Checkpoint
@@ -175,13 +176,12 @@ class CausalModel(nn.Module):
 
     def _probe(self) -> Tensor:
         """Returns ids, (1, PROBE_TOKENS), of tokens that have a state: padding has none."""
-        device = next(self.parameters()).device
         rows = self.body.get_input_embeddings().weight
         told = range(self.config.vocab_size)
         if not rows.is_meta:
             told = rows.any(-1).nonzero()[:, 0].tolist() or told
         ids = [told[place % len(told)] for place in range(PROBE_TOKENS)]
-        return torch.tensor([ids], device=device)
+        return torch.tensor([ids], device=home(self))
 
     def _logits(self, states: Tensor) -> Tensor:
         logits: Tensor = self.rest(inputs_embeds=states, use_cache=False).logits

@@ -9,41 +9,17 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 
 from rmeval.engine.plan import Pool
-from rmeval.engine.workers import launched
-from rmeval.errors import BadCheckpoint, BadOption, Blaming, UnknownName
+from rmeval.errors import BadCheckpoint, Blaming, UnknownName
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.config_shape import require_sizes
 from rmeval.models.conversion import Conversion
 from rmeval.models.family import Family
 from rmeval.models.network import Network
+from rmeval.models.placement import device_of, dispatch, map_devices
 from rmeval.models.weight_files import some
 from rmeval.types import DTYPES
 
-# What a device must have free beside the weights, or the model is spread over several: a
-# twentieth of them, and never more than 4 GiB, so that 70B in bfloat16 stays on one 141 GB card.
-MARGIN_SHARE, MARGIN_AT_MOST = 0.05, 4 << 30
 OLD_ANGLES = "rotary_emb.inv_freq"  # until 2023 each layer saved what the body computes once today
-
-
-def choose_device(device: str) -> torch.device:
-    """Returns the device that scores, for "auto", "cpu", "cuda" or "cuda:N". Raises BadOption."""
-    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device == "auto":  # a launcher of several processes gives each its own
-        rank = launched("LOCAL_RANK", 0)
-        return torch.device("cuda", rank % available) if available else torch.device("cpu")
-    if device == "cpu":
-        return torch.device("cpu")
-    try:
-        torch.device(device)
-    except RuntimeError as error:
-        raise UnknownName("device", device, ["auto", "cpu", "cuda", "cuda:0"]) from error
-    if not re.fullmatch(r"cuda(:\d+)?", device):
-        raise BadOption(f"device {device!r} is not supported; use auto, cpu, cuda or cuda:N")
-    index = int(device.partition(":")[2] or 0)
-    if index >= available:
-        found = f"{available} CUDA devices" if available else "no CUDA device"
-        raise BadOption(f"device {device!r} is not there: torch sees {found} on this machine")
-    return torch.device("cuda", index)
 
 
 def choose_dtype(dtype: str, config: Mapping[str, Any], device: torch.device) -> torch.dtype:
@@ -86,11 +62,12 @@ def load_network(
     Raises BadCheckpoint naming every weight that is missing, left over, or of another shape.
     """
     network = empty_network(family, dtype)
-    device_map = _device_map(network, device, dtype, spread)
+    device_map = map_devices(network, device, dtype, spread=spread)
     shared = set() if base is None or "" not in device_map else _share(network, family, base)
     _fill(network, family, device_map, dtype, shared)
     network.eval().requires_grad_(False)
-    return _dispatch(network, device_map)
+    dispatched: Network = dispatch(network, device_map, device)
+    return dispatched
 
 
 def empty_network(family: Family, dtype: torch.dtype) -> Network:
@@ -126,9 +103,8 @@ def _fill(
     shapes = {name: tensor.shape for name, tensor in state.items()}
     floating = {name for name, tensor in state.items() if tensor.is_floating_point()}
     waiting, left_over = shapes.keys() - shared, []
-    names = (
-        family.checkpoint.adaptation.changed if shared and family.checkpoint.adaptation else None
-    )
+    adaptation = family.checkpoint.adaptation
+    names = adaptation.changed if shared and adaptation else None
     # buffers that older versions saved and newer ones compute
     computed = {name for name, _ in network.named_buffers()} - shapes.keys()
     known = tuple(OLD_ANGLES for name in computed if name.endswith(OLD_ANGLES))
@@ -147,7 +123,7 @@ def _fill(
             set_module_tensor_to_device(
                 network,
                 name,
-                _device_of(name, device_map),
+                device_of(name, device_map),
                 value=value,
                 dtype=wanted if value.is_floating_point() else value.dtype,
             )
@@ -241,44 +217,3 @@ def _require_all_found(
         raise BadCheckpoint(
             f"{checkpoint.folder}: weights that no part of the model takes: {some(left_over)}"
         )
-
-
-def _device_map(
-    network: Network, device: torch.device, dtype: torch.dtype, spread: bool
-) -> dict[str, Any]:
-    if device.type == "cpu" or not spread:
-        return {"": device}
-    from accelerate import infer_auto_device_map
-    from accelerate.utils import get_balanced_memory
-
-    needed = sum(p.numel() for p in network.parameters()) * dtype.itemsize
-    margin = min(MARGIN_SHARE * needed, MARGIN_AT_MOST)
-    if needed + margin <= torch.cuda.mem_get_info(device)[0]:
-        return {"": device}
-    whole = list(getattr(network.backbone, "_no_split_modules", None) or [])
-    memory = get_balanced_memory(network, dtype=dtype, no_split_module_classes=whole)
-    device_map: dict[str, Any] = infer_auto_device_map(
-        network, max_memory=memory, dtype=dtype, no_split_module_classes=whole
-    )
-    if "disk" in device_map.values():
-        raise BadOption(
-            f"the model needs {needed / 2**30:.0f} GiB in {dtype}: more than all devices and "
-            "the host's memory; use a smaller --dtype or a larger machine"
-        )
-    return device_map
-
-
-def _device_of(name: str, device_map: Mapping[str, Any]) -> Any:
-    """Returns the device of the longest module path that `name` lies under."""
-    paths = [path for path in device_map if path == "" or f"{name}.".startswith(f"{path}.")]
-    return device_map[max(paths, key=len)]
-
-
-def _dispatch(network: Network, device_map: dict[str, Any]) -> Network:
-    if "" in device_map:
-        network.to(device_map[""])
-        return network
-    from accelerate import dispatch_model
-
-    dispatched: Network = dispatch_model(network, device_map)
-    return dispatched

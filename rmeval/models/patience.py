@@ -21,7 +21,8 @@ def within(seconds: float) -> Iterator[None]:
         raise TimeoutError(f"it had not ended after {seconds:g} seconds")
 
     begun, before = monotonic(), signal.signal(signal.SIGALRM, stop)
-    left, every = signal.setitimer(signal.ITIMER_REAL, seconds)
+    # jinja, which works out constants first, swallows what is raised there: so once more
+    left, every = signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
     try:
         yield
     finally:

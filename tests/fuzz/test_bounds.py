@@ -75,7 +75,10 @@ def test_a_config_that_is_only_unusual_is_read(model: Path, changes: dict[str, o
 
 @pytest.mark.parametrize(
     "template",
-    ["{{ 9 ** 9 ** 9 }}", "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}"],
+    [
+        "{{ 9 ** 9 ** 9 }}",
+        "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}",
+    ],
 )
 def test_a_template_that_never_ends_is_stopped(
     model: Path, template: str, monkeypatch: pytest.MonkeyPatch
@@ -127,7 +130,7 @@ def test_a_file_of_many_like_rows_is_read(tmp_path: Path) -> None:
 def test_a_parquet_file_of_more_rows_than_bytes_is_refused(tmp_path: Path, capsys: Capture) -> None:
     file, rows = tmp_path / "rows.parquet", 2_000_000
     column = pa.array(["a"]).take(pa.array([0] * rows, pa.int32()))
-    pq.write_table(pa.table({name: column for name in ("id", "prompt", "chosen", "rejected")}), file)
+    pq.write_table(pa.table(dict.fromkeys(("id", "prompt", "chosen", "rejected"), column)), file)
     assert "2,000,000 rows come out of" in said(capsys, "show", file, "a")
 
 
@@ -160,15 +163,13 @@ def test_a_word_that_is_none_is_named_with_its_option(word: str, capsys: Capture
 
 
 def test_an_error_of_the_system_names_the_file(tmp_path: Path) -> None:
-    with pytest.raises(BadData, match=r"^x: cannot be read \(Input/output error\)"):
-        with reading(Path("x")):
-            raise OSError(5, os.strerror(5))
-    with pytest.raises(BadCheckpoint, match="Is a directory"):
-        with reading(kind=BadCheckpoint):
-            tmp_path.read_text()
-    with pytest.raises(BrokenPipeError):
-        with reading():
-            raise BrokenPipeError
+    broken = pytest.raises(BadData, match=r"^x: cannot be read \(Input/output error\)")
+    with broken, reading(Path("x")):
+        raise OSError(5, os.strerror(5))
+    with pytest.raises(BadCheckpoint, match="Is a directory"), reading(kind=BadCheckpoint):
+        tmp_path.read_text()
+    with pytest.raises(BrokenPipeError), reading():
+        raise BrokenPipeError
 
 
 def test_a_folder_without_the_right_to_read_it_is_named(
@@ -188,10 +189,9 @@ def test_blame_is_for_what_others_raise() -> None:
         pass
 
     for error in (Exception("rust"), PanicException("rust"), KeyError("rust"), MemoryError()):
-        with pytest.raises(BadCheckpoint, match=r"^f cannot be read \(.*(rust|MemoryError)"):
-            with Blaming(BadCheckpoint, "f cannot be read"):
-                raise error
+        blamed = pytest.raises(BadCheckpoint, match=r"^f cannot be read \(.*(rust|MemoryError)")
+        with blamed, Blaming(BadCheckpoint, "f cannot be read"):
+            raise error
     for error in (BadData("ours"), KeyboardInterrupt(), StopIteration()):
-        with pytest.raises(type(error)):
-            with Blaming(BadCheckpoint, "f cannot be read"):
-                raise error
+        with pytest.raises(type(error)), Blaming(BadCheckpoint, "f cannot be read"):
+            raise error

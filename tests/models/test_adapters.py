@@ -152,8 +152,7 @@ def test_a_base_in_half_precision_is_merged_in_float32(fresh: Path) -> None:
     assert scores(fresh) == right("fresh-head")
 
 
-@pytest.mark.parametrize("asked", ["the base", "the same name"])
-def test_a_policys_reference_may_be_its_base(tmp_path: Path, asked: str) -> None:
+def test_a_policys_reference_may_be_its_base(tmp_path: Path) -> None:
     folder = copy(tmp_path, "policy")
     base = base_of(folder, "policy")
     alone = scores(base, reference="none")
@@ -248,6 +247,11 @@ DOWN = "base_model.model.model.layers.0.mlp.down_proj.lora_B.weight"
         ({"init_lora_weights": "pissa"}, "init_lora_weights 'pissa'"),
         ({"r": 8}, "says r 8 and lora_alpha 16 for model.layers.0.mlp.down_proj"),
         ({"lora_alpha": None}, "lora_alpha None"),
+        ({"rank_pattern": "q_proj"}, "rank_pattern is 'q_proj', no dict"),
+        ({"alpha_pattern": {"(": 3}}, "'(' is no pattern"),
+        ({"modules_to_save": "score"}, "modules_to_save is 'score', no list"),
+        ({"task_type": ["SEQ_CLS"]}, "no str"),
+        ({"base_model_name_or_path": ["a"]}, "does not name its base"),
         ({"use_dora": True}, "disagree about DoRA"),
         ({"modules_to_save": ["score", "lm_head"]}, "lm_head was trained with this adapter"),
         ({"base_model_name_or_path": None}, "does not name its base; pass --base"),
@@ -269,6 +273,7 @@ def test_what_cannot_be_merged_is_refused_by_name(
         (lambda t: t.pop(DOWN), "has lora_A.weight and not the other part"),
         (lambda t: t.update({DOWN: torch.ones(4, 4)}), "its base is another"),
         (lambda t: t.update({DOWN: torch.ones(16, 3)}), "no two matrices of one rank"),
+        (lambda t: t.update({DOWN: t[DOWN].to(torch.int8)}), "is quantised (torch.int8)"),
         (lambda t: t.update({EMBEDDING: torch.ones(97, 16)}), "adds tokens is not merged here"),
         (
             lambda t: t.update({"base_model.model.reward.weight": torch.ones(1, 16)}),

@@ -17,7 +17,8 @@ from conftest import DEMO_MODEL, GOLDEN
 
 import rmeval
 from rmeval.errors import BadCheckpoint, BadOption, RmevalError, UnknownName
-from rmeval.models.loading import _device_of, choose_device, choose_dtype
+from rmeval.models.loading import choose_dtype
+from rmeval.models.placement import choose_device, device_of
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
 LAYERS = {"backbone.embed": 0, "backbone.layers.1": 1, "backbone.layers.10": 2, "backbone": "cpu"}
@@ -35,13 +36,13 @@ LAYERS = {"backbone.embed": 0, "backbone.layers.1": 1, "backbone.layers.10": 2, 
     ],
 )
 def test_a_weight_goes_where_the_longest_path_above_it_goes(name, device):
-    assert _device_of(name, LAYERS) == device
-    assert _device_of(name, dict(reversed(LAYERS.items()))) == device
+    assert device_of(name, LAYERS) == device
+    assert device_of(name, dict(reversed(LAYERS.items()))) == device
 
 
 def test_the_empty_path_takes_what_no_other_does():
-    assert _device_of("head.weight", {"": "cpu", "backbone": 0}) == "cpu"
-    assert _device_of("head.weight", {"": 0}) == 0
+    assert device_of("head.weight", {"": "cpu", "backbone": 0}) == "cpu"
+    assert device_of("head.weight", {"": 0}) == 0
 
 
 @pytest.fixture

@@ -339,6 +339,19 @@ def test_an_adapter_on_the_hub_is_refused_before_anything_large_is_downloaded(fo
     assert hub == ["adapter_config.json"]
 
 
+def test_of_an_adapter_on_the_hub_its_own_files_are_downloaded(tmp_path, hub):
+    folder = GOLDEN.parent / "golden_adapters" / "fresh-head"
+    shutil.copytree(folder, tmp_path / "model")
+    (tmp_path / "model" / "adapter_model.bin").write_bytes(b"")
+    base = folder.parent / "bases" / "llama-lm"
+    model = rmeval.load_model(NAME, base=base, dtype="float32", device="cpu")
+    told = json.loads((folder / "scores.json").read_text())["scores"]
+    texts = json.loads((folder.parent / "texts.json").read_text())["input_ids"]
+    assert model.score_tokens(texts) == pytest.approx(told, abs=5e-5)
+    assert "adapter_model.bin" not in hub
+    assert model.family.checkpoint.revision == "b" * 40
+
+
 def test_a_repository_without_weights_says_so(folder, hub):
     (folder / "model.safetensors").unlink()
     with pytest.raises(Unreachable, match=r"has no model\*\.safetensors"):
