@@ -11,7 +11,6 @@ from conftest import GOLDEN
 import rmeval
 
 SYSTEM = "Judge the code by its speed.\nNothing else."
-TOOLS = [{"type": "function", "function": {"name": "weather"}}]
 
 
 @pytest.fixture(scope="module")
