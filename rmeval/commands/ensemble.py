@@ -9,7 +9,7 @@ from rmeval.benchmarks import scheme_of
 from rmeval.commands.options import one_of, published_row, read_recipe
 from rmeval.ensemble import NORMALISATIONS, Mixture, combine_results, place_result
 from rmeval.errors import BadOption, UnknownName
-from rmeval.known import Published
+from rmeval.known import Published, published_beside
 from rmeval.reports.summary import beside_published, summarise
 from rmeval.results import find_results, read_result, write_result
 
@@ -37,8 +37,9 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     write_result(result.folder, result)
     scheme = scheme_of(result.definition)
     print(summarise(result, scheme))
-    if asked.published and result.overall is not None:
-        print("", beside_published(result, scheme, asked.published), "", sep="\n")
+    rows = published_beside(result.model, result.benchmark, asked.published)
+    if rows and result.overall is not None:
+        print("", beside_published(result, rows), "", sep="\n")
     print(f"kept in {result.folder}")
     return 0
 

@@ -31,7 +31,7 @@ from rmeval.duels import Judge
 from rmeval.errors import BadOption
 from rmeval.evaluation import evaluate
 from rmeval.files import prepared
-from rmeval.known import Published, known_checkpoints
+from rmeval.known import Published, published_beside
 from rmeval.metrics.statistics import describe_scores
 from rmeval.reports.summary import beside_published, summarise
 from rmeval.results import folder_name
@@ -175,11 +175,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _describe(result: Result, benchmark: Benchmark, published: Published | None) -> Sequence[str]:
-    """Returns what is printed of a result, with the recipe's or the known published row."""
+    """Returns what is printed of a result, with the recipe's or the known published rows."""
     lines = [f"layout: {benchmark.layout}", ""] if benchmark.layout else []
     lines.append(summarise(result, benchmark.scheme))
-    known = known_checkpoints().get(result.model)
-    published = published or (known.published if known else None)
-    if published and benchmark.name == published.benchmark and result.overall is not None:
-        lines += ["", beside_published(result, benchmark.scheme, published), ""]
+    rows = published_beside(result.model, benchmark.name, published)
+    if rows and result.overall is not None:
+        lines += ["", beside_published(result, rows), ""]
     return [*lines, f"kept in {result.folder}"]

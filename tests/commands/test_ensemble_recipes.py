@@ -77,7 +77,7 @@ def test_the_shipped_recipe_names_its_members_and_has_the_tables_row(
     said = refusal(capsys, "ensemble", results, "--config", SHIPPED)
     members = ("Ray2333/GRM-Gemma-2B-rewardmodel-ft", "internlm/internlm2-7b-reward")
     assert all(member in said for member in members)
-    table = Path(__file__).parents[2] / "rmeval/data/published/inf-orm.csv"
+    table = Path(__file__).parents[2] / "rmeval/data/published/metametrics.csv"
     [row] = [
         r for r in csv.DictReader(table.read_text().splitlines()) if "MetaMetrics" in r["model"]
     ]

@@ -9,7 +9,7 @@ import pytest
 from measured import HUB, LOCAL, measured, verdicts
 
 from rmeval.errors import UnknownName
-from rmeval.known import published_rows, published_tables
+from rmeval.known import published_tables, without_repeats
 from rmeval.metrics.rewardbench import REWARDBENCH, SECTIONS, WEIGHTINGS
 from rmeval.metrics.statistics import describe_scores
 from rmeval.reports.leaderboard import (
@@ -21,7 +21,8 @@ from rmeval.reports.leaderboard import (
 )
 from rmeval.types import Comparisons
 
-SEED = published_rows()
+CARDS = ("grm", "inf-orm-versions", "inf-orm", "internlm2-reward")
+SEED = without_repeats(row for card in CARDS for row in published_tables()[card])
 
 
 def column(rows: list[dict[str, Any]], name: str) -> list[Any]:
