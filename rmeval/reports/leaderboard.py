@@ -132,10 +132,10 @@ def with_footnotes(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Row], list[s
     notes = list(dict.fromkeys(note for row in rows for note in row["notes"]))
     marked = []
     for row in rows:
-        marks = "".join(f" [{_letter(notes.index(note))}]" for note in row["notes"])
+        marks = "".join(f" [{footnote_mark(notes.index(note))}]" for note in row["notes"])
         kept = {key: value for key, value in row.items() if key != "notes"}
         marked.append({**kept, "model": row["model"] + marks})
-    return marked, [f"[{_letter(i)}] {note}" for i, note in enumerate(notes)]
+    return marked, [f"[{footnote_mark(i)}] {note}" for i, note in enumerate(notes)]
 
 
 def _measured(result: Result, scheme: Scheme, weighting: str | None) -> Entry:
@@ -312,10 +312,10 @@ def _ends(entry: Entry) -> tuple[float | None, float | None]:
     return entry.ends if entry.result and entry.ends else (None, None)
 
 
-def _letter(index: int) -> str:
+def footnote_mark(index: int) -> str:
     """Returns the mark of a footnote: a to z, then aa, ab, …"""
     head, last = divmod(index, len(ascii_lowercase))
-    return (_letter(head - 1) if head else "") + ascii_lowercase[last]
+    return (footnote_mark(head - 1) if head else "") + ascii_lowercase[last]
 
 
 def _sorted(rows: list[Row], column: str | None) -> list[Row]:

@@ -14,7 +14,7 @@ from rmeval.metrics.rewardbench import REWARDBENCH, SECTIONS, WEIGHTINGS
 from rmeval.metrics.statistics import describe_scores
 from rmeval.reports.leaderboard import (
     _binomial_half,
-    _letter,
+    footnote_mark,
     format_ranking,
     rank_rows,
     with_footnotes,
@@ -193,12 +193,12 @@ def test_rows_can_be_sorted_by_any_column_and_what_has_none_is_last() -> None:
         rank_rows([], SEED, sort="notes")
 
 
-def test_marks_are_letters_and_equal_notes_share_one() -> None:
+def test_marks_arefootnote_marks_and_equal_notes_share_one() -> None:
     rows = [{"model": "a", "notes": ["x", "y"]}, {"model": "b", "notes": ["y"]}]
     marked, notes = with_footnotes(rows)
     assert marked == [{"model": "a [a] [b]"}, {"model": "b [b]"}]
     assert notes == ["[a] x", "[b] y"]
-    assert [_letter(n) for n in (0, 25, 26, 51, 52, 701, 702)] == [
+    assert [footnote_mark(n) for n in (0, 25, 26, 51, 52, 701, 702)] == [
         "a", "z", "aa", "az", "ba", "zz", "aaa",
     ]  # fmt: skip
 
