@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rmeval.baselines import Beside, figures_of, nearest_first
+from rmeval.ensemble import FIXED
 from rmeval.errors import one_line
 from rmeval.known import Published
 from rmeval.metrics.scheme import Scheme
@@ -127,7 +128,8 @@ def _made_by(provenance: Mapping[str, Any]) -> str:
     if "ensemble" in provenance:
         how = provenance["ensemble"]
         members = (f"{m['weight']:g} x {m['model']['name']}" for m in how["members"])
-        return f"ensemble of stored scores, {how['normalise']}: {' + '.join(members)}"
+        fixed = f" with {FIXED}" if how.get("over") == FIXED else ""
+        return f"ensemble of stored scores, {how['normalise']}{fixed}: {' + '.join(members)}"
     reason = f" ({engine['reason']})" if engine["reason"] else ""
     against = ""
     if "reference" in model:
