@@ -14,7 +14,8 @@ from rmeval.known import (
     read_published,
     without_repeats,
 )
-from rmeval.reports.leaderboard import Row, format_ranking, rank_rows
+from rmeval.reports.across import across_rows, format_across
+from rmeval.reports.leaderboard import Row, find_entries, format_ranking, rank_rows
 from rmeval.reports.tables import FORMATS, format_rows
 from rmeval.results import find_results, read_result
 from rmeval.types import Result
@@ -42,6 +43,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         where = ", ".join(map(str, sources))
         print(f"no results in {where}; `rmeval run` makes one", file=sys.stderr)
         text = format_rows([], "json") + "\n" if form == "json" else ""
+    elif options.across:
+        text = _across(results, published, options, form)
     else:
         text = _format(_rank(results, published, options, form), form)
     if options.output is None:
@@ -69,9 +72,14 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=one_of("card", published_tables()),
         metavar="NAME",
-        help=f"add the rows of one model card: {', '.join(published_tables())}",
+        help=f"add the rows of one shipped table: {', '.join(published_tables())}",
     )
     parser.add_argument("--benchmark", metavar="NAME", help="only this one")
+    parser.add_argument(
+        "--across",
+        action="store_true",
+        help="one table of models by benchmarks, measured and published together",
+    )
     parser.add_argument(
         "--weighting", metavar="NAME", help="apply this one to all that was measured here"
     )
@@ -81,7 +89,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="|".join(FORMATS),
         help="default: what the name of --output ends in, or table",
     )
-    parser.add_argument("--sort", metavar="COLUMN", help="default: Score")
+    parser.add_argument(
+        "--sort", metavar="COLUMN", help="default: Score; with --across, a benchmark"
+    )
     parser.add_argument("--output", type=Path, metavar="FILE")
 
 
@@ -107,23 +117,44 @@ def _rank(
     results: list[Result], published: tuple[Published, ...], options: argparse.Namespace, form: str
 ) -> dict[str, list[Row]]:
     """Returns a ranking for each benchmark. Raises UnknownName, BadOption."""
+    tables = _by_benchmark(results, published, options.benchmark)
+    if len(tables) > 1 and form in ("csv", "latex"):
+        names = sorted({name.partition(" (")[0] for name in tables})
+        raise BadOption(f"one table per file: pass --across, or --benchmark, of {', '.join(names)}")
+    return {
+        name: rank_rows(*rows, weighting=options.weighting, sort=options.sort)
+        for name, rows in tables.items()
+    }
+
+
+def _across(
+    results: list[Result], published: tuple[Published, ...], options: argparse.Namespace, form: str
+) -> str:
+    """Returns one table of models by benchmarks. Raises UnknownName."""
+    tables = _by_benchmark(results, published, options.benchmark)
+    entries = {name: find_entries(*rows, options.weighting) for name, rows in tables.items()}
+    return format_across(across_rows(entries, options.sort), form) + "\n"
+
+
+def _by_benchmark(
+    results: list[Result], published: tuple[Published, ...], wanted: str | None
+) -> dict[str, tuple[list[Result], list[Published]]]:
+    """Returns the rows of each benchmark, apart where one name has two definitions.
+
+    Raises UnknownName for one that is not there.
+    """
     kinds = {(result.benchmark, result.definition) for result in results}
     kinds |= {(row.benchmark, row.benchmark) for row in published}
     names = sorted({benchmark for benchmark, _ in kinds})
-    if options.benchmark is not None:
-        if options.benchmark not in names:
-            raise UnknownName("benchmark among these results", options.benchmark, names)
-        kinds = {kind for kind in kinds if kind[0] == options.benchmark}
-    if len(kinds) > 1 and form in ("csv", "latex"):
-        raise BadOption(f"one table per file: pass --benchmark, of {', '.join(names)}")
+    if wanted is not None and wanted not in names:
+        raise UnknownName("benchmark among these results", wanted, names)
     return {
-        benchmark if benchmark == definition else f"{benchmark} ({definition})": rank_rows(
+        benchmark if benchmark == definition else f"{benchmark} ({definition})": (
             [r for r in results if (r.benchmark, r.definition) == (benchmark, definition)],
             [row for row in published if row.benchmark == benchmark == definition],
-            weighting=options.weighting,
-            sort=options.sort,
         )
         for benchmark, definition in sorted(kinds)
+        if wanted in (None, benchmark)
     }
 
 
