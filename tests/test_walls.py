@@ -21,9 +21,10 @@ ORDER = [
     ["__main__"],
     ["cli"],
     ["commands"],
+    ["verbs"],
     ["reports"],
     ["ensemble"],
-    ["evaluation", "comparison", "gate", "generation"],
+    ["evaluation", "comparison", "gate", "generation", "filtering"],
     ["baselines", "judging"],
     ["results"],
     ["scores"],
@@ -35,8 +36,10 @@ ORDER = [
     ["preferences", "endpoint", "load_options"],
     ["files", "hub", "known", "registry", "conversations"],
     ["types", "errors"],
+    ["tabular"],
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
+DOORS = {("tabular", "verbs")}  # methods of a record for people's hands; imported when called
 HEAVY = {"torch", "transformers"}
 
 
@@ -87,7 +90,8 @@ def test_imports_only_go_down(path: Path) -> None:
     if here == "__init__":
         return
     assert here in LEVEL, f"{here}: give it a place in ORDER"
-    up = [part for part in parts_imported(path) if part != here and LEVEL[part] <= LEVEL[here]]
+    others = [part for part in parts_imported(path) if part != here and (here, part) not in DOORS]
+    up = [part for part in others if LEVEL[part] <= LEVEL[here]]
     assert not up, f"{name_of(path)} imports {up}"
 
 

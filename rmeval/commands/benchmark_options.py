@@ -4,9 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from rmeval.benchmarks import BENCHMARKS, OWN, Benchmark, load_benchmark, scheme_of
+from rmeval.benchmarks import BENCHMARKS, OWN, Benchmark, load_benchmark, may_be_own, scheme_of
 from rmeval.benchmarks.columns import parse_columns
-from rmeval.benchmarks.files import is_readable
 from rmeval.benchmarks.own import load_own
 from rmeval.errors import BadOption, UnknownName
 
@@ -54,7 +53,7 @@ def load_benchmarks_from(
     if options.data_revision and len(names) > 1:
         raise BadOption("--data-revision goes with one benchmark; run them one by one")
     for name in names:
-        if name not in BENCHMARKS and not _may_be_own(name):
+        if name not in BENCHMARKS and not may_be_own(name):
             known = [entry.name for entry in BENCHMARKS]
             raise UnknownName("benchmark", name, known, OWN_ADVICE)
         if name in BENCHMARKS and (options.columns or options.split):
@@ -80,11 +79,6 @@ def _names(text: str) -> list[str]:
     if not all(names):
         raise BadOption(f"--benchmark {text!r}: an empty name")
     return names
-
-
-def _may_be_own(name: str) -> bool:
-    path = Path(name)
-    return path.exists() or is_readable(path.name) or name.count("/") == 1
 
 
 def _data_by_name(values: Sequence[str], names: Sequence[str]) -> dict[str, Path]:

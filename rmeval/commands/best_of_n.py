@@ -12,7 +12,6 @@ from rmeval.benchmarks.files import json_lines
 from rmeval.commands.lines import read_lines, require_one_process, score_lines
 from rmeval.commands.options import add_checks_option, add_model_options, load_model_from, positive
 from rmeval.commands.progress import LOG_SECONDS
-from rmeval.commands.rank import add_ranks
 from rmeval.endpoint import SECONDS, Endpoint
 from rmeval.errors import BadOption
 from rmeval.files import only_owner, prepared, replacing, write_atomically
@@ -29,6 +28,7 @@ from rmeval.generation import (
 from rmeval.metrics.best_of_n import best_of_n_curve
 from rmeval.preferences import to_candidates, to_prompt
 from rmeval.types import Sampling, tools_of
+from rmeval.verbs.lines import add_ranks
 
 CARD = Sampling()  # the defaults, which are those of InternLM2-Reward's card
 RANKED, BEST = "ranked.jsonl", "best.jsonl"

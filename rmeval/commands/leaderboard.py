@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from rmeval.commands.options import one_of
-from rmeval.errors import BadOption, UnknownName
+from rmeval.errors import BadOption
 from rmeval.files import prepare_file, write_atomically
 from rmeval.known import (
     Published,
@@ -14,7 +14,8 @@ from rmeval.known import (
     read_published,
     without_repeats,
 )
-from rmeval.reports.leaderboard import Row, format_ranking, rank_rows
+from rmeval.reports.leaderboard import Row, format_ranking
+from rmeval.reports.rankings import rank_each
 from rmeval.reports.tables import FORMATS, format_rows
 from rmeval.results import find_results, read_result
 from rmeval.types import Result
@@ -86,24 +87,10 @@ def _rank(
     results: list[Result], published: tuple[Published, ...], options: argparse.Namespace
 ) -> dict[str, list[Row]]:
     """Returns a ranking for each benchmark. Raises UnknownName, BadOption."""
-    kinds = {(result.benchmark, result.definition) for result in results}
-    kinds |= {(row.benchmark, row.benchmark) for row in published}
-    names = sorted({benchmark for benchmark, _ in kinds})
-    if options.benchmark is not None:
-        if options.benchmark not in names:
-            raise UnknownName("benchmark among these results", options.benchmark, names)
-        kinds = {kind for kind in kinds if kind[0] == options.benchmark}
-    if len(kinds) > 1 and options.format in ("csv", "latex"):
-        raise BadOption(f"one table per file: pass --benchmark, of {', '.join(names)}")
-    return {
-        benchmark if benchmark == definition else f"{benchmark} ({definition})": rank_rows(
-            [r for r in results if (r.benchmark, r.definition) == (benchmark, definition)],
-            [row for row in published if row.benchmark == benchmark == definition],
-            weighting=options.weighting,
-            sort=options.sort,
-        )
-        for benchmark, definition in sorted(kinds)
-    }
+    tables = rank_each(results, published, options.benchmark, options.weighting, options.sort)
+    if len(tables) > 1 and options.format in ("csv", "latex"):
+        raise BadOption(f"one table per file: pass --benchmark, of {', '.join(tables)}")
+    return tables
 
 
 def _format(tables: dict[str, list[Row]], form: str) -> str:
