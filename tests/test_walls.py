@@ -34,7 +34,7 @@ ORDER = [
     ["scorer"],
     ["calls", "duels"],
     ["preferences", "endpoint", "load_options"],
-    ["files", "hub", "known", "registry", "conversations"],
+    ["files", "hub", "known", "registry", "conversations", "notebook"],
     ["types", "errors"],
     ["tabular"],
 ]
@@ -107,6 +107,7 @@ def test_torch_and_transformers_are_imported_only_by_models_and_engine(path: Pat
         ["--help"],
         ["list"],
         ["leaderboard", "."],
+        ["aggregate", "--help"],
         ["run", "--help"],
         ["rank", "--help"],
         ["check", "--help"],

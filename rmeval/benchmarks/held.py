@@ -13,6 +13,8 @@ from rmeval.benchmarks.splits import choose_split
 from rmeval.errors import BadData, BadOption, first_line
 from rmeval.metrics.pairs import PAIRS
 
+NAME = "rows"  # of a benchmark that has none
+
 
 class Held(NamedTuple):
     """What is held, in words, its split, and its rows with their places."""
@@ -33,13 +35,13 @@ def load_held(
     asked = dict(columns or {})
     check_fields(asked)
     held, reading = _hold(data, split), Reading(asked)
-    placed = reading.preferences(_placed(held.rows))
+    placed = reading.preferences(_placed(held))
     preferences = reading.clustered(require_unique_ids(placed, UNREAD_ID))
     if reading.layout is None:
         raise BadData(f"{held.source}: no rows")
     layout = reading.describe()
     return Benchmark(
-        name="rows",
+        name=NAME,
         definition="pairs",
         preferences=preferences,
         source=held.source,
@@ -51,9 +53,9 @@ def load_held(
     )
 
 
-def _placed(rows: Iterable[Placed]) -> Iterator[PlacedRow]:
-    for place, values in rows:
-        yield "", Row(values, place), list(values)
+def _placed(held: Held) -> Iterator[PlacedRow]:
+    for place, values in held.rows:
+        yield held.split or NAME, Row(values, place), list(values)
 
 
 def _hold(data: object, split: str | None) -> Held:

@@ -107,7 +107,11 @@ def _summary(result: Result) -> Row:
 
 def described(result: Result) -> str:
     """Returns a result in one line."""
-    score = f"Score {shown_metric(result.metrics, 'overall')}" if result.overall is not None else "no Score"
+    score = (
+        f"Score {shown_metric(result.metrics, 'overall')}"
+        if result.overall is not None
+        else "no Score"
+    )
     partial = ", partial" if result.partial else ""
     about = f"{result.shown_name} on {result.benchmark}: {score}, {len(result.scored):,} rows"
     return one_line(about + partial)
