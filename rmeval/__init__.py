@@ -3,6 +3,8 @@
 >>> model = rmeval.load_model("internlm/internlm2-7b-reward")
 >>> result = rmeval.evaluate(model, rmeval.load_benchmark("rewardbench"))
 >>> result.overall
+
+Every verb of the command line that has a meaning in Python is here under its name.
 """
 
 __version__ = "0.1.0"  # before the imports: what is imported says it in results
@@ -10,54 +12,136 @@ __version__ = "0.1.0"  # before the imports: what is imported says it in results
 from typing import TYPE_CHECKING, Any
 
 from rmeval.benchmarks import Benchmark, load_benchmark
-from rmeval.errors import RmevalError
+from rmeval.errors import (
+    BadCheckpoint,
+    BadConversation,
+    BadData,
+    BadOption,
+    BadPlugin,
+    BadReward,
+    OutputFailure,
+    RmevalError,
+    ServerFailure,
+    UnknownName,
+    Unreachable,
+)
 from rmeval.evaluation import evaluate
+from rmeval.load_options import LoadOptions
 from rmeval.metrics.rewardbench import section_scores
 from rmeval.preferences import pairs
-from rmeval.types import Message, Metrics, Preference, Result, Score, ScoredPreference
+from rmeval.scorer import PreferenceScorer, RewardScorer, Scorer
+from rmeval.types import (
+    Conversation,
+    Message,
+    Metrics,
+    Preference,
+    Progress,
+    Result,
+    Sampling,
+    Score,
+    ScoredPreference,
+)
 
 if TYPE_CHECKING:
     from rmeval.judging.loading import load_judge
+    from rmeval.models.dpo_model import DPOModel
     from rmeval.models.live import wrap
     from rmeval.models.load import load_model, load_pairwise_model
     from rmeval.models.pairwise import PairwiseModel
     from rmeval.models.reward_model import RewardModel
+    from rmeval.verbs.frames import results_frame
+    from rmeval.verbs.lines import best_of_n, doctor, filter, rank
+    from rmeval.verbs.results import (
+        baseline,
+        check,
+        compare,
+        leaderboard,
+        read_result,
+        read_results,
+        report,
+    )
 
 __all__ = [
+    "BadCheckpoint",
+    "BadConversation",
+    "BadData",
+    "BadOption",
+    "BadPlugin",
+    "BadReward",
     "Benchmark",
+    "Conversation",
+    "DPOModel",
+    "LoadOptions",
     "Message",
     "Metrics",
+    "OutputFailure",
     "PairwiseModel",
     "Preference",
+    "PreferenceScorer",
+    "Progress",
     "Result",
     "RewardModel",
+    "RewardScorer",
     "RmevalError",
+    "Sampling",
     "Score",
     "ScoredPreference",
+    "Scorer",
+    "ServerFailure",
+    "UnknownName",
+    "Unreachable",
+    "baseline",
+    "best_of_n",
+    "check",
+    "compare",
+    "doctor",
     "evaluate",
+    "filter",
+    "leaderboard",
     "load_benchmark",
     "load_judge",
     "load_model",
     "load_pairwise_model",
     "pairs",
+    "rank",
+    "read_result",
+    "read_results",
+    "report",
+    "results_frame",
     "section_scores",
     "wrap",
 ]
 
 _LATER = {
-    "load_judge": "rmeval.judging.loading",
-    "load_model": "rmeval.models.load",
-    "load_pairwise_model": "rmeval.models.load",
-    "PairwiseModel": "rmeval.models.pairwise",
-    "RewardModel": "rmeval.models.reward_model",
-    "wrap": "rmeval.models.live",
+    "rmeval.judging.loading": ["load_judge"],
+    "rmeval.models.dpo_model": ["DPOModel"],
+    "rmeval.models.live": ["wrap"],
+    "rmeval.models.load": ["load_model", "load_pairwise_model"],
+    "rmeval.models.pairwise": ["PairwiseModel"],
+    "rmeval.models.reward_model": ["RewardModel"],
+    "rmeval.verbs.frames": ["results_frame"],
+    "rmeval.verbs.lines": ["best_of_n", "doctor", "filter", "rank"],
+    "rmeval.verbs.results": [
+        "baseline",
+        "check",
+        "compare",
+        "leaderboard",
+        "read_result",
+        "read_results",
+        "report",
+    ],
 }
+_MODULE_OF = {name: module for module, names in _LATER.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     """Imports what takes long to start only when it is asked for; torch takes seconds."""
-    if name in _LATER:
+    if name in _MODULE_OF:
         from importlib import import_module
 
-        return getattr(import_module(_LATER[name]), name)
+        return getattr(import_module(_MODULE_OF[name]), name)
     raise AttributeError(f"module 'rmeval' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

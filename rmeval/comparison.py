@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rmeval.benchmarks import scheme_of
-from rmeval.errors import BadData
+from rmeval.errors import BadData, one_line
 from rmeval.metrics.accuracy import count_oddities, margin, win_credit
 from rmeval.metrics.paired import Difference, adjusted, is_real, paired_differences
 from rmeval.metrics.scheme import Floats
@@ -31,6 +31,9 @@ class Comparison:
     differences: tuple[Difference, ...]
     adjusted: dict[str, float]
     causes: tuple[tuple[str, str, str], ...]
+
+    def __repr__(self) -> str:
+        return one_line(f"<{verdict(self, (self.a.shown_name, self.b.shown_name))}>")
 
     def is_real(self, difference: Difference) -> bool:
         """Whether a metric's difference is more than noise."""

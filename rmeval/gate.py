@@ -52,6 +52,10 @@ class Gate:
     weighting: str
     remark: str
 
+    def __repr__(self) -> str:
+        worse = [item.metric for item in self.held if item.regressed]
+        return f"<{self.verdict.name}: {', '.join(worse) or self.remark or 'nothing is worse'}>"
+
 
 def hold_to(result: Result, baseline: Baseline, *, max_drop: float, alpha: float, per: str) -> Gate:
     """Returns whether a result is worse than its baseline.

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from rmeval.tabular import Tabular
+
 DTYPES = ("auto", "bfloat16", "float16", "float32", "float64")
 ENGINES = ("auto", "packed", "padded")
 SPECIALS = ("template", "tokenizer", "once", "bos", "eos", "bos+eos")
@@ -261,8 +263,8 @@ class Metrics:
     statistics: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+@dataclass(frozen=True, slots=True, repr=False)
+class Result(Tabular):
     """An evaluation: its numbers, the scores they come from, and everything that made them.
 
     `definition` is the registered benchmark whose arithmetic was used: `benchmark` itself, or

@@ -1,11 +1,27 @@
 """What is asked: one file per benchmark, which says where its rows are and how they add up."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rmeval.benchmarks.benchmark import Benchmark, Definition
+from rmeval.benchmarks.files import is_readable
+from rmeval.errors import BadOption
 from rmeval.metrics.pairs import PAIRS
 from rmeval.metrics.scheme import Scheme
 from rmeval.registry import Entry, Registry
+
+if TYPE_CHECKING:
+    import datasets
+    import pandas as pd
+
+    Rows: TypeAlias = (
+        Iterable[Mapping[str, Any]]
+        | pd.DataFrame
+        | datasets.Dataset
+        | datasets.IterableDataset
+        | datasets.DatasetDict
+    )
 
 OWN = "pairs"  # the definition of data of the user's own
 
@@ -62,24 +78,56 @@ BENCHMARKS = Registry(
 
 
 def load_benchmark(
-    name: str, data: str | Path | None = None, *, revision: str | None = None
+    name: "str | Path | Rows",
+    data: str | Path | None = None,
+    *,
+    revision: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    split: str | None = None,
 ) -> Benchmark:
     """Loads a benchmark's rows into memory.
 
     Args:
-        name: a registered benchmark, or its data set's name; see `rmeval list benchmarks`.
+        name: a registered benchmark, or its data set's name, see `rmeval list
+            benchmarks`; or preferences of your own: a
+            file, a folder, ORGANISATION/NAME on the Hub, a list of mappings, a pandas.DataFrame,
+            or a Dataset or DatasetDict of `datasets`.
         data: a local folder or file in the layout of the published data set; without it the
             rows come from the Hub.
         revision: the data set's branch, tag or commit on the Hub.
+        columns: of data of your own, their column for our name.
+        split: of data of your own, where there are several.
 
     Raises:
         UnknownName: no benchmark of this name.
         BadData: rows that are unreadable, incomplete or ambiguous, with file and row.
         Unreachable: the Hub cannot be reached and the rows are not in its cache.
     """
-    return define_benchmark(published_name(name)).load(
-        Path(data) if data is not None else None, revision
-    )
+    if not isinstance(name, str | Path):
+        from rmeval.benchmarks.held import load_held
+
+        _require_unsaid(data=data, revision=revision)
+        return load_held(name, columns=columns, split=split)
+    source = published_name(str(name))
+    if source in BENCHMARKS or not may_be_own(source):
+        _require_unsaid(columns=columns, split=split)
+        return define_benchmark(source).load(Path(data) if data is not None else None, revision)
+    from rmeval.benchmarks.own import load_own
+
+    _require_unsaid(data=data)
+    return load_own(source, columns=columns, split=split, revision=revision)
+
+
+def may_be_own(name: str) -> bool:
+    """Whether a name may be that of a user's own data: a path, or a data set on the Hub."""
+    path = Path(name)
+    return path.exists() or is_readable(path.name) or name.count("/") == 1
+
+
+def _require_unsaid(**options: object) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise BadOption(f"{name} does not apply to this kind of data; leave it out")
 
 
 def define_benchmark(name: str) -> Definition:
@@ -115,6 +163,7 @@ __all__ = [
     "Definition",
     "define_benchmark",
     "load_benchmark",
+    "may_be_own",
     "published_name",
     "scheme_of",
 ]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rmeval.benchmarks.clusters import Keys, by_prompt, with_clusters
-from rmeval.errors import BadData, BadOption, UnknownName
+from rmeval.errors import BadData, BadOption, UnknownName, one_line
 from rmeval.hub import fetch_snapshot
 from rmeval.metrics.accuracy import subset_rows
 from rmeval.metrics.scheme import Scheme
@@ -95,6 +95,10 @@ class Benchmark:
 
     def __len__(self) -> int:
         return len(self.preferences)
+
+    def __repr__(self) -> str:
+        partial = ", partial" if self.partial else ""
+        return one_line(f"<{self.name}: {len(self):,} rows from {self.source}{partial}>")
 
     def limited(self, limit: int) -> "Benchmark":
         """Returns `limit` rows, evenly spread so that every subset is seen, marked partial."""

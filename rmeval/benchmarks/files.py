@@ -166,7 +166,7 @@ def _read_parquet(source: Source) -> Iterator[Placed]:
         with pq.ParquetFile(source.file) as parquet:
             refuse_bomb(source.file, parquet.metadata)
             wanted = source.wanted(parquet.schema_arrow.names)
-            yield from _rows_of(parquet.iter_batches(ROWS_AT_ONCE, columns=wanted), source.name)
+            yield from rows_of(parquet.iter_batches(ROWS_AT_ONCE, columns=wanted), source.name)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BadData(
             f"{source.file}: not a readable parquet file ({first_line(error)})"
@@ -181,7 +181,7 @@ def _read_arrow(source: Source) -> Iterator[Placed]:
         with pa.memory_map(str(source.file)) as mapped:
             schema, batches = _batches(source.file, mapped)
             wanted = source.wanted(schema.names)
-            yield from _rows_of((batch.select(wanted) for batch in batches), source.name)
+            yield from rows_of((batch.select(wanted) for batch in batches), source.name)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BadData(f"{source.file}: not a readable arrow file ({first_line(error)})") from error
 
@@ -198,8 +198,8 @@ def _batches(file: Path, mapped: Any) -> tuple[Any, Iterable[Any]]:
     return whole.schema, map(whole.get_batch, range(whole.num_record_batches))
 
 
-def _rows_of(batches: Iterable[Any], name: str) -> Iterator[Placed]:
-    """Yields the rows of arrow's batches."""
+def rows_of(batches: Iterable[Any], name: str) -> Iterator[Placed]:
+    """Yields the rows of arrow's batches, or tables."""
     number = 0
     for batch in batches:
         fields = {field.name: field for field in batch.schema}

@@ -37,6 +37,9 @@ from rmeval.types import Preference
 UNREAD_ID = "; pass --columns id= to number the rows instead"
 OTHERWISE = "download it elsewhere and pass the folder"
 
+PlacedRow = tuple[str, Row, Sequence[str]]
+"""What the rows of its file are called, a row, and the names of all columns."""
+
 
 class Source(NamedTuple):
     """Where rows are: the files, below which folder, and what the benchmark is called."""
@@ -72,8 +75,10 @@ def load_own(
     asked = dict(columns or {})
     check_fields(asked)
     where = _find(source, split, revision)
-    reading = _Reading(asked)
-    preferences = reading.clustered(require_unique_ids(reading.preferences(where), UNREAD_ID))
+    reading = Reading(asked)
+    preferences = reading.clustered(
+        require_unique_ids(reading.preferences(_rows(where, asked)), UNREAD_ID)
+    )
     layout = reading.describe()
     return Benchmark(
         name=where.name,
@@ -89,16 +94,16 @@ def load_own(
 
 
 @dataclass
-class _Reading:
+class Reading:
     """Rows on their way into preferences, and what is found out on it."""
 
     asked: Mapping[str, str]
     layout: Layout | None = None
     left_out: list[str] = field(default_factory=list)
 
-    def preferences(self, where: Source) -> Iterator[tuple[str, Preference]]:
+    def preferences(self, rows: Iterable[PlacedRow]) -> Iterator[tuple[str, Preference]]:
         """Yields each preference with its place; rows that are none are counted."""
-        for number, (subset, row, found) in enumerate(_rows(where, self.asked), 1):
+        for number, (subset, row, found) in enumerate(rows, 1):
             columns = find_columns(found, self.asked, row.place)
             if self.layout is None:
                 self.layout = recognise(row, columns, found)
@@ -135,8 +140,8 @@ class _Reading:
         return f"{kept:,} of {kept + left_out:,} rows; left out {left_out:,} {reason}"
 
 
-def _rows(where: Source, asked: Mapping[str, str]) -> Iterator[tuple[str, Row, Sequence[str]]]:
-    """Yields every row with its file's subset and the names of all columns. Raises BadData."""
+def _rows(where: Source, asked: Mapping[str, str]) -> Iterator[PlacedRow]:
+    """Yields every row of the files. Raises BadData."""
     wanted = {asked.get(name, name) for name in FIELDS} - {""}
     for file in where.files:
         subset, names = _subset(file, where), list[str]()

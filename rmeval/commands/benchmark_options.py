@@ -9,11 +9,11 @@ from rmeval.benchmarks import (
     OWN,
     Benchmark,
     load_benchmark,
+    may_be_own,
     published_name,
     scheme_of,
 )
 from rmeval.benchmarks.columns import parse_columns
-from rmeval.benchmarks.files import is_readable
 from rmeval.benchmarks.own import load_own
 from rmeval.errors import BadOption, UnknownName
 from rmeval.hub import local_path
@@ -62,7 +62,7 @@ def load_benchmarks_from(
     if options.data_revision and len(names) > 1:
         raise BadOption("--data-revision goes with one benchmark; run them one by one")
     for name in names:
-        if name not in BENCHMARKS and not _may_be_own(name):
+        if name not in BENCHMARKS and not may_be_own(name):
             known = [entry.name for entry in BENCHMARKS]
             raise UnknownName("benchmark", name, known, OWN_ADVICE)
         if name in BENCHMARKS and (options.columns or options.split):
@@ -88,11 +88,6 @@ def _names(text: str) -> list[str]:
     if not all(names):
         raise BadOption(f"--benchmark {text!r}: an empty name")
     return [name if local_path(name) else published_name(name) for name in names]
-
-
-def _may_be_own(name: str) -> bool:
-    path = Path(name)
-    return path.exists() or is_readable(path.name) or name.count("/") == 1
 
 
 def _data_by_name(values: Sequence[str], names: Sequence[str]) -> dict[str, Path]:

@@ -19,7 +19,6 @@ from rmeval.commands.options import (
     positive,
 )
 from rmeval.commands.progress import LOG_SECONDS
-from rmeval.commands.rank import add_ranks
 from rmeval.endpoint import SECONDS, Endpoint
 from rmeval.errors import BadOption
 from rmeval.files import only_owner, prepared, replacing, write_atomically
@@ -36,6 +35,7 @@ from rmeval.generation import (
 from rmeval.metrics.best_of_n import best_of_n_curve
 from rmeval.preferences import to_candidates, to_prompt
 from rmeval.types import Sampling, reference_of, tools_of
+from rmeval.verbs.lines import add_ranks
 
 CARD = Sampling()  # the defaults, which are those of InternLM2-Reward's card
 RANKED, BEST = "ranked.jsonl", "best.jsonl"

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from rmeval.benchmarks import load_benchmark
 from rmeval.commands.options import add_model_options, load_model_from
 from rmeval.errors import BadCheckpoint, BadOption, one_line
+from rmeval.verbs.lines import doctor
 
 if TYPE_CHECKING:
     from rmeval.models.checks import Check
 
-PAIRS = 24  # of the demonstration benchmark, spread over its subsets
 NOT_FIT = 1
 WORDS = {"pass": "ok", "warn": "warn", "fail": "FAIL", "skipped": "skip"}
 
@@ -53,10 +52,9 @@ def format_checks(checks: Sequence["Check"]) -> str:
 def _examine(options: argparse.Namespace) -> "list[Check]":
     """Loads the model and makes every check; a checkpoint that does not load is the first one."""
     from rmeval.models.checks import Check
-    from rmeval.models.doctor import check_model
 
     try:
         model = load_model_from(options)
     except BadCheckpoint as error:
         return [Check("weights", "fail", str(error))]
-    return check_model(model, load_benchmark("demo").limited(PAIRS).preferences)
+    return doctor(model)

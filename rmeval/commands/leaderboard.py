@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from rmeval.commands.options import one_of
-from rmeval.errors import BadOption, UnknownName
+from rmeval.errors import BadOption
 from rmeval.files import prepare_file, write_atomically
 from rmeval.known import (
     Published,
@@ -15,7 +15,8 @@ from rmeval.known import (
     without_repeats,
 )
 from rmeval.reports.across import across_rows, format_across
-from rmeval.reports.leaderboard import Row, find_entries, format_ranking, rank_rows
+from rmeval.reports.leaderboard import Row, find_entries, format_ranking
+from rmeval.reports.rankings import by_benchmark, rank_each
 from rmeval.reports.tables import FORMATS, format_rows
 from rmeval.results import find_results, read_result
 from rmeval.types import Result
@@ -117,45 +118,20 @@ def _rank(
     results: list[Result], published: tuple[Published, ...], options: argparse.Namespace, form: str
 ) -> dict[str, list[Row]]:
     """Returns a ranking for each benchmark. Raises UnknownName, BadOption."""
-    tables = _by_benchmark(results, published, options.benchmark)
+    tables = rank_each(results, published, options.benchmark, options.weighting, options.sort)
     if len(tables) > 1 and form in ("csv", "latex"):
         names = sorted({name.partition(" (")[0] for name in tables})
         raise BadOption(f"one table per file: pass --across, or --benchmark, of {', '.join(names)}")
-    return {
-        name: rank_rows(*rows, weighting=options.weighting, sort=options.sort)
-        for name, rows in tables.items()
-    }
+    return tables
 
 
 def _across(
     results: list[Result], published: tuple[Published, ...], options: argparse.Namespace, form: str
 ) -> str:
     """Returns one table of models by benchmarks. Raises UnknownName."""
-    tables = _by_benchmark(results, published, options.benchmark)
+    tables = by_benchmark(results, published, options.benchmark)
     entries = {name: find_entries(*rows, options.weighting) for name, rows in tables.items()}
     return format_across(across_rows(entries, options.sort), form) + "\n"
-
-
-def _by_benchmark(
-    results: list[Result], published: tuple[Published, ...], wanted: str | None
-) -> dict[str, tuple[list[Result], list[Published]]]:
-    """Returns the rows of each benchmark, apart where one name has two definitions.
-
-    Raises UnknownName for one that is not there.
-    """
-    kinds = {(result.benchmark, result.definition) for result in results}
-    kinds |= {(row.benchmark, row.benchmark) for row in published}
-    names = sorted({benchmark for benchmark, _ in kinds})
-    if wanted is not None and wanted not in names:
-        raise UnknownName("benchmark among these results", wanted, names)
-    return {
-        benchmark if benchmark == definition else f"{benchmark} ({definition})": (
-            [r for r in results if (r.benchmark, r.definition) == (benchmark, definition)],
-            [row for row in published if row.benchmark == benchmark == definition],
-        )
-        for benchmark, definition in sorted(kinds)
-        if wanted in (None, benchmark)
-    }
 
 
 def _format(tables: dict[str, list[Row]], form: str) -> str:

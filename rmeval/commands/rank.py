@@ -1,11 +1,11 @@
 """Rank the responses to each prompt: {"prompt" or "messages", "responses"} a line."""
 
 import argparse
-from collections.abc import Sequence
 
 from rmeval.commands.lines import Fields, add_line_options, score_lines
-from rmeval.preferences import ranks_of, to_candidates
-from rmeval.types import Conversation, Score
+from rmeval.preferences import to_candidates
+from rmeval.types import Conversation
+from rmeval.verbs.lines import add_ranks
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
@@ -17,10 +17,3 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
 
 def _conversations(fields: Fields, place: str) -> list[Conversation]:
     return to_candidates(fields, place).conversations()
-
-
-def add_ranks(fields: Fields, scores: Sequence[Score]) -> Fields:
-    """Returns a line with `scores`, `ranks` (0 = best, equal ones share the better) and `best`."""
-    values = [score.value for score in scores]
-    ranks = ranks_of(values)
-    return {**fields, "scores": values, "ranks": ranks, "best": ranks.index(0)}

@@ -4,14 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from rmeval.benchmarks import BENCHMARKS, Benchmark, load_benchmark, scheme_of
-from rmeval.benchmarks.own import load_own
-from rmeval.errors import RmevalError, first_line
+from rmeval.benchmarks import scheme_of
 from rmeval.files import prepare_file, write_atomically
-from rmeval.reports.page_rows import Texts
 from rmeval.reports.pages import render_report
+from rmeval.reports.texts import find_texts
 from rmeval.results import read_result
-from rmeval.types import Result
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
@@ -31,29 +28,3 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         print(f"without texts: {texts.missing}; pass --data", file=sys.stderr)
     print(f"{options.output}: {len(page.encode()) / 1e6:.1f} MB")
     return 0
-
-
-def find_texts(result: Result, data: Path | None) -> Texts:
-    """Returns the rows that were scored, read again, or why they cannot be."""
-    try:
-        benchmark = _load_again(result, data)
-    except RmevalError as error:
-        if data is not None:
-            raise
-        return Texts({}, first_line(error))
-    return Texts({item.id: item for item in benchmark.preferences})
-
-
-def _load_again(result: Result, data: Path | None) -> Benchmark:
-    about = result.provenance["data"]
-    source, revision = about["source"], about["revision"]
-    if result.definition not in BENCHMARKS:
-        how = about["reading"]
-        return load_own(
-            str(data or source),
-            columns=how.get("columns"),
-            split=how.get("split"),
-            revision=None if data else revision,
-        )
-    local = data or (Path(source) if revision is None and result.definition != "demo" else None)
-    return load_benchmark(result.definition, local, revision=None if local else revision)

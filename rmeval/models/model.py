@@ -30,7 +30,7 @@ class Plan(NamedTuple):
     flops: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LoadedModel:
     """A network with its family's way of reading text.
 
@@ -59,6 +59,10 @@ class LoadedModel:
     checks: bool = True
     checked: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        kind = type(self).__name__
+        return f"<{kind} {self.name}: {self.family.name}, {self.dtype_name}, {self.device}>"
 
     @cached_property
     def tokenizer(self) -> Any:

@@ -38,7 +38,7 @@ class PairwiseFamily(Family):
         """
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PairwiseModel(LoadedModel):
     """A network that compares two responses. Made by `load_pairwise_model`.
 

@@ -17,7 +17,7 @@ from rmeval.types import Conversation, Message, OnProgress, Preference, Score, w
 PROBES = ("x", "7")  # two contents without a common first or last token
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RewardModel(LoadedModel):
     """A network with its family's way of reading conversations. Made by `load_model`."""
 

@@ -1,0 +1,161 @@
+"""Verbs on results: each takes results, or the folders that they are in."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rmeval.baselines import (
+    PUBLISHED,
+    Baseline,
+    published_baselines,
+    read_baseline,
+    write_baseline,
+)
+from rmeval.benchmarks import Benchmark, scheme_of
+from rmeval.comparison import Comparison, compare_results
+from rmeval.errors import UnknownName
+from rmeval.files import prepare_file, write_atomically
+from rmeval.gate import LEVELS, Gate, hold_to
+from rmeval.known import Published, published_rows, published_tables, without_repeats
+from rmeval.reports.page_rows import Texts
+from rmeval.reports.pages import render_report
+from rmeval.reports.rankings import rank_each
+from rmeval.reports.texts import find_texts
+from rmeval.results import find_results
+from rmeval.results import read_result as read_one
+from rmeval.types import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ResultLike = Result | str | Path
+"""A result, or the folder that it is kept in."""
+
+
+def read_result(folder: str | Path) -> Result:
+    """Returns a result with its scores. Raises BadData for none, or a damaged one."""
+    return read_one(Path(folder))
+
+
+def read_results(*folders: str | Path) -> list[Result]:
+    """Returns every result below the folders, by path. Raises BadData for a damaged one."""
+    return [read_one(path) for path, _ in find_results(map(Path, folders))]
+
+
+def compare(a: ResultLike, b: ResultLike, *, weighting: str | None = None) -> Comparison:
+    """Returns how `b` differs from `a` over the same rows, and what of it is more than noise.
+
+    Without a weighting it is that of both, or the benchmark's default where they differ. Raises
+    BadData for results over different rows.
+    """
+    return compare_results(_result(a), _result(b), weighting)
+
+
+def check(
+    result: ResultLike,
+    baseline: Baseline | str | Path,
+    *,
+    max_drop: float = 0.5,
+    alpha: float = 0.05,
+    per: str = "section",
+) -> Gate:
+    """Returns whether a result is worse than its baseline; `verdict` is 0 where it passed.
+
+    Args:
+        baseline: what `baseline` returned or wrote, or "published" for the authors' row.
+        max_drop: the loss that is allowed, in points of a hundred.
+        alpha: how improbable a difference must be without a change, up or down.
+        per: "overall" holds the Score, "section" the sections too, "subset" all.
+
+    Raises BadData for a damaged result or baseline, BadOption where nothing is published.
+    """
+    if per not in LEVELS:
+        raise UnknownName("level", per, LEVELS)
+    found = _result(result)
+    if isinstance(baseline, Baseline):
+        held = baseline
+    elif baseline == PUBLISHED:
+        held = published_baselines(found)[0]
+    else:
+        held = read_baseline(Path(baseline))
+    return hold_to(found, held, max_drop=max_drop, alpha=alpha, per=per)
+
+
+def baseline(result: ResultLike, output: str | Path) -> Baseline:
+    """Writes what a later result is held to, small enough to commit, and returns it.
+
+    Raises OutputFailure.
+    """
+    path = Path(output)
+    prepare_file(path)
+    write_baseline(path, _result(result))
+    return read_baseline(path)
+
+
+def leaderboard(
+    results: Iterable[ResultLike] = (),
+    *,
+    published: bool | Sequence[str] = False,
+    benchmark: str | None = None,
+    weighting: str | None = None,
+    sort: str | None = None,
+) -> "pd.DataFrame":
+    """Returns the ranking of results, and of published rows, as a frame; numbers are percent.
+
+    Args:
+        results: results, or folders with results in or below them.
+        published: True for every shipped table, or the names of some, such as "grm".
+        benchmark: only this one; by default all, one after the other.
+        weighting: applied to all that was measured here.
+        sort: a column in place of Score.
+
+    Rows of one `group` are statistically tied with its best. What is not like the others says so
+    in `notes`. Raises UnknownName.
+    """
+    import pandas as pd
+
+    found = [result for item in results for result in _results(item)]
+    tables = rank_each(found, without_repeats(_published(published)), benchmark, weighting, sort)
+    rows = [{"benchmark": name, **row} for name, table in tables.items() for row in table]
+    return pd.DataFrame([{**row, "notes": "; ".join(row["notes"])} for row in rows])
+
+
+def report(
+    results: ResultLike | Sequence[ResultLike],
+    output: str | Path = "report.html",
+    *,
+    data: Benchmark | str | Path | None = None,
+) -> Path:
+    """Writes a report on one result, or several over the same rows, and returns where it is.
+
+    `data` are the rows, or where they are, if they are not where the run found them. Raises BadData
+    for results over different rows, OutputFailure.
+    """
+    several = [results] if isinstance(results, Result | str | Path) else results
+    found = [_result(item) for item in several]
+    path = Path(output)
+    prepare_file(path)
+    if isinstance(data, Benchmark):
+        texts = Texts({item.id: item for item in data.preferences})
+    else:
+        texts = find_texts(found[0], None if data is None else Path(data))
+    write_atomically(path, render_report(found, scheme_of(found[0].definition), texts))
+    return path
+
+
+def _result(item: ResultLike) -> Result:
+    return item if isinstance(item, Result) else read_result(item)
+
+
+def _results(item: ResultLike) -> list[Result]:
+    return [item] if isinstance(item, Result) else read_results(item)
+
+
+def _published(which: bool | Sequence[str]) -> Sequence[Published]:
+    if isinstance(which, bool):
+        return published_rows() if which else ()
+    tables = published_tables()
+    for name in which:
+        if name not in tables:
+            raise UnknownName("card", name, tables)
+    return [row for name in which for row in tables[name]]
