@@ -76,7 +76,7 @@ def fetch_snapshot(
     Raises:
         Unreachable: no such repository or revision, no access, or no network and nothing cached.
     """
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
         HFValidationError,
@@ -92,7 +92,11 @@ def fetch_snapshot(
     try:
         folder = _at_once_interruptible(
             lambda: snapshot_download(
-                repository, repo_type=kind, revision=revision, allow_patterns=list(patterns)
+                repository,
+                repo_type=kind,
+                revision=revision,
+                allow_patterns=list(patterns),
+                local_files_only=constants.HF_HUB_OFFLINE,  # for a commit some versions ask the Hub
             )
         )
     except HFValidationError as error:

@@ -14,6 +14,7 @@ import copy
 import csv
 import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,17 +22,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from transformers import AutoTokenizer, LlamaConfig, LlamaForSequenceClassification
+from transformers import LlamaConfig, LlamaForSequenceClassification
 
-from rmeval.benchmarks.rewardbench import read_preferences
-from rmeval.benchmarks.rows import data_files
+from rmeval.benchmarks.rewardbench import read_rewardbench
 from rmeval.engine.forward import forward_padded
 from rmeval.engine.gate import why_not_packed
 from rmeval.engine.memory import flops_per_token, matrix_rate
 from rmeval.engine.plan import Tokens
 from rmeval.engine.scoring import Engine, score_sequences
+from rmeval.models.day import choose_day
 from rmeval.models.network import Network
+from rmeval.models.specials import Specials
 from rmeval.models.tokenizer import encode_conversations
+from rmeval.models.tokenizer_files import load_tokenizer
 from rmeval.reports.tables import format_rows
 
 HERE = Path(__file__).parent
@@ -59,6 +62,7 @@ def main() -> None:
     """Builds the model, reads the rows, alternates the ways, prints the table."""
     options = parse_options()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.backends.cuda.enable_cudnn_sdp(False)  # nor does the peer wait for its plans
     dtype = getattr(torch, options.dtype)
     model = random_model(options.shape, device, dtype)
     sequences, tokenising = read_sequences(options.data, options.rows, model.config.vocab_size)
@@ -117,7 +121,7 @@ def median_seconds(runs: "list[list[Measured]]", way: int) -> float:
     return statistics.median(run[way].seconds for run in runs)
 
 
-def parse_options() -> argparse.Namespace:
+def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -133,7 +137,7 @@ def parse_options() -> argparse.Namespace:
     )
     parser.add_argument("--checked", type=int, default=64, help="sequences compared one at a time")
     parser.add_argument("--data", type=Path, default=SHARED / "hub" / "reward-bench-standin")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def random_model(shape: str, device: torch.device, dtype: torch.dtype) -> Any:
@@ -180,11 +184,12 @@ def read_sequences(data: Path, rows: int, vocabulary: int) -> tuple[list[Tokens]
     tokenizer_folder = SHARED / "tokenizers" / "llama3"
     if not data.exists() or not tokenizer_folder.exists():
         return synthetic_sequences(rows, vocabulary), 0.0
-    preferences = spread(read_preferences(data_files(data, "filtered")), rows)
+    preferences = spread(read_rewardbench(data), rows)
     conversations = [c for preference in preferences for c in preference.conversations()]
-    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
+    tokenizer = load_tokenizer(tokenizer_folder)
+    tokenizer.day = choose_day(None, tokenizer.chat_template, tokenizer_folder)
     started = time.perf_counter()
-    ids = encode_conversations(tokenizer, conversations, None)
+    ids = encode_conversations(Specials("template", tokenizer), conversations, None)
     sequences = [np.asarray(row, np.int32) % vocabulary for row in ids]
     return sequences, time.perf_counter() - started
 
@@ -209,7 +214,8 @@ def spread(items: Sequence[Any], wanted: int) -> list[Any]:
 
 def list_ways(model: Any, sequences: list[Tokens], options: argparse.Namespace) -> list[Way]:
     network = as_network(model)
-    assert why_not_packed(network) is None
+    if reason := why_not_packed(network):
+        sys.exit(f"rmeval cannot pack this model here: {reason}")
     ways = [
         Way(
             f"peer, batch {size}",

@@ -110,7 +110,7 @@ def test_a_pickled_model_is_refused_until_it_is_trusted(cache, index):
 def fake_hub(folder, cache):
     """A snapshot_download that brings only what it is asked for, as the real one does."""
 
-    def snapshot_download(repository, repo_type, revision, allow_patterns):
+    def snapshot_download(repository, repo_type, revision, allow_patterns, local_files_only):
         target = Path(cache) / "snapshots" / NEW
         target.mkdir(parents=True, exist_ok=True)
         for file in folder.iterdir():

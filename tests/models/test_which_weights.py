@@ -255,7 +255,7 @@ def hub(tmp_path, monkeypatch):
     """A Hub that keeps what it is asked for; its one repository is `tmp_path / "model"`."""
     source, asked = tmp_path / "model", []
 
-    def snapshot_download(repository, repo_type, revision, allow_patterns):
+    def snapshot_download(repository, repo_type, revision, allow_patterns, local_files_only):
         target = tmp_path / "snapshots" / ("b" * 40)
         target.mkdir(parents=True, exist_ok=True)
         for file in source.iterdir():
