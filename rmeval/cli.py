@@ -59,6 +59,7 @@ EXAMPLES = {
         "rmeval ensemble results --config configs/ensembles/MetaMetrics-RM-v1.0.toml",
     ],
     "merge": ["rmeval merge ./v1 ./v2 --weight 0.5 --output ./merged"],
+    "convert": ["rmeval convert --model ./checkpoints/step-2000 --as classifier --output ./plain"],
     "leaderboard": ["rmeval leaderboard --published --output leaderboard.md"],
     "report": ["rmeval report results/rewardbench/new --output report.html"],
     "plot": ["rmeval plot results/rewardbench/new --output figures --format pdf"],

@@ -89,15 +89,11 @@ def fetch_snapshot(
     called = patterns[0].replace("*config.json", "config.json")  # an adapter's will do as well
     logging.set_verbosity_error()  # each retry is a warning; what came of them is said below
     wanted = f"{called} of {kind} {repository}"
+    offline = {"local_files_only": constants.HF_HUB_OFFLINE}  # for a commit some ask the Hub
+    files = {"revision": revision, "allow_patterns": list(patterns), **offline}
     try:
         folder = _at_once_interruptible(
-            lambda: snapshot_download(
-                repository,
-                repo_type=kind,
-                revision=revision,
-                allow_patterns=list(patterns),
-                local_files_only=constants.HF_HUB_OFFLINE,  # for a commit some versions ask the Hub
-            )
+            lambda: snapshot_download(repository, repo_type=kind, **files)
         )
     except HFValidationError as error:
         raise BadOption(f"{repository!r} is no local folder and no Hub name") from error

@@ -141,20 +141,6 @@ def test_the_help_of_every_verb_has_an_example_that_it_takes(verb, capsys, only_
     assert capsys.readouterr().out.endswith(f"\nexample:\n{shown}")
 
 
-def test_python_md_runs_on_the_demonstration(monkeypatch):
-    """What needs one model and no network is run; the rest is Python."""
-    first, evaluation, sections, preferences, others = code_blocks("docs/python.md")
-    names: dict = {}
-    exec(first.replace("internlm/internlm2-7b-reward", "demo"), names)
-    exec(preferences, names)
-    assert [row["score_margin"] for row in names["rows"]] == [2.0]
-    exec(sections, names)
-    assert rmeval.section_scores(names["chat"]).keys() == {"Chat"}
-    for block in (evaluation, others):
-        compile(block, "docs/python.md", "exec")
-        assert set(re.findall(r"rmeval\.(\w+)", block)) <= set(rmeval.__all__)
-
-
 def test_the_prompt_format_in_judges_md_is_one(tmp_path):
     example = re.search(r"```toml\n(.*?)```", (ROOT / "docs/judges.md").read_text(), re.S)
     (tmp_path / "brief.toml").write_text(example[1])
