@@ -7,6 +7,8 @@
 Every verb of the command line that has a meaning in Python is here under its name.
 """
 
+__version__ = "0.1.0"  # before the imports: what is imported says it in results
+
 from typing import TYPE_CHECKING, Any
 
 from rmeval.benchmarks import Benchmark, load_benchmark
@@ -43,6 +45,7 @@ from rmeval.types import (
 if TYPE_CHECKING:
     from rmeval.judging.loading import load_judge
     from rmeval.models.dpo_model import DPOModel
+    from rmeval.models.live import wrap
     from rmeval.models.load import load_model, load_pairwise_model
     from rmeval.models.pairwise import PairwiseModel
     from rmeval.models.reward_model import RewardModel
@@ -58,7 +61,6 @@ if TYPE_CHECKING:
         report,
     )
 
-__version__ = "0.1.0"
 __all__ = [
     "BadCheckpoint",
     "BadConversation",
@@ -107,11 +109,13 @@ __all__ = [
     "report",
     "results_frame",
     "section_scores",
+    "wrap",
 ]
 
 _LATER = {
     "rmeval.judging.loading": ["load_judge"],
     "rmeval.models.dpo_model": ["DPOModel"],
+    "rmeval.models.live": ["wrap"],
     "rmeval.models.load": ["load_model", "load_pairwise_model"],
     "rmeval.models.pairwise": ["PairwiseModel"],
     "rmeval.models.reward_model": ["RewardModel"],

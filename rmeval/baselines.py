@@ -64,6 +64,20 @@ def fingerprint_items(result: Result) -> str:
     return hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode()).hexdigest()
 
 
+def baseline_of(result: Result, source: str) -> Baseline:
+    """Returns what a later result of the same rows is held to; `source` says what it is."""
+    strata = scheme_of(result.definition).stratify(result.scored)
+    return Baseline(
+        source=source,
+        benchmark=result.benchmark,
+        definition=result.definition,
+        weighting=result.weighting,
+        metrics=result.metrics.values,
+        items=fingerprint_items(result),
+        credits={name: stratum.credits[_by_id(stratum)] for name, stratum in strata.items()},
+    )
+
+
 def write_baseline(path: Path, result: Result) -> None:
     """Writes a result's baseline. Raises OutputFailure."""
     strata = scheme_of(result.definition).stratify(result.scored)

@@ -4,9 +4,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from types import TracebackType
 from typing import NoReturn
 
-from rmeval.errors import BadOption, RmevalError, nearest_name, one_line
+from rmeval.door import opened
+from rmeval.errors import BadOption, RmevalError, brief, nearest_name, one_line
 
 VERBS = {
     "run": "evaluate a model on a benchmark",
@@ -23,6 +25,7 @@ VERBS = {
     "baseline": "write what `check` compares with, small enough to commit",
     "ensemble": "put stored scores of several models together, as a model of its own",
     "merge": "average two checkpoints of one architecture",
+    "convert": "write a model as the plain class that other programs load",
     "leaderboard": "rank results and published rows",
     "report": "write a report that opens in any browser",
     "plot": "write the report's figures as files",
@@ -30,53 +33,123 @@ VERBS = {
     "store": "show and prune what interrupted runs kept",
     "list": "show adapters, benchmarks and known checkpoints",
 }
+EXAMPLES = {
+    "run": [
+        "rmeval run --model internlm/internlm2-7b-reward",
+        "rmeval run --model ./checkpoint --benchmark preferences.jsonl --limit 200",
+    ],
+    "doctor": ["rmeval doctor --model ./checkpoint"],
+    "show": ["rmeval show rewardbench 1042 --model ./checkpoint"],
+    "score": ["rmeval score --model M --input conversations.jsonl --output scores.jsonl"],
+    "rank": ["rmeval rank --model M --input candidates.jsonl --output ranked.jsonl"],
+    "best-of-n": [
+        "rmeval best-of-n --model M --generator G --prompts prompts.jsonl --n 10 --output best"
+    ],
+    "pairs": ["rmeval pairs --input ranked.jsonl --output preferences --min-margin 0.5"],
+    "filter": [
+        "rmeval filter --model M --input pairs.jsonl --output kept.jsonl --keep 'margin>=0.5'"
+    ],
+    "aggregate": ["rmeval aggregate results/rewardbench/new --explain"],
+    "compare": ["rmeval compare results/rewardbench/old results/rewardbench/new"],
+    "check": ["rmeval check results/rewardbench/new --baseline results/baselines/old.json"],
+    "baseline": ["rmeval baseline results/rewardbench/old --output results/baselines/old.json"],
+    "ensemble": [
+        "rmeval ensemble results/rewardbench/a results/rewardbench/b --weights 0.7 0.3",
+        "rmeval ensemble results --config configs/ensembles/MetaMetrics-RM-v1.0.toml",
+    ],
+    "merge": ["rmeval merge ./v1 ./v2 --weight 0.5 --output ./merged"],
+    "leaderboard": ["rmeval leaderboard --published --output leaderboard.md"],
+    "report": ["rmeval report results/rewardbench/new --output report.html"],
+    "plot": ["rmeval plot results/rewardbench/new --output figures --format pdf"],
+    "export": ["rmeval export results/rewardbench/new --format model-index --readme README.md"],
+    "store": ["rmeval store results --prune"],
+    "list": ["rmeval list models"],
+}
 OF_NO_VERB = ("-h", "--help", "--version")
-MENDABLE, INTERRUPTED = 2, 130
+MENDABLE, BUG, INTERRUPTED = 2, 70, 130
+GATES = ("check", "doctor")  # verbs whose status is a verdict
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are ours: one line, with the nearest option."""
 
+    examples: Sequence[str] = ()
+
+    def format_help(self) -> str:
+        """Adds the examples as they are typed: argparse would wrap an epilog."""
+        shown = ["", "example:", *(f"  {example}" for example in self.examples), ""]
+        return super().format_help() + ("\n".join(shown) if self.examples else "")
+
     def error(self, message: str) -> NoReturn:
         """Raises BadOption instead of printing the usage."""
         unknown = message.removeprefix("unrecognized arguments: ")
         if unknown != message:
-            nearest = nearest_name(unknown.split()[0], self._option_string_actions)
-            message = f"unknown option {unknown.split()[0]!r}"
-            message += f"; did you mean {nearest}?" if nearest else f"; see {self.prog} --help"
+            message = self._advice(unknown.split()[0])
         raise BadOption(message)
+
+    def _advice(self, unknown: str) -> str:
+        """Returns what to type in the place of something that no option is."""
+        known = {name.lstrip("-"): name for name in self._option_string_actions if len(name) > 2}
+        near = nearest_name(unknown.lstrip("-"), known) if unknown.startswith("--") else None
+        if near:
+            return f"unknown option {unknown!r}; did you mean {known[near]}?"
+        if not unknown.startswith("-") and "model" in known:
+            return f"{self.prog} takes no {unknown!r} here; did you mean --model {unknown}?"
+        return f"unknown option {unknown!r}; see {self.prog} --help"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status.
 
     0: done. 1: what was examined is not fit, is worse than its baseline, or is not whole. 2:
-    something that the user can mend, said in one line on stderr. 130: interrupted; what was
-    scored is kept. Anything else is a bug, and keeps its traceback.
+    something that the user can mend, said in one line on stderr. 70: a bug, with its traceback.
+    130: interrupted; what was scored is kept. A gate's word stands also where stdout cannot be
+    written; of any other verb that is an error.
     """
+    if arguments is None:
+        sys.excepthook = _bug
+    asked = list(sys.argv[1:] if arguments is None else arguments)
+    with opened() as out:
+        status = _mended(asked)
+    if status == INTERRUPTED and arguments is None:
+        os._exit(status)  # threads of a download would be waited for
+    if out.lost is None or isinstance(out.lost, BrokenPipeError) or out.stream is None:
+        return status
+    if sys.stderr is not None:
+        print(f"rmeval: cannot write to stdout ({out.lost.strerror})", file=sys.stderr)
+    return status or (0 if asked[:1] and asked[0] in GATES else MENDABLE)
+
+
+def _mended(arguments: list[str]) -> int:
+    """Returns the exit status of a command; what the user can mend is said in one line."""
     try:
-        try:
-            return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
-        finally:
-            sys.stdout.flush()  # so that a closed pipe is found here, not when Python ends
+        return _dispatch(arguments)
     except RmevalError as error:
-        print(f"rmeval: {one_line(str(error))}", file=sys.stderr)
+        print(f"rmeval: {one_line(brief(str(error)))}", file=sys.stderr)
         return MENDABLE
     except KeyboardInterrupt:
         print("rmeval: interrupted; run the same command again to go on", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # `rmeval … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+
+
+def _bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Prints a bug as Python does, and ends with a status that no gate has."""
+    sys.__excepthook__(kind, error, trace)
+    raise SystemExit(BUG)
 
 
 def _dispatch(arguments: list[str]) -> int:
     from importlib import import_module
 
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:2], "--help"]
+    elif arguments[:1] == ["version"]:
+        arguments = ["--version"]
     if arguments and arguments[0] in VERBS:
         verb = arguments[0]
         command = import_module(f"rmeval.commands.{verb.replace('-', '_')}")
         parser = Parser(prog=f"rmeval {verb}", description=command.__doc__, allow_abbrev=False)
+        parser.examples = EXAMPLES[verb]
         status: int = command.run(parser, arguments[1:])
         return status
     parser = Parser(prog="rmeval", description="Evaluates reward models.", allow_abbrev=False)

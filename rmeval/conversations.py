@@ -8,12 +8,13 @@ from operator import index
 from typing import Any
 
 from rmeval.errors import BadData, first_line, one_line
-from rmeval.types import Conversation, Message, Reply, with_tools
+from rmeval.types import Conversation, Message, Reply, with_reference, with_tools
 
 HALF_PAIR = re.compile("[\ud800-\udfff]")
 CALLS = ("tool_calls", "function_call")  # what a message may have instead of a content
 ConversationLike = Sequence[Message | Mapping[str, Any]] | Mapping[str, Any]
-"""A list of messages, or {"messages": …, "tools": …}."""
+"""A list of messages, or {"messages": …, "tools": …, "reference": …}."""
+BESIDE = ("tools", "reference")
 
 
 def to_conversations(conversations: Sequence[ConversationLike]) -> list[Conversation]:
@@ -36,17 +37,21 @@ def to_ids(sequence: object, place: str) -> list[int]:
     raise BadData(f"{place}: expected a list of token ids")
 
 
-def to_conversation(conversation: object, place: str, tools: object = None) -> Conversation:
+def to_conversation(
+    conversation: object, place: str, tools: object = None, reference: object = None
+) -> Conversation:
     """Returns a conversation of messages, see `to_message`, that offers `tools`, see `to_tools`.
 
-    It may also be given as {"messages": …, "tools": …}. `place` is where it stands, for the
-    message of the BadData that anything else raises.
+    It may also be given as {"messages": …, "tools": …, "reference": …}; for `reference` see
+    `to_reference`. `place` is where it stands, for the message of the BadData that anything else
+    raises.
     """
     if isinstance(conversation, Mapping) and "messages" in conversation:
-        others = one_line(", ".join(map(str, conversation.keys() - {"messages", "tools"})))
+        others = one_line(", ".join(map(str, conversation.keys() - {"messages", *BESIDE})))
         if others or tools is not None:
             raise BadData(f"{place}: beside messages and tools stands {others or 'tools again'}")
-        return to_conversation(conversation["messages"], place, conversation.get("tools"))
+        given = (conversation.get(name) for name in BESIDE)
+        return to_conversation(conversation["messages"], place, *given)
     if isinstance(conversation, str | Mapping) or not isinstance(conversation, Sequence):
         raise BadData(f"{place}: expected a list of messages, got {type(conversation).__name__}")
     messages = tuple(to_message(message, place) for message in conversation)
@@ -56,7 +61,9 @@ def to_conversation(conversation: object, place: str, tools: object = None) -> C
     kept = [turn.tools if isinstance(turn, Message) else "" for turn in conversation]
     if any(kept[1:]) or (offered and any(kept)):
         raise BadData(f"{place}: tools are offered twice, or after the first message")
-    return with_tools(messages, offered or "".join(kept))
+    beside = [turn.reference for turn in conversation if isinstance(turn, Message)]
+    told = to_reference(reference, place) or "".join(beside[:1])
+    return with_reference(with_tools(messages, offered or "".join(kept)), told)
 
 
 def to_message(given: object, place: str) -> Message:
@@ -116,6 +123,24 @@ def to_tools(given: object, place: str) -> str:
     if not isinstance(given, list | tuple) or not all(isinstance(tool, Mapping) for tool in given):
         raise BadData(f"{place}: tools must be a list of objects, as a chat template takes them")
     return _to_json(given, place, "tools")
+
+
+def to_reference(given: object, place: str) -> str:
+    """Returns the answer that responses may be compared with: a text, or the contents of messages.
+
+    What is neither is none, and so is white space: only a model that compares needs one, and says
+    so. Messages come in a list, or as one, and their contents are joined by line breaks, as POLAR's
+    authors do. Raises BadData for a message that is none.
+    """
+    if isinstance(given, str):
+        return given if given.strip() else ""
+    messages = [given] if isinstance(given, Mapping) else given
+    if not isinstance(messages, list | tuple) or not all(
+        isinstance(message, Mapping) and "role" in message for message in messages
+    ):
+        return ""
+    contents = [to_message(message, f"{place}: reference").content for message in messages]
+    return to_reference("\n".join(contents), place)
 
 
 def is_missing(value: object) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from ipaddress import ip_address
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -11,11 +12,13 @@ from rmeval.types import Conversation, tools_of
 
 KEY, NO_KEY = "OPENAI_API_KEY", "none"  # the client insists on one
 SECONDS, RETRIES = 300.0, 5  # of one call; after a failure, with growing pauses
+THINKS = "<think>"  # what an answer begins with that is thinking first
 SHOWN = 300  # characters of a server's own message
 CUT = ("length", "max_tokens", "model_length")  # how servers say that there was no room for more
 FILTERED = "content_filter"
 BROKEN = ("error", "abort", "insufficient_system_resource")  # ends of OpenRouter, vLLM, DeepSeek
 REFUSALS = (400, 413, 422)  # statuses that come again for the same request
+MOVED = "; none is followed, since it may drop the question: pass that address"
 SECRET = 8  # characters from which a key is one, and no dummy such as "x"
 PORTS = {"http": 80, "https": 443}
 MOST_TOKENS = 2**53  # what a server counts beyond it is no count
@@ -57,21 +60,33 @@ class Endpoint:
     no message. To be used and closed in one event loop.
     """
 
-    def __init__(self, url: str, model: str, *, seconds: float = SECONDS) -> None:
+    def __init__(
+        self, url: str, model: str, *, seconds: float = SECONDS, key_over_http: bool = False
+    ) -> None:
         """Asks nothing yet.
 
-        Raises BadOption for a URL that is none or has a secret, and without a client that starts.
+        Raises BadOption for a URL that is none or has a secret, for a key that would cross a
+        network in the clear unless `key_over_http`, and without a client that starts.
         """
         _check_url(url)
         try:
-            from openai import AsyncOpenAI
+            from openai import AsyncOpenAI, DefaultAsyncHttpxClient
         except ImportError as error:
             raise BadOption("a server needs the client: pip install 'rmeval[server]'") from error
         self.url, self.model = url, model
         self._key, self._patience = _read_key(), seconds * (RETRIES + 2)
+        if self._key != NO_KEY and not key_over_http and not _is_private(url):
+            raise BadOption(
+                f"{KEY} would go over the network in the clear, to {one_line(url)[:SHOWN]}: use "
+                "https://, unset it, or pass --key-over-http"
+            )
         try:
             self._client: Any = AsyncOpenAI(
-                base_url=url, api_key=self._key, timeout=seconds, max_retries=RETRIES
+                base_url=url,
+                api_key=self._key,
+                timeout=seconds,
+                max_retries=RETRIES,
+                http_client=DefaultAsyncHttpxClient(follow_redirects=False),
             )
         except (OSError, ValueError) as error:  # certificates and proxies of the environment
             raise BadOption(f"the client cannot start ({first_line(error)})") from error
@@ -131,6 +146,9 @@ class Endpoint:
             raise ServerFailure(f"{self.url}: no whole answer in {self._patience:g} s") from None
         except (OpenAIError, ValueError, RecursionError) as error:  # ValueError: not JSON
             status = error.status_code if isinstance(error, APIStatusError) else None
+            if isinstance(error, APIStatusError) and 300 <= error.status_code < 400:
+                to = f"{status} to {error.response.headers.get('location', 'nowhere')}"
+                raise ServerFailure(self._say("a redirect", to) + MOVED) from None
             kind = RequestRefused if status in REFUSALS else ServerFailure
             cause = f" {first_line(error.__cause__)}" if error.__cause__ else ""
             raise kind(self._say(type(error).__name__, first_line(error) + cause)) from None
@@ -203,6 +221,17 @@ def plain_url(url: str) -> str:
     host = f"[{host}]" if ":" in host else host
     port = "" if parts.port in (None, PORTS.get(parts.scheme)) else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
+
+
+def _is_private(url: str) -> bool:
+    """Whether nobody between here and a server can read what is sent."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        loopback = ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost" or host.endswith(".localhost")
+    return parts.scheme == "https" or loopback
 
 
 def _count(value: Any) -> int | None:

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from rmeval import __version__
 from rmeval.benchmarks import scheme_of
 from rmeval.comparison import require_same_rows, rows_in_order_of
 from rmeval.errors import BadData, BadOption, OutputFailure
@@ -215,7 +215,7 @@ def _provenance(members: Sequence[Result], mixture: Mixture) -> dict[str, Any]:
             ],
         },
         "engine": {"path": "stored scores", "reason": None, "device": "no device"},
-        "versions": {"rmeval": version("rmeval")},
+        "versions": {"rmeval": __version__},
         "checks": "not made",
         "data": members[0].provenance["data"],
     }

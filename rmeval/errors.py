@@ -4,9 +4,11 @@ Every message is one line: what went wrong, where, and what to do now. The comma
 and exits with status 2. Anything that is not an `RmevalError` is a bug and keeps its traceback.
 """
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+WORD, MESSAGE = 300, 1500  # characters of a word, and of a message, that are shown
 SHOWN = 24  # names in an error that lists what is known
 
 
@@ -90,6 +92,16 @@ def first_line(error: BaseException) -> str:
 def one_line(text: str) -> str:
     """Returns text that is safe to print on one line: names from data may hold anything."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))
+
+
+def brief(text: str) -> str:
+    """Returns a message without the middle of what is too long in it: a value may be a book."""
+    text = re.sub(rf"\S{{{WORD + 1},}}", lambda word: _middle_out(word.group(), WORD), text)
+    return _middle_out(text, MESSAGE)
+
+
+def _middle_out(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 4 :]}"
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:

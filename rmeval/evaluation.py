@@ -12,6 +12,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rmeval import __version__
 from rmeval.benchmarks import Benchmark
 from rmeval.duels import SERVER, scored_row
 from rmeval.errors import BadConversation, BadData, BadOption, BadReward
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 STORE = "store"  # the folder of a store, below that of its runs
 SCORING_KEYS = ("engine", "versions", "python")
-PACKAGES = ("rmeval", "torch", "transformers", "tokenizers", "accelerate", "safetensors")
+PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "safetensors")
 logger = logging.getLogger("rmeval")
 
 
@@ -207,7 +208,7 @@ def scoring_provenance(model: Scorer) -> dict[str, Any]:
     return {
         "model": model_provenance(model),
         "engine": engine_provenance(model),
-        "versions": {package: version(package) for package in PACKAGES},
+        "versions": {"rmeval": __version__, **{name: version(name) for name in PACKAGES}},
         "python": platform.python_version(),
     }
 
@@ -241,4 +242,4 @@ def store_settings(provenance: Mapping[str, Any]) -> dict[str, Any]:
     What a server answered does not depend on the libraries here.
     """
     keys = () if provenance["engine"]["path"] == SERVER else SCORING_KEYS
-    return {**{key: provenance[key] for key in keys}, "model": unnamed(provenance["model"])}
+    return {**{key: provenance.get(key) for key in keys}, "model": unnamed(provenance["model"])}

@@ -12,6 +12,7 @@ from rmeval.benchmarks.columns import find_columns
 from rmeval.benchmarks.layouts import Layout, recognise
 from rmeval.benchmarks.rows import Row
 from rmeval.errors import BadData, BadOption
+from rmeval.preferences import MARGIN
 from rmeval.types import Conversation, Score
 
 NUMBER = r"[0-9.]+(?:[eE][+-]?[0-9]+)?"
@@ -68,5 +69,5 @@ class PairReader:
         """Returns a line with its scores and margin."""
         chosen, rejected = (score.value for score in scores)
         self.margins.append(chosen - rejected)
-        added = {"score_chosen": chosen, "score_rejected": rejected, "margin": chosen - rejected}
+        added = {"score_chosen": chosen, "score_rejected": rejected, MARGIN: chosen - rejected}
         return {**fields, **added}

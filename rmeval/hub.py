@@ -1,11 +1,16 @@
 """Files from the Hugging Face Hub, or from its cache; only `open_pull_request` ever uploads."""
 
-from collections.abc import Sequence
+import errno
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
-from rmeval.errors import BadOption, Unreachable, first_line
+from rmeval.errors import BadOption, Unreachable, first_line, nearest_name
+
+NO_ROOM = (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT)
+BROKEN_OFF = {"RemoteProtocolError", "ReadError", "ReadTimeout", "WriteError", "CloseError"}
 
 
 def local_folder(name: str) -> Path | None:
@@ -74,17 +79,21 @@ def fetch_snapshot(
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
-        HfHubHTTPError,
         HFValidationError,
-        LocalEntryNotFoundError,
+        HTTPError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
+    from huggingface_hub.utils import logging
 
     called = patterns[0].replace("*config.json", "config.json")  # an adapter's will do as well
+    logging.set_verbosity_error()  # each retry is a warning; what came of them is said below
+    wanted = f"{called} of {kind} {repository}"
     try:
-        folder = snapshot_download(
-            repository, repo_type=kind, revision=revision, allow_patterns=list(patterns)
+        folder = _at_once_interruptible(
+            lambda: snapshot_download(
+                repository, repo_type=kind, revision=revision, allow_patterns=list(patterns)
+            )
         )
     except HFValidationError as error:
         raise BadOption(f"{repository!r} is no local folder and no Hub name") from error
@@ -96,10 +105,8 @@ def fetch_snapshot(
         raise Unreachable(f"{kind} {repository} has no revision {revision!r}") from error
     except RepositoryNotFoundError as error:
         raise Unreachable(f"the Hub has no {kind} {repository} (or it is private)") from error
-    except (LocalEntryNotFoundError, HfHubHTTPError, ConnectionError) as error:
-        raise Unreachable(
-            f"wanted {called} of {kind} {repository}, but the Hub cannot be reached; {otherwise}"
-        ) from error
+    except (HTTPError, OSError) as error:
+        raise Unreachable(f"wanted {wanted}, but {_why(error)}; {otherwise}") from error
     path = Path(folder)
     if not _holds(path, patterns[0]):
         raise Unreachable(f"{kind} {repository} at {path.name} has no {called}; {otherwise}")
@@ -109,6 +116,54 @@ def fetch_snapshot(
 def _holds(folder: Path, pattern: str) -> bool:
     files = (file.relative_to(folder).as_posix() for file in folder.rglob("*"))
     return any(fnmatch(file, pattern) for file in files)
+
+
+def _at_once_interruptible(work: Callable[[], str]) -> str:
+    """Returns what `work` returns; Ctrl-C waits for none of the downloads that it began."""
+    worker = ThreadPoolExecutor(1)
+    found = worker.submit(work)
+    worker.shutdown(wait=False)
+    return found.result()
+
+
+def _why(error: BaseException) -> str:
+    """Returns in words why the Hub gave nothing: its status, what broke, or that it is not there.
+
+    What was tried first stands behind an error as its cause.
+    """
+    status, chain = None, [error]
+    while (inner := chain[-1].__cause__ or chain[-1].__context__) and inner not in chain:
+        chain.append(inner)
+    for one in chain:
+        status = status or getattr(getattr(one, "response", None), "status_code", None)
+    names = {type(one).__name__ for one in chain}
+    full = next((o.strerror for o in chain if isinstance(o, OSError) and o.errno in NO_ROOM), None)
+    if full:
+        return f"its cache cannot be written ({full})"
+    if status in (401, 403):
+        return f"the Hub refuses access ({status}): `hf auth login`, with a token that may read it"
+    if status == 429:
+        return "the Hub has had too many requests (429): wait a while, or `hf auth login`"
+    if status is not None and status >= 500:
+        return f"the Hub fails at the moment ({status}): try again later"
+    if status is not None and status >= 400:
+        return f"the Hub answers {status}"
+    if names & BROKEN_OFF:
+        return "the connection to the Hub broke off: the same command again goes on from there"
+    return "the Hub cannot be reached"
+
+
+def nearest_path(name: str) -> str:
+    """Returns what there is in the place of a path that is not there, in words, or ""."""
+    try:
+        path = Path(name).expanduser()
+        there = next((above for above in path.parents if above.is_dir()), Path("/"))
+        names = [entry.name for entry in there.iterdir() if entry.is_dir()]
+    except (OSError, RuntimeError):  # too long, or not to be read; no such user's home
+        return ""
+    missing = path.relative_to(there).parts[0] if path.is_relative_to(there) else path.parts[0]
+    near = nearest_name(missing, names)
+    return f"; did you mean {there / near}?" if near else f"; {there} has no {missing}"
 
 
 def require_repository(name: str) -> str:

@@ -49,7 +49,8 @@ class KnownCheckpoint:
     `dtype` is that of its weights, or None where nobody has read it. `proof`, one of PROOFS, says
     what shows that the adapter gives the authors' scores; `golden` names the folder of cases.
     `template` names the shipped chat template that stands in where its tokenizer has none;
-    `specials` is its authors' policy where that is not its family's, one of SPECIALS.
+    `specials` is its authors' policy where that is not its family's, one of SPECIALS, and
+    `max_length` the tokens to which they cut a text, where config.json allows more.
     """
 
     name: str
@@ -61,6 +62,7 @@ class KnownCheckpoint:
     template: str | None
     specials: str | None
     published: Published | None
+    max_length: int | None = None
 
     @property
     def memory(self) -> float:
@@ -85,6 +87,7 @@ def known_checkpoints() -> dict[str, KnownCheckpoint]:
             template=facts.get("template"),
             specials=facts.get("specials"),
             published=rows.get(facts.get("published_as", name)),
+            max_length=facts.get("max_length"),
         )
         for name, facts in tomllib.loads(text).items()
     }
@@ -95,6 +98,12 @@ def find_known(name: str) -> KnownCheckpoint | None:
     known = known_checkpoints()
     by_folder = {hub.split("/")[1]: facts for hub, facts in known.items()}
     return known.get(name) or by_folder.get(Path(name).name)
+
+
+def usual_length(name: str, family: str) -> int | None:
+    """Returns the tokens to which a known checkpoint's authors cut a text, if it is that family."""
+    known = find_known(name)
+    return known.max_length if known and known.family == family else None
 
 
 class ChatTemplate(NamedTuple):

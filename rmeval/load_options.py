@@ -46,6 +46,13 @@ class ModelOptions(TypedDict, total=False):
     family: Annotated[
         str | None, Option("an adapter of `rmeval list`, where nothing tells it", metavar="NAME")
     ]
+    base: Annotated[
+        str | Path | None,
+        Option(
+            "what an adapter (LoRA) is of, where that is not what it says itself",
+            metavar="ID_OR_FOLDER",
+        ),
+    ]
     chat_template: Annotated[
         str | None,
         Option("in place of the tokenizer's own", metavar="FILE_OR_NAME", names=shipped_templates),
@@ -65,6 +72,14 @@ class ModelOptions(TypedDict, total=False):
             "the day that a chat template writes which asks for today's; default: the template's "
             "or the model card's, else 2024-07-26",
             metavar="2024-07-26",
+            of_judges=True,
+        ),
+    ]
+    system: Annotated[
+        str | None,
+        Option(
+            "a system prompt for every conversation of the run, of which none may have one",
+            metavar="TEXT|FILE",
         ),
     ]
     trust_remote_code: Annotated[
@@ -132,6 +147,10 @@ class ModelOptions(TypedDict, total=False):
     weights: Annotated[
         bool,
         Option("False reads none: the model can encode and plan, not score", True, flag=False),
+    ]
+    without_reference: Annotated[
+        str | None,
+        Option("which of the rows to come has no reference, if any is known to", flag=False),
     ]
 
 

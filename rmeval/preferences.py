@@ -11,8 +11,9 @@ from typing import Any
 
 from rmeval.conversations import to_conversation, to_reply
 from rmeval.errors import BadData, BadOption, UnknownName, one_line
-from rmeval.types import Conversation, Message, Reply, as_message, tools_of
+from rmeval.types import Conversation, Message, Reply, as_message, reference_of, tools_of
 
+MARGIN = "score_margin"  # the column of score_chosen - score_rejected
 STRATEGIES = ("best-worst", "best-random", "all")
 
 
@@ -31,7 +32,8 @@ class Candidates:
 def to_prompt(fields: Mapping[str, Any], place: str) -> Conversation:
     """Returns the prompt of a line: a text in "prompt", or messages in either field.
 
-    It offers the line's "tools", if any. Raises BadData where there is none, or both.
+    It offers the line's "tools", and holds its "reference", if any. Raises BadData where there is
+    none, or both.
     """
     given = [name for name in ("prompt", "messages") if name in fields]
     if len(given) == 2:
@@ -42,7 +44,7 @@ def to_prompt(fields: Mapping[str, Any], place: str) -> Conversation:
     prompt = fields[given[0]]
     if given == ["prompt"] and isinstance(prompt, str):
         prompt = [Message("user", prompt)]
-    conversation = to_conversation(prompt, place, fields.get("tools"))
+    conversation = to_conversation(prompt, place, fields.get("tools"), fields.get("reference"))
     if conversation[-1].role == "assistant":
         raise BadData(f"{place}: the prompt ends with the assistant; it must end with the user")
     return conversation
@@ -88,17 +90,19 @@ class ScoredPair:
         """Returns the preference in TRL's conversational layout with explicit prompt.
 
         Source: TRL, docs/source/dataset_formats.md. `score_chosen` and `score_rejected` are
-        called as in UltraFeedback's binarized set.
+        called as in UltraFeedback's binarized set. A column `margin` there must not be: TRL's
+        RewardTrainer subtracts it within its loss.
         """
-        tools = tools_of(self.prompt)
+        tools, reference = tools_of(self.prompt), reference_of(self.prompt)
         return {
             "prompt": [message.fields() for message in self.prompt],
             "chosen": [as_message(self.chosen).fields()],
             "rejected": [as_message(self.rejected).fields()],
             **({} if tools is None else {"tools": tools}),
+            **({"reference": reference} if reference else {}),
             "score_chosen": self.chosen_score,
             "score_rejected": self.rejected_score,
-            "margin": self.margin,
+            MARGIN: self.margin,
         }
 
 

@@ -10,41 +10,25 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from glob import escape
+from math import isclose
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rmeval.benchmarks import scheme_of
 from rmeval.duels import JUDGE
-from rmeval.errors import BadData, OutputFailure
+from rmeval.errors import BadData, OutputFailure, UnknownName, one_line
 from rmeval.files import write_together
 from rmeval.hub import local_folder
 from rmeval.known import DEMO
 from rmeval.metrics.accuracy import subset_rows
+from rmeval.metrics.statistics import describe_scores
+from rmeval.result_shape import is_number, wrong_field
 from rmeval.scores import read_scores, scores_text
-from rmeval.types import Interval, Metrics, Preference, Result, ScoredPreference
+from rmeval.types import Metrics, Preference, Result, ScoredPreference
 
 SCHEMA = 2
-KINDS: dict[str, tuple[type, ...]] = {
-    "benchmark": (str,),
-    "definition": (str,),
-    "model": (str,),
-    "weighting": (str,),
-    "partial": (str, type(None)),
-    "partial_sections": (list,),
-    "metrics": (dict,),
-    "intervals": (dict,),
-    "statistics": (dict,),
-    "rows": (dict,),
-    "counts": (dict,),
-    "scores_sha256": (str,),
-    "provenance": (dict,),
-}
-# What every reader of a provenance may count on; runs, judges and ensembles write more.
-PROVENANCE = {
-    "model": ("name", "fingerprint", "family", "dtype"),
-    "engine": ("path", "reason", "device"),
-    "data": ("source", "revision", "empty_responses", "identical_responses", "reading"),
-    "versions": ("rmeval",),
-}
+SLACK = 1e-9  # by which sums in another order may differ
+SHOWN = 40  # characters of a damaged value
 RESULT, SCORES = "result.json", "scores.jsonl"
 PARTIAL, WHOLE = "partial", "rows (all of them)"
 
@@ -198,9 +182,28 @@ def metric_document(metrics: Metrics) -> dict[str, Any]:
 
 
 def read_result(folder: Path) -> Result:
-    """Reads a result and its scores back, and proves that they belong together.
+    """Reads a result and its scores back, and proves that they and its numbers belong together.
 
-    Raises BadData, naming the line, for scores that are damaged, repeated, missing or left over.
+    Intervals and statistics are made again, and so are the same whoever wrote the result. Raises
+    BadData, naming the line, for scores that are damaged, repeated, missing or left over, and for
+    a metric that these scores do not make.
+    """
+    result, stored = remake_result(folder)
+    name = differing_metric(result.metrics.values, stored)
+    if name is not None:
+        was, made = stored.get(name, "absent"), result.metrics.values.get(name, "none")
+        raise BadData(
+            f"{result.folder}: {one_line(name)} is {one_line(str(was))[:SHOWN]} in {RESULT}, but "
+            f"its scores make {made}; `rmeval aggregate DIR --write` puts right what was made of "
+            "them"
+        )
+    return result
+
+
+def remake_result(folder: Path) -> tuple[Result, dict[str, Any]]:
+    """Returns a result with every number made of its scores, and the metrics that it had stored.
+
+    Raises BadData, as `read_result` does, for scores that are not those of the result.
     """
     path = folder / RESULT if folder.is_dir() else folder
     if not path.is_file():
@@ -209,28 +212,28 @@ def read_result(folder: Path) -> Result:
     scored = read_scores(path.parent / SCORES)
     _require_complete(path.parent / SCORES, scored, document)
     try:
-        intervals = {name: Interval(**fields) for name, fields in document["intervals"].items()}
-    except TypeError as error:
-        raise BadData(f"{path}: not a result of rmeval: an interval is damaged") from error
-    return Result(
-        benchmark=document["benchmark"],
-        definition=document["definition"],
-        model=document["model"],
-        weighting=document["weighting"],
-        metrics=Metrics(
-            values=document["metrics"],
-            rows=document["rows"],
-            partial_sections=tuple(document["partial_sections"]),
-            counts=document["counts"],
-            intervals=intervals,
-            statistics=document["statistics"],
-        ),
+        metrics = describe_scores(scheme_of(document["definition"]), scored, document["weighting"])
+    except (BadData, UnknownName) as error:
+        raise BadData(f"{path}: {error}") from error
+    result = Result(
+        **{key: document[key] for key in ("benchmark", "definition", "model", "weighting")},
+        metrics=metrics,
         scored=scored,
         partial=document["partial"],
         provenance=document["provenance"],
         folder=path.parent,
         name=document.get("name"),
     )
+    return result, document["metrics"]
+
+
+def differing_metric(made: Mapping[str, float], stored: Mapping[str, Any]) -> str | None:
+    """Returns the first metric that is not equal but for the order of sums, or None."""
+    for name in {**made, **stored}:
+        a, b = made.get(name), stored.get(name)
+        if a is None or b is None or not is_number(b) or not isclose(a, b, abs_tol=SLACK):
+            return name
+    return None
 
 
 def _require_complete(
@@ -273,21 +276,9 @@ def read_result_document(path: Path) -> dict[str, Any]:
         older = isinstance(schema, int) and schema < SCHEMA
         advice = "run the model again" if older else "update rmeval"
         raise BadData(f"{path}: schema {schema}, this rmeval reads {SCHEMA}; {advice}")
-    for key, kinds in KINDS.items():
-        if key not in document or not isinstance(document[key], kinds):
-            raise BadData(f"{path}: not a result of rmeval: {key} is missing or of another kind")
+    wrong = wrong_field(document)
+    if wrong is not None:
+        raise BadData(f"{path}: not a result of rmeval: {wrong} is missing or of another kind")
     if not isinstance(document.get("name"), str | None):
         raise BadData(f"{path}: not a result of rmeval: name is of another kind")
-    _require_provenance(path, document["provenance"])
     return document
-
-
-def _require_provenance(path: Path, provenance: Mapping[str, Any]) -> None:
-    for key, inner in PROVENANCE.items():
-        found = provenance.get(key)
-        missing = [k for k in inner if not isinstance(found, dict) or k not in found]
-        if missing:
-            raise BadData(f"{path}: not a result of rmeval: provenance has no {key}.{missing[0]}")
-    for key, kinds in (("started", str), ("seconds", int | float)):
-        if not isinstance(provenance.get(key), kinds):
-            raise BadData(f"{path}: not a result of rmeval: provenance has no {key}")

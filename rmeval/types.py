@@ -27,15 +27,18 @@ class Message(tuple[str, ...]):
 
     `extra` are the other fields it was given with, such as tool_calls, as JSON text whose keys keep
     their order: a template may write them as they come. There a null stands for a content that
-    was null. `tools`, on a first message, are those that the conversation offers, as JSON text.
+    was null. `tools`, on a first message, are those that the conversation offers, as JSON text, and
+    `reference`, there too, is the answer that its response may be compared with.
     """
 
     __slots__ = ()
 
-    def __new__(cls, role: str, content: str, extra: str = "", tools: str = "") -> Self:
+    def __new__(
+        cls, role: str, content: str, extra: str = "", tools: str = "", reference: str = ""
+    ) -> Self:
         """Raises nothing; what a user writes is checked by `to_conversation`."""
-        given = (role, content, extra, tools)
-        return super().__new__(cls, given[: 4 if tools else 3 if extra else 2])
+        given = (role, content, extra, tools, reference)
+        return super().__new__(cls, given[: 5 if reference else 4 if tools else 3 if extra else 2])
 
     def __getnewargs__(self) -> tuple[str, ...]:
         return tuple(self)
@@ -63,6 +66,11 @@ class Message(tuple[str, ...]):
         """The tools that are offered from here on as JSON text, or ""."""
         return self[3] if len(self) > 3 else ""
 
+    @property
+    def reference(self) -> str:
+        """The answer that a response to this conversation may be compared with, or ""."""
+        return self[4] if len(self) > 4 else ""
+
     def fields(self) -> dict[str, Any]:
         """Returns the message as a chat template, a server or TRL takes it; `tools` go apart."""
         others = json.loads(self.extra) if self.extra else {}
@@ -73,7 +81,7 @@ class Message(tuple[str, ...]):
         others = json.loads(self.extra) if self.extra else {}
         others.pop("content", None)
         extra = json.dumps(others, ensure_ascii=False) if others else ""
-        return Message(self.role, content, extra, self.tools)
+        return Message(self.role, content, extra, self.tools, self.reference)
 
 
 Conversation = tuple[Message, ...]
@@ -96,7 +104,25 @@ def tools_of(conversation: Conversation) -> list[dict[str, Any]] | None:
 def with_tools(conversation: Conversation, tools: str) -> Conversation:
     """Returns a conversation that offers tools, JSON text; "" is none."""
     first, *others = conversation
-    return (Message(first.role, first.content, first.extra, tools), *others)
+    return (Message(first.role, first.content, first.extra, tools, first.reference), *others)
+
+
+def with_system(conversation: Conversation, text: str) -> Conversation:
+    """Returns a conversation that begins with a system message; what it offers stays its own."""
+    first, *others = conversation
+    system = Message("system", text, "", first.tools, first.reference)
+    return (system, Message(first.role, first.content, first.extra), *others)
+
+
+def reference_of(conversation: Conversation) -> str:
+    """Returns the answer that a conversation's response may be compared with, or ""."""
+    return conversation[0].reference if conversation else ""
+
+
+def with_reference(conversation: Conversation, reference: str) -> Conversation:
+    """Returns a conversation whose response may be compared with an answer; "" is none."""
+    first, *others = conversation
+    return (Message(first.role, first.content, first.extra, first.tools, reference), *others)
 
 
 class Progress(NamedTuple):

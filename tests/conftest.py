@@ -12,6 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny networks; threads only get
 import pytest
 
 GOLDEN = Path(__file__).parent / "golden"
+GOLDEN_TEXT = Path(__file__).parent / "golden_text"
 SHARED = Path(__file__).parents[1] / ".." / "shared" / "data"
 DEMO_MODEL = Path(__file__).parents[1] / "rmeval" / "data" / "demo" / "model"
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from rmeval.benchmarks import scheme_of
 from rmeval.files import prepare_folder
-from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
+from rmeval.metrics.rewardbench import ROWS
 from rmeval.metrics.statistics import describe_scores
 from rmeval.results import write_result
 from rmeval.types import Result, Score, ScoredPreference
@@ -43,6 +44,8 @@ def measured(
 ) -> Result:
     """A whole result, of which `lost` rows of every subset are lost."""
     scored = verdicts(lost, text=text)
+    scheme = scheme_of(changes.get("definition", "rewardbench"))
+    weighting = weighting if weighting in scheme.weightings else scheme.weightings[0]
     named = {"benchmark": "rewardbench", "definition": "rewardbench", "model": model}
     provenance = {
         "model": {"name": model, "fingerprint": model, "dtype": dtype, "family": family},
@@ -54,7 +57,7 @@ def measured(
     }
     made = {
         "weighting": weighting,
-        "metrics": describe_scores(REWARDBENCH, scored, weighting),
+        "metrics": describe_scores(scheme, scored, weighting),
         "scored": scored,
         "partial": None,
         "provenance": provenance,

@@ -26,7 +26,9 @@ def result(scored, model: str = "m", definition: str = "pairs", **provenance: An
     scheme = scheme_of(definition)
     metrics = describe_scores(scheme, scored)
     named = (definition, definition, model, scheme.weightings[0])
-    return Result(*named, metrics, tuple(scored), None, provenance)
+    return Result(
+        *named, metrics, tuple(scored), None, {"data": {"source": "rows.jsonl"}, **provenance}
+    )
 
 
 def of_margins(margins, model: str = "m", subset: str = "s", **provenance: Any) -> Result:

@@ -65,6 +65,7 @@ def test_the_family_in_architecture_md_loads_its_checkpoints(tmp_path, monkeypat
         "docs/gate.md",
         "docs/judges.md",
         "docs/use.md",
+        "docs/reading.md",
     ],
 )
 def test_every_verb_that_a_document_types_is_a_verb(document):

@@ -338,3 +338,39 @@ def test_a_refused_connection_says_why(monkeypatch):
 
     with pytest.raises(ServerFailure, match=r"APIConnectionError .*(attempts|refused)"):
         asyncio.run(once())
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(server, status):
+    """Of 301 the client would make a GET without the question, and count its answer."""
+    others = []
+
+    def answer(asked):
+        others.append(asked)
+        return Reply("", status, {"location": f"{server.url}/elsewhere"})
+
+    server.answer = answer
+    with pytest.raises(ServerFailure) as caught:
+        ask(server)
+    assert f"{status}" in str(caught.value)
+    assert f"{server.url}/elsewhere" in str(caught.value)
+    assert "pass that address" in str(caught.value)
+    assert len(others) == 1
+
+
+@pytest.mark.parametrize("url", ["http://a/v1", "http://10.0.0.1/v1", "http://127.0.0.1.a/v1"])
+def test_a_key_crosses_no_network_in_the_clear(url, monkeypatch):
+    monkeypatch.delenv(endpoint.KEY, raising=False)
+    Endpoint(url, "tiny")
+    monkeypatch.setenv(endpoint.KEY, "sk-secret")
+    with pytest.raises(BadOption, match=r"in the clear, to http://.* or pass --key-over-http"):
+        Endpoint(url, "tiny")
+    Endpoint(url, "tiny", key_over_http=True)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://a/v1", "http://localhost:8000/v1", "http://127.1.2.3/v1", "http://[::1]:1/v1"]
+)
+def test_a_key_goes_to_https_and_to_this_machine(url, monkeypatch):
+    monkeypatch.setenv(endpoint.KEY, "sk-secret")
+    Endpoint(url, "tiny")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import rmeval
 from rmeval.benchmarks import Benchmark
 from rmeval.benchmarks.demo import DEMO as DEMO_DEFINITION
 from rmeval.errors import BadOption, BadReward, OutputFailure, UnknownName
+from rmeval.evaluation import scoring_provenance
 from rmeval.scores import read_scores
 from rmeval.types import Message, Preference, Score
 
@@ -200,3 +202,16 @@ def test_without_an_output_nothing_is_written(
     monkeypatch.chdir(tmp_path)
     assert evaluate().folder is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_needs_no_installation_of_rmeval(monkeypatch):
+    """A folder on PYTHONPATH has no metadata."""
+
+    def of_others(name):
+        if name == "rmeval":
+            raise PackageNotFoundError(name)
+        return "1"
+
+    monkeypatch.setattr("rmeval.evaluation.version", of_others)
+    provenance = scoring_provenance(LengthModel())
+    assert provenance["versions"]["rmeval"] == rmeval.__version__

@@ -50,7 +50,10 @@ def test_the_first_result_and_its_like_have_the_ordinary_name(tmp_path: Path) ->
         (made(model={"dtype": "float32"}), "dtype"),
         (made(model={"max_length": 48}), "max_length"),
         (made(model={"template_sha256": "t", "dtype": "float64"}), "dtype, template_sha256"),
-        (made(model={"reference": {"name": "r", "fingerprint": "h"}}), "reference"),
+        (
+            made(model={"reference": {"name": "r", "fingerprint": "h"}, "per_token": False}),
+            "reference, per_token",
+        ),
         (made(engine={"path": "padded"}), "path"),
         (made([*ROWS[:3], scored(question("3", "s", "q3", "good", "other"), 1.0, 0.0)]), "rows"),
         (made([*ROWS, scored(question("4"), 1.0, 0.0)]), "rows"),
@@ -85,7 +88,10 @@ def test_a_partial_result_gives_way_to_what_has_all_of_its_rows(tmp_path: Path) 
 
 
 def test_the_reference_of_a_policy_by_another_name_is_the_same(tmp_path: Path) -> None:
-    one, two = (made(model={"reference": {"name": n, "fingerprint": "h"}}) for n in ("a", "./a"))
+    one, two = (
+        made(model={"reference": {"name": n, "fingerprint": "h"}, "per_token": False})
+        for n in ("a", "./a")
+    )
     keep(tmp_path / "m", one)
     assert place(tmp_path / "m", two) == (tmp_path / "m", None)
 

@@ -70,7 +70,7 @@ LINE = {
 def held(strategy, line=LINE, **settings):
     """Which response was held against which, and their margins."""
     return [
-        (row["chosen"][0]["content"], row["rejected"][0]["content"], row["margin"])
+        (row["chosen"][0]["content"], row["rejected"][0]["content"], row["score_margin"])
         for row in pairs([line], strategy=strategy, **settings)
     ]
 
@@ -150,7 +150,7 @@ def test_a_row_is_in_trls_layout():
         "rejected": [{"role": "assistant", "content": "a"}],
         "score_chosen": 2.5,
         "score_rejected": 1,
-        "margin": 1.5,
+        "score_margin": 1.5,
     }
     assert json.loads(json.dumps(row)) == row
 

@@ -10,6 +10,8 @@ from preferences_by_hand import PROVENANCE
 
 from rmeval.errors import BadData, OutputFailure
 from rmeval.files import prepare_folder
+from rmeval.metrics.rewardbench import REWARDBENCH
+from rmeval.metrics.statistics import describe_scores
 from rmeval.results import find_results, read_result, run_folder, write_result
 from rmeval.scores import read_scores
 from rmeval.types import Interval, Metrics, Result, Score, ScoredPreference
@@ -25,14 +27,7 @@ RESULT = Result(
     definition="rewardbench",
     model="org/name",
     weighting="rewardbench-v1",
-    metrics=Metrics(
-        {"subset/hep-go": 1.0},
-        {"hep-go": 1, "math-prm": 1},
-        ("Reasoning",),
-        {"ties": 1},
-        {"subset/hep-go": Interval(0.25, 1.0, "by hand")},
-        {"length": {"pearson": None}},
-    ),
+    metrics=describe_scores(REWARDBENCH, SCORED),
     scored=SCORED,
     partial="2 rows",
     provenance=PROVENANCE,
@@ -102,7 +97,15 @@ def test_a_line_of_scores_holds_what_it_promises(tmp_path: Path) -> None:
 
 
 def test_a_result_says_everything_and_the_hash_of_its_scores(tmp_path: Path) -> None:
-    write_result(tmp_path, RESULT)
+    by_hand = Metrics(
+        {"subset/hep-go": 1.0},
+        {"hep-go": 1, "math-prm": 1},
+        ("Reasoning",),
+        {"ties": 1},
+        {"subset/hep-go": Interval(0.25, 1.0, "by hand")},
+        {"length": {"pearson": None}},
+    )
+    write_result(tmp_path, replace(RESULT, metrics=by_hand))
     [(path, document)] = find_results([tmp_path])
     assert path == tmp_path / "result.json"
     sha = hashlib.sha256((tmp_path / "scores.jsonl").read_bytes()).hexdigest()
@@ -234,11 +237,11 @@ def test_a_folder_without_a_result_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("part", "key", "said"),
     [
-        ("model", "fingerprint", "provenance has no model.fingerprint"),
-        ("engine", None, "provenance has no engine.path"),
-        ("data", "revision", "provenance has no data.revision"),
-        ("versions", "rmeval", "provenance has no versions.rmeval"),
-        ("seconds", None, "provenance has no seconds"),
+        ("model", "fingerprint", "provenance.model.fingerprint is missing"),
+        ("engine", None, "provenance.engine is missing or of another kind"),
+        ("data", "revision", "provenance.data.revision is missing"),
+        ("versions", "rmeval", "provenance.versions.rmeval is missing"),
+        ("seconds", None, "provenance.seconds is missing"),
     ],
 )
 def test_a_provenance_that_lacks_what_readers_need_is_named(

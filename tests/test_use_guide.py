@@ -70,7 +70,7 @@ def test_from_prompts_to_a_dpo_ready_file_in_four_commands(stand_ins, capsys):
         for side in ("chosen", "rejected"):
             assert [message["role"] for message in row[side]] == ["assistant"]
         assert row["chosen"] != row["rejected"]
-        assert row["margin"] > 0
+        assert row["score_margin"] > 0
 
 
 def test_the_other_commands(stand_ins, capsys, monkeypatch):

@@ -20,7 +20,7 @@ SOURCES = [*MODULES, *sorted((ROOT / "scripts").glob("*.py"))]
 ORDER = [
     ["__main__"],
     ["cli"],
-    ["commands"],
+    ["commands", "integrations"],
     ["verbs"],
     ["reports"],
     ["ensemble"],
@@ -34,7 +34,16 @@ ORDER = [
     ["scorer"],
     ["calls", "duels"],
     ["preferences", "endpoint", "load_options"],
-    ["files", "hub", "known", "registry", "conversations", "notebook"],
+    [
+        "files",
+        "hub",
+        "known",
+        "registry",
+        "conversations",
+        "notebook",
+        "result_shape",
+        "door",
+    ],
     ["types", "errors"],
     ["tabular"],
 ]
@@ -114,6 +123,7 @@ def test_torch_and_transformers_are_imported_only_by_models_and_engine(path: Pat
         ["compare", "--help"],
         ["ensemble", "--help"],
         ["merge", "--help"],
+        ["convert", "--help"],
     ],
 )
 def test_verbs_that_score_nothing_load_nothing_heavy(verb: list[str], tmp_path: Path) -> None:

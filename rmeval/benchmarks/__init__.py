@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from rmeval.benchmarks.benchmark import Benchmark, Definition
 from rmeval.benchmarks.files import is_readable
 from rmeval.errors import BadOption
+from rmeval.hub import local_path
 from rmeval.metrics.pairs import PAIRS
 from rmeval.metrics.scheme import Scheme
 from rmeval.registry import Entry, Registry
@@ -88,9 +89,9 @@ def load_benchmark(
     """Loads a benchmark's rows into memory.
 
     Args:
-        name: a registered benchmark, see `rmeval list benchmarks`; or preferences of your own: a
-            file, a folder, ORGANISATION/NAME on the Hub, a list of mappings, a pandas.DataFrame,
-            or a Dataset or DatasetDict of `datasets`.
+        name: a registered benchmark, or its data set's name, see `rmeval list benchmarks`; or
+            preferences of your own: a file, a folder, ORGANISATION/NAME on the Hub, a list of
+            mappings, a pandas.DataFrame, or a Dataset or DatasetDict of `datasets`.
         data: a local folder or file in the layout of the published data set; without it the
             rows come from the Hub.
         revision: the data set's branch, tag or commit on the Hub.
@@ -107,7 +108,7 @@ def load_benchmark(
 
         _require_unsaid(data=data, revision=revision)
         return load_held(name, columns=columns, split=split)
-    source = str(name)
+    source = str(name) if local_path(str(name)) else published_name(str(name))
     if source in BENCHMARKS or not may_be_own(source):
         _require_unsaid(columns=columns, split=split)
         return define_benchmark(source).load(Path(data) if data is not None else None, revision)
@@ -135,6 +136,22 @@ def define_benchmark(name: str) -> Definition:
     return definition
 
 
+def published_name(name: str) -> str:
+    """Returns the registered benchmark of a data set's name on the Hub; any other as it is.
+
+    A benchmark's own name, and that of its data set, may be in another case or end in a slash.
+    Of a data set that serves several benchmarks the name says nothing: it stays as it is.
+    """
+    plain = name.rstrip("/").lower()
+    if plain in {entry.name for entry in BENCHMARKS}:
+        return plain
+    if plain.count("/") != 1:
+        return name
+    known = [define_benchmark(entry.name) for entry in BENCHMARKS]
+    found = [one.name for one in known if one.repository and one.repository.lower() == plain]
+    return found[0] if len(found) == 1 else name
+
+
 def scheme_of(definition: str) -> Scheme:
     """Returns the arithmetic that a result names, as its `definition`. Raises UnknownName."""
     return PAIRS if definition == OWN else define_benchmark(definition).scheme
@@ -147,5 +164,6 @@ __all__ = [
     "define_benchmark",
     "load_benchmark",
     "may_be_own",
+    "published_name",
     "scheme_of",
 ]

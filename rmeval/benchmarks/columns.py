@@ -16,6 +16,7 @@ FIELDS = (
     "cluster",
     "system",
     "tools",
+    "reference",
 )
 TEXTS = ("prompt", "messages", "chosen", "rejected", "system")  # each is of a column of its own
 

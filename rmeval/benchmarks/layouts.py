@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from rmeval.benchmarks.columns import missing_columns
 from rmeval.benchmarks.rows import Row
 from rmeval.benchmarks.turns import Shape, Value, parse_value
-from rmeval.conversations import as_reply, is_missing, to_conversation, to_tools
+from rmeval.conversations import as_reply, is_missing, to_conversation, to_reference, to_tools
 from rmeval.errors import BadData, one_line
 from rmeval.types import (
     WEIGHTS,
@@ -22,11 +22,12 @@ from rmeval.types import (
     Preference,
     Reply,
     as_message,
+    with_reference,
     with_tools,
 )
 
 TEXT_FIELDS = ("prompt", "messages", "chosen", "rejected")
-OPTIONAL = {"system", "tools"}  # null or absent in a row that has none
+OPTIONAL = {"system", "tools", "reference"}  # null or absent in a row that has none
 WHOLE = (Shape.TRANSCRIPT, Shape.DIALOGUE)
 
 Values = Mapping[str, Value]  # of the text fields, by our names for them
@@ -73,7 +74,7 @@ class Layout:
         return Preference(
             id=self._name(row, "id") or str(number),
             subset=self._name(row, "subset") or subset,
-            prompt=with_tools(prompt, self._tools(row, columns.get("tools"))),
+            prompt=self._with_beside(row, prompt, columns),
             responses=(*chosen, *rejected),
             num_chosen=len(chosen),
             magnitude=self._number(row, "magnitude"),
@@ -143,6 +144,21 @@ class Layout:
         if column is None:
             return ""
         return to_tools(row.values[column], f"{row.place}: column {column!r}")
+
+    def _with_beside(
+        self, row: Row, prompt: Conversation, columns: Mapping[str, str]
+    ) -> Conversation:
+        """Returns the prompt with the tools and the reference that stand in columns of their own.
+
+        A reference may be messages as JSON in a text, as replies may.
+        """
+        prompt = with_tools(prompt, self._tools(row, columns.get("tools")))
+        given = row.values[columns["reference"]] if "reference" in columns else None
+        if isinstance(given, str):
+            turns = parse_value(given, columns["reference"], row.place)
+            read = turns.shape in (Shape.REPLY, Shape.DIALOGUE)
+            given = [turn.fields() for turn in turns.turns] if read else given
+        return with_reference(prompt, to_reference(given, row.place))
 
     def _name(self, row: Row, field: str) -> str | None:
         """Returns a column as a name: a text or a whole number, which may be written as 1.0."""

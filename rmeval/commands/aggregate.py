@@ -2,23 +2,25 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import isclose
 from pathlib import Path
+from typing import Any
 
 from rmeval.benchmarks import scheme_of
 from rmeval.benchmarks.prior_sets import join_prior_sets
+from rmeval.errors import BadOption, one_line
 from rmeval.metrics.scheme import Scheme
 from rmeval.metrics.statistics import describe_scores
 from rmeval.reports.metric_tables import explain
 from rmeval.reports.summary import summarise
-from rmeval.results import metric_document, read_result
+from rmeval.results import differing_metric, metric_document, remake_result, write_result
 from rmeval.types import Result
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
-    """Runs the verb; nothing is written."""
+    """Runs the verb; returns 1 where the stored numbers are others, and were not written again."""
     parser.add_argument(
         "folders",
         nargs="+",
@@ -28,32 +30,48 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     )
     parser.add_argument("--weighting", metavar="NAME", help="how subsets make a section")
     parser.add_argument("--explain", action="store_true", help="print the arithmetic")
+    parser.add_argument(
+        "--write", action="store_true", help="put the numbers into result.json where it has others"
+    )
     parser.add_argument("--json", action="store_true", help="print metrics and statistics as JSON")
     options = parser.parse_args(arguments)
-    result, scheme = _join([read_result(folder) for folder in options.folders])
+    read = [remake_result(folder) for folder in options.folders]
+    result, scheme = _join([result for result, _ in read])
     weighting = scheme.check_weighting(options.weighting or result.weighting)
+    as_it_was = weighting == result.weighting and len(read) == 1
+    if options.write and not as_it_was:
+        raise BadOption("--write goes with one folder, under the weighting that it was run with")
     again = replace(
         result, weighting=weighting, metrics=describe_scores(scheme, result.scored, weighting)
     )
     if options.json:
         print(json.dumps(metric_document(again.metrics), indent=2, ensure_ascii=False))
-        return 0
-    print(summarise(again, scheme))
-    if options.explain:
-        strata = scheme.stratify(again.scored)
-        lines = explain(again.metrics.values, strata, scheme.parts(strata, weighting))
+    else:
+        _print(again, scheme, explained=options.explain)
+    return _hold_to_stored(again, read[0][1], options) if as_it_was else 0
+
+
+def _print(result: Result, scheme: Scheme, *, explained: bool) -> None:
+    print(summarise(result, scheme))
+    if explained:
+        strata = scheme.stratify(result.scored)
+        lines = explain(result.metrics.values, strata, scheme.parts(strata, result.weighting))
         print("", "The arithmetic, in percent:", "", *lines, sep="\n")
-    if weighting == result.weighting and len(options.folders) == 1:
-        same = _agree(again.metrics.values, result.metrics.values)
-        print("as stored" if same else "NOT as stored: result.json was made by other arithmetic")
-    return 0
 
 
-def _agree(again: Mapping[str, float], stored: Mapping[str, float]) -> bool:
-    """Whether two sets of metrics are equal but for the order in which floats were added."""
-    return again.keys() == stored.keys() and all(
-        isclose(value, stored[name], abs_tol=1e-12) for name, value in again.items()
-    )
+def _hold_to_stored(result: Result, stored: Mapping[str, Any], options: argparse.Namespace) -> int:
+    """Says whether the stored numbers are these, and writes them where asked; the exit status."""
+    name = differing_metric(result.metrics.values, stored)
+    if name is None:
+        said = "as stored"
+    elif options.write:
+        said = "written: result.json holds what the scores make"
+    else:
+        said = f"NOT as stored: {one_line(name)} is another in result.json; --write puts it right"
+    if options.write and result.folder is not None:
+        write_result(result.folder, result)
+    print(said, file=sys.stderr if options.json else sys.stdout)
+    return int(name is not None and not options.write)
 
 
 def _join(results: Sequence[Result]) -> tuple[Result, Scheme]:

@@ -4,10 +4,19 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from rmeval.benchmarks import BENCHMARKS, OWN, Benchmark, load_benchmark, may_be_own, scheme_of
+from rmeval.benchmarks import (
+    BENCHMARKS,
+    OWN,
+    Benchmark,
+    load_benchmark,
+    may_be_own,
+    published_name,
+    scheme_of,
+)
 from rmeval.benchmarks.columns import parse_columns
 from rmeval.benchmarks.own import load_own
 from rmeval.errors import BadOption, UnknownName
+from rmeval.hub import local_path
 
 OWN_ADVICE = "; or pass a file, or a data set on the Hub as ORG/NAME"
 
@@ -78,7 +87,7 @@ def _names(text: str) -> list[str]:
     names = [text] if Path(text).exists() else [name.strip() for name in text.split(",")]
     if not all(names):
         raise BadOption(f"--benchmark {text!r}: an empty name")
-    return names
+    return [name if local_path(name) else published_name(name) for name in names]
 
 
 def _data_by_name(values: Sequence[str], names: Sequence[str]) -> dict[str, Path]:
@@ -86,6 +95,7 @@ def _data_by_name(values: Sequence[str], names: Sequence[str]) -> dict[str, Path
     data: dict[str, Path] = {}
     for value in values:
         name, equals, path = value.partition("=")
+        name = published_name(name)
         if not equals or name not in names:
             if len(names) > 1:
                 raise BadOption(f"--data {value}: whose? Pass NAME=PATH, of {', '.join(names)}")

@@ -9,8 +9,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rmeval.benchmarks.files import json_lines
+from rmeval.commands.judge_options import add_key_option
 from rmeval.commands.lines import read_lines, require_one_process, score_lines
-from rmeval.commands.options import add_checks_option, add_model_options, load_model_from, positive
+from rmeval.commands.options import (
+    add_checks_option,
+    add_model_options,
+    add_quiet_option,
+    load_model_from,
+    positive,
+)
 from rmeval.commands.progress import LOG_SECONDS
 from rmeval.endpoint import SECONDS, Endpoint
 from rmeval.errors import BadOption
@@ -27,7 +34,7 @@ from rmeval.generation import (
 )
 from rmeval.metrics.best_of_n import best_of_n_curve
 from rmeval.preferences import to_candidates, to_prompt
-from rmeval.types import Sampling, tools_of
+from rmeval.types import Sampling, reference_of, tools_of
 from rmeval.verbs.lines import add_ranks
 
 CARD = Sampling()  # the defaults, which are those of InternLM2-Reward's card
@@ -42,7 +49,9 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     prompts, sampling = _read_prompts(options), _sampling(options)
     generator = _open_generator(options)
     if not options.trust_remote_code:
-        load_model_from(options, weights=False)  # finds a wrong --model before hours pass
+        lacking = next((p.place for p in prompts if not reference_of(p.conversation)), None)
+        # finds a wrong --model before hours pass
+        load_model_from(options, weights=False, without_reference=lacking)
     with prepared(options.output), only_owner(options.output / ".lock", options.output):
         return _draw_and_rank(options, prompts, generator, sampling)
 
@@ -54,7 +63,9 @@ def _draw_and_rank(
     sampling: Sampling,
 ) -> int:
     folder: Path = options.output
-    missing = draw_candidates(folder, prompts, generator, sampling, _log(len(prompts)))
+    missing = draw_candidates(
+        folder, prompts, generator, sampling, _log(len(prompts), options.quiet)
+    )
     _say_missing(missing, len(prompts))
     if missing and (not options.skip_missing or len(missing) == len(prompts)):
         print("what was drawn is kept; the same command again asks only the rest", file=sys.stderr)
@@ -102,7 +113,12 @@ def _open_generator(options: argparse.Namespace) -> Generator:
     if _is_server(options):
         if options.generator_model is None:
             raise BadOption("--generator is a server: pass --generator-model NAME too")
-        endpoint = Endpoint(options.generator, options.generator_model, seconds=options.timeout)
+        endpoint = Endpoint(
+            options.generator,
+            options.generator_model,
+            seconds=options.timeout,
+            key_over_http=options.key_over_http,
+        )
         return ServerGenerator(endpoint, options.concurrency)
     from rmeval.models.generator import LocalGenerator
 
@@ -111,17 +127,18 @@ def _open_generator(options: argparse.Namespace) -> Generator:
         revision=options.generator_revision,
         dtype=options.dtype,
         device=options.device,
+        date=options.date,
         batch=options.generator_batch,
     )
 
 
-def _log(prompts: int) -> Callable[[int], None]:
+def _log(prompts: int, quiet: bool) -> Callable[[int], None]:
     """Returns what prints now and then how many prompts have their candidates."""
     last = time.perf_counter()
 
     def report(drawn: int) -> None:
         nonlocal last
-        if time.perf_counter() - last >= LOG_SECONDS:
+        if not quiet and time.perf_counter() - last >= LOG_SECONDS:
             last = time.perf_counter()
             print(f"candidates for {drawn:,} of {prompts:,} prompts", file=sys.stderr, flush=True)
 
@@ -203,6 +220,7 @@ def _top_k(value: str) -> int:
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser, default=None)
     add_checks_option(parser)
+    add_quiet_option(parser)
     parser.add_argument("--prompts", type=Path, required=True, metavar="prompts.jsonl")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
     _add_generator_options(parser.add_argument_group("generator"))
@@ -226,6 +244,7 @@ def _add_generator_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--timeout", type=_number(0, 86400), default=SECONDS, metavar="SECONDS", help="of one call"
     )
+    add_key_option(group)
     group.add_argument(
         "--skip-missing", action="store_true", help="go on without prompts that a server refused"
     )

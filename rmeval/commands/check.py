@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rmeval.baselines import PUBLISHED, published_baseline, read_baseline
 from rmeval.commands.options import number_up_to, one_of
-from rmeval.errors import OutputFailure
+from rmeval.door import print_commands
+from rmeval.errors import BadOption, OutputFailure
 from rmeval.files import prepare_file, real, write_atomically
 from rmeval.gate import LEVELS, Gate, Verdict, hold_to
 from rmeval.reports.gate import (
@@ -24,6 +25,9 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     """Runs the verb; returns the verdict as the exit status."""
     _add_options(parser)
     options = parser.parse_args(arguments)
+    if (options.folder is None) == (options.result is None):
+        raise BadOption("pass the folder of one result, as DIR or as --result DIR")
+    options.result = options.result or options.folder
     folder = options.result if options.result.is_dir() else options.result.parent
     junit, markdown = options.junit or folder / "check.xml", options.markdown or folder / "check.md"
     for path in (junit, markdown):  # no verdict of an earlier check may stand beside an error
@@ -50,7 +54,10 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--result", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, metavar="DIR", help="the folder of a result; or --result"
+    )
+    parser.add_argument("--result", type=Path, metavar="DIR")
     parser.add_argument(
         "--baseline",
         required=True,
@@ -96,7 +103,7 @@ def _print(gate: Gate, text: str, weighting: str) -> None:
 def _tell_github(gate: Gate, text: str) -> None:
     """Adds to the job's page and annotates, where this runs in a GitHub workflow."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        print(*gate_annotations(gate, text), sep="\n")
+        print_commands(gate_annotations(gate, text))
     page = os.environ.get("GITHUB_STEP_SUMMARY")
     if page:
         try:

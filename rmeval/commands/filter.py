@@ -12,16 +12,17 @@ from rmeval.commands.lines import add_line_options, require_file_name, score_lin
 from rmeval.errors import BadOption
 from rmeval.files import prepare_folder, real, replacing
 from rmeval.filtering import KeepRule, PairReader
+from rmeval.preferences import MARGIN
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
-    """Runs the verb. Lines keep their fields, and get score_chosen, score_rejected, margin."""
+    """Runs the verb. Lines keep their fields, and get two scores and their margin."""
     add_line_options(parser, "pairs.jsonl", "kept.jsonl")
     parser.add_argument(
         "--keep",
         type=KeepRule,
         default=KeepRule("agree"),
-        metavar="agree|margin>=X|top=P%%",
+        metavar="agree|margin>=X|top=P%",
         help="chosen has the higher reward (the default); or a least margin, in quotes; or the P "
         "percent of largest margins, with those that equal the last of them",
     )
@@ -55,7 +56,7 @@ def _split(scored: Path, least: float, output: Path, others: Path | None) -> int
         if others is not None:
             streams[False] = stack.enter_context(replacing(others))
         for _, fields in json_lines(scored):
-            side = fields["margin"] >= least
+            side = fields[MARGIN] >= least
             kept += side
             if side in streams:
                 streams[side].write(json.dumps(fields, ensure_ascii=False) + "\n")

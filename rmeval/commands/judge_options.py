@@ -23,14 +23,14 @@ from rmeval.judging.loading import (
 from rmeval.judging.record import Price
 from rmeval.load_options import LOAD_OPTIONS
 
-OF_SERVERS = ("concurrency", "timeout", "price")
+OF_SERVERS = ("concurrency", "timeout", "price", "key_over_http")
 OF_JUDGES = ("endpoint", "prompt", "order", "seed", "max_new_tokens", "temperature", "judge_batch")
 NOT_OF_JUDGES = (
     *(name for name, option in LOAD_OPTIONS.items() if option.flag and not option.of_judges),
     "no_checks",
 )
 MOST_SEED = 2**32  # torch and servers take no more than 64 bits
-NOT_OF_SERVERS = ("revision", "dtype", "device", "judge_batch")
+NOT_OF_SERVERS = ("revision", "dtype", "device", "date", "judge_batch")
 
 
 def add_judge_options(parser: argparse.ArgumentParser) -> None:
@@ -77,11 +77,21 @@ def _add_answer_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--price", type=_price, metavar="IN,OUT", help="USD per million tokens, for the cost"
     )
+    add_key_option(group)
     group.add_argument(
         "--judge-batch",
         type=positive,
         metavar="K",
         help=f"questions that a model here answers at once; {BATCH} if unsaid",
+    )
+
+
+def add_key_option(group: argparse._ArgumentGroup) -> None:
+    """Adds the word without which a key goes to https and this machine only."""
+    group.add_argument(
+        "--key-over-http",
+        action="store_true",
+        help=f"send {KEY} to another machine's http:// too, where anyone between can read it",
     )
 
 
@@ -121,9 +131,11 @@ def load_judges_from(
         endpoint=options.endpoint,
         concurrency=options.concurrency or CONCURRENCY,
         seconds=options.timeout or SECONDS,
+        key_over_http=options.key_over_http,
         revision=options.revision,
         dtype=options.dtype,
         device=options.device,
+        date=options.date,
         batch=options.judge_batch or BATCH,
     )
     answers = open_answers(name, how)

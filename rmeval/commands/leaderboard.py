@@ -21,22 +21,30 @@ from rmeval.results import find_results, read_result
 from rmeval.types import Result
 
 DEFAULT = Path("results")
+SUFFIXES = {
+    ".csv": "csv",
+    ".html": "html",
+    ".json": "json",
+    ".md": "markdown",
+    ".tex": "latex",
+}
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     """Runs the verb; the tables go to stdout or a file, remarks to stderr."""
     _add_options(parser)
     options = parser.parse_args(arguments)
-    sources = options.sources or ([] if options.published or options.card else [DEFAULT])
+    form = options.format or _form_of(options.output)
+    sources = options.sources or _default_sources(options)
     published = _published(sources, options)
     found = find_results([source for source in sources if source.suffix != ".csv"])
     results = [read_result(path) for path, _ in found]
     if not results and not published:
         where = ", ".join(map(str, sources))
         print(f"no results in {where}; `rmeval run` makes one", file=sys.stderr)
-        text = format_rows([], "json") + "\n" if options.format == "json" else ""
+        text = format_rows([], "json") + "\n" if form == "json" else ""
     else:
-        text = _format(_rank(results, published, options), options.format)
+        text = _format(_rank(results, published, options, form), form)
     if options.output is None:
         print(text, end="")
     else:
@@ -69,10 +77,23 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--weighting", metavar="NAME", help="apply this one to all that was measured here"
     )
     parser.add_argument(
-        "--format", type=one_of("format", FORMATS), default="table", metavar="|".join(FORMATS)
+        "--format",
+        type=one_of("format", FORMATS),
+        metavar="|".join(FORMATS),
+        help="default: what the name of --output ends in, or table",
     )
     parser.add_argument("--sort", metavar="COLUMN", help="default: Score")
     parser.add_argument("--output", type=Path, metavar="FILE")
+
+
+def _form_of(output: Path | None) -> str:
+    return SUFFIXES.get(output.suffix.lower(), "table") if output else "table"
+
+
+def _default_sources(options: argparse.Namespace) -> list[Path]:
+    """Returns the usual folder; beside published rows only where there is one."""
+    beside = options.published or options.card
+    return [DEFAULT] if DEFAULT.is_dir() or not beside else []
 
 
 def _published(sources: list[Path], options: argparse.Namespace) -> tuple[Published, ...]:
@@ -84,11 +105,11 @@ def _published(sources: list[Path], options: argparse.Namespace) -> tuple[Publis
 
 
 def _rank(
-    results: list[Result], published: tuple[Published, ...], options: argparse.Namespace
+    results: list[Result], published: tuple[Published, ...], options: argparse.Namespace, form: str
 ) -> dict[str, list[Row]]:
     """Returns a ranking for each benchmark. Raises UnknownName, BadOption."""
     tables = rank_each(results, published, options.benchmark, options.weighting, options.sort)
-    if len(tables) > 1 and options.format in ("csv", "latex"):
+    if len(tables) > 1 and form in ("csv", "latex"):
         raise BadOption(f"one table per file: pass --benchmark, of {', '.join(tables)}")
     return tables
 

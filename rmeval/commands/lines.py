@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from rmeval.benchmarks.files import Placed, Source, is_readable, json_lines, read_file, require_file
-from rmeval.commands.options import add_checks_option, add_model_options, load_model_from
+from rmeval.commands.options import (
+    add_checks_option,
+    add_model_options,
+    add_quiet_option,
+    load_model_from,
+)
 from rmeval.commands.progress import show_progress
 from rmeval.engine.store import drop_store
 from rmeval.errors import (
@@ -24,7 +29,7 @@ from rmeval.errors import (
 )
 from rmeval.evaluation import STORE, open_store, scoring_provenance, store_settings
 from rmeval.files import is_special, only_owner, prepared, real, write_atomically, writing
-from rmeval.types import Conversation, OnProgress, Progress, Score
+from rmeval.types import Conversation, OnProgress, Progress, Score, reference_of
 
 if TYPE_CHECKING:
     from rmeval.engine.store import ScoreStore
@@ -54,6 +59,7 @@ def add_line_options(parser: argparse.ArgumentParser, came: str, goes: str) -> N
     """Adds the model's options, and the files."""
     add_model_options(parser, default=None)
     add_checks_option(parser)
+    add_quiet_option(parser)
     parser.add_argument("--input", type=Path, required=True, metavar=came)
     parser.add_argument("--output", type=Path, required=True, metavar=goes)
 
@@ -73,12 +79,19 @@ def score_lines(
     """
     require_one_process()
     require_file_name("--output", options.output)
-    conversations = sum(len(line.conversations) for line in _read(options.input, to_conversations))
+    conversations, without_reference = 0, None
+    for line in _read(options.input, to_conversations):
+        conversations += len(line.conversations)
+        if not all(map(reference_of, line.conversations)):
+            without_reference = without_reference or line.place
     output = real(options.output)  # a link stays one
     with _work_folder(output) as kept:
-        model = load_model_from(options)
+        model = load_model_from(options, without_reference=without_reference)
         provenance, scored = scoring_provenance(model), kept / LINES
-        with _kept_store(kept, provenance) as store, show_progress() as on_progress:
+        with (
+            _kept_store(kept, provenance) as store,
+            show_progress(quiet=options.quiet) as on_progress,
+        ):
             progress = _Windows(on_progress, conversations)
             truncated = 0
             with scored.open("w", encoding="utf-8", newline="\n") as out:

@@ -6,14 +6,27 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rmeval.commands.progress import show_step
 from rmeval.duels import JUDGE
 from rmeval.errors import BadOption, UnknownName, one_line
+from rmeval.hub import local_path
 from rmeval.known import Published, published_from
 from rmeval.load_options import LOAD_OPTIONS, Option, kind_of
 
 if TYPE_CHECKING:
     from rmeval.models.pairwise import PairwiseModel
     from rmeval.models.reward_model import RewardModel
+
+
+# What needs the word of who runs it, and why.
+OWN_WORD = {
+    "trust-remote-code": "runs the repository's code",
+    "allow-pickle": "reads weights that are a program",
+    "endpoint": "sends the rows and your key to a server",
+    "key-over-http": "sends your key in the clear",
+    "output": "writes there",
+}
+SHOWN = 100  # characters of a recipe's value
 
 
 def one_of(kind: str, known: Iterable[str]) -> Callable[[str], str]:
@@ -62,10 +75,23 @@ def positive_or_auto(value: str) -> int | None:
     return None if value == "auto" else positive(value)
 
 
+def system_prompt(value: str) -> str:
+    """An argument type: a text, or the file that holds it, less its last line break."""
+    path = local_path(value)
+    try:
+        text = value if path is None else path.read_text(encoding="utf-8").removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadOption(f"--system {value}: cannot be read as text") from error
+    if not text.strip():
+        raise BadOption(f"--system {value!r}: an empty system prompt; leave it out")
+    return text
+
+
 def add_model_options(parser: argparse.ArgumentParser, *, default: str | None) -> None:
     """Adds what `load_model` takes. Without a default, --model is required."""
     model = parser.add_argument_group("model")
     model.add_argument(
+        "-m",
         "--model",
         metavar="ID_OR_FOLDER",
         default=default,
@@ -83,6 +109,7 @@ def _add_load_option(model: argparse._ArgumentGroup, name: str, option: Option) 
         model.add_argument(flag, action="store_true", help=told)
         return
     kind: Callable[[str], Any] = positive_or_auto if kind_of(name) is int else str
+    kind = system_prompt if name == "system" else kind
     if option.choices:
         kind = one_of(option.noun or name, option.choices)
     metavar = "|".join(option.choices) or option.metavar
@@ -98,8 +125,17 @@ def add_checks_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_model_from(options: argparse.Namespace, *, weights: bool = True) -> "RewardModel":
+def add_quiet_option(parser: argparse.ArgumentParser) -> None:
+    """Adds -q, for verbs that show how far they are."""
+    parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
+
+
+def load_model_from(
+    options: argparse.Namespace, *, weights: bool = True, without_reference: str | None = None
+) -> "RewardModel":
     """Loads the reward model that `add_model_options` describes, with its weights or without.
+
+    `without_reference` names one of the rows to come that has none.
 
     Raises BadOption for a model that compares responses instead, or a judge.
     """
@@ -107,18 +143,22 @@ def load_model_from(options: argparse.Namespace, *, weights: bool = True) -> "Re
         raise BadOption(f"--model {options.model}: a judge gives no rewards; use `rmeval run`")
     from rmeval.models.load import require_reward_model
 
-    return require_reward_model(load_scorer_from(options, weights=weights))
+    return require_reward_model(
+        load_scorer_from(options, weights=weights, without_reference=without_reference)
+    )
 
 
 def load_scorer_from(
-    options: argparse.Namespace, *, weights: bool = True
+    options: argparse.Namespace, *, weights: bool = True, without_reference: str | None = None
 ) -> "RewardModel | PairwiseModel":
     """Loads the model that `add_model_options` describes, of either kind."""
     from rmeval.models.load import load_scorer
 
     given = {name: getattr(options, name) for name in LOAD_OPTIONS if hasattr(options, name)}
     checks = not getattr(options, "no_checks", False)
-    return load_scorer(options.model, {**given, "checks": checks, "weights": weights})
+    told = {"checks": checks, "weights": weights, "without_reference": without_reference}
+    with show_step(f"loading {options.model}", quiet=getattr(options, "quiet", False)):
+        return load_scorer(options.model, {**given, **told})
 
 
 def parse_with_recipe(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
@@ -128,7 +168,7 @@ def parse_with_recipe(parser: argparse.ArgumentParser, arguments: list[str]) -> 
     """
     finder = type(parser)(add_help=False, allow_abbrev=False)
     finder.add_argument("--config", type=Path)
-    finder.add_argument("--model")
+    finder.add_argument("-m", "--model")
     asked = finder.parse_known_args(arguments)[0]
     published = None
     if asked.config is not None:
@@ -139,10 +179,28 @@ def parse_with_recipe(parser: argparse.ArgumentParser, arguments: list[str]) -> 
         if asked.model not in (None, recipe.get("model")):
             for key in ("revision", "name"):  # those of another model
                 recipe.pop(key, None)
-        arguments = [*_recipe_arguments(parser, recipe, asked.config), *arguments]
+        of_recipe = _recipe_arguments(parser, recipe, asked.config)
+        _require_own_word(recipe, arguments, asked.config)
+        arguments = [*of_recipe, *arguments]
     options = parser.parse_args(arguments)
     options.published = published
     return options
+
+
+def _require_own_word(recipe: Mapping[str, Any], arguments: Iterable[str], path: Path) -> None:
+    """Raises BadOption for what a recipe asks, and who runs it has not typed: it may be anyone's.
+
+    Such a recipe may be kept: it says what its command line needs.
+    """
+    typed = {argument.partition("=")[0] for argument in arguments}
+    for key, value in recipe.items():
+        name = key.replace("_", "-")
+        if name in OWN_WORD and value is not False and f"--{name}" not in typed:
+            shown = "" if value is True else f" {one_line(str(value))[:SHOWN]}"
+            raise BadOption(
+                f"{path}: {name} {OWN_WORD[name]}, and a recipe cannot say so for you; if you want "
+                f"it, pass --{name}{shown} on the command line"
+            )
 
 
 def read_recipe(path: Path) -> dict[str, Any]:

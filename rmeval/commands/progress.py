@@ -1,11 +1,15 @@
 """Progress on stderr: a bar in a terminal, a line now and then in a log."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event, Thread
 from typing import TextIO
 
+from rmeval.door import behind
+from rmeval.errors import one_line
 from rmeval.types import OnProgress, Progress
 
 LOG_SECONDS = 15.0
@@ -14,7 +18,7 @@ LOG_SECONDS = 15.0
 @contextmanager
 def show_progress(stream: TextIO | None = None, *, quiet: bool = False) -> Iterator[OnProgress]:
     """Gives a function to call with where the run stands; `quiet` shows nothing."""
-    stream = stream or sys.stderr
+    stream = stream or behind(sys.stderr)
     if quiet:
         yield lambda now: None
     elif stream.isatty():
@@ -22,6 +26,35 @@ def show_progress(stream: TextIO | None = None, *, quiet: bool = False) -> Itera
             yield report
     else:
         yield _log(stream)
+
+
+@contextmanager
+def show_step(what: str, *, quiet: bool = False) -> Iterator[None]:
+    """Shows what goes on before the first score, in the first of several processes.
+
+    In a terminal it is there while it lasts; in a log a line comes every `LOG_SECONDS`.
+    """
+    stream = behind(sys.stderr)
+    if quiet or os.environ.get("RANK", "0") != "0":
+        yield
+    elif stream.isatty():
+        from rich.console import Console
+
+        with Console(file=stream).status(one_line(what)):
+            yield
+    else:
+        done = Event()
+        Thread(target=_say_again, args=(one_line(what), stream, done), daemon=True).start()
+        try:
+            yield
+        finally:
+            done.set()
+
+
+def _say_again(what: str, stream: TextIO, done: Event) -> None:
+    started = time.perf_counter()
+    while not done.wait(LOG_SECONDS):
+        print(f"{what}, {time.perf_counter() - started:.0f} s", file=stream, flush=True)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rmeval.benchmarks import Benchmark
+from rmeval.benchmarks import BENCHMARKS, Benchmark
 from rmeval.benchmarks.prior_sets import JOINED, join_prior_sets
 from rmeval.commands.benchmark_options import add_benchmark_options, load_benchmarks_from
 from rmeval.commands.dry_run import describe_run
@@ -20,24 +20,33 @@ from rmeval.commands.judge_options import (
 from rmeval.commands.options import (
     add_checks_option,
     add_model_options,
+    add_quiet_option,
     display_name,
     load_scorer_from,
     parse_with_recipe,
     positive,
 )
-from rmeval.commands.progress import show_progress
+from rmeval.commands.progress import show_progress, show_step
 from rmeval.errors import BadOption
 from rmeval.evaluation import evaluate
 from rmeval.files import prepared
 from rmeval.known import Published, known_checkpoints
 from rmeval.metrics.statistics import describe_scores
+from rmeval.models.other_names import refuse_names
 from rmeval.reports.summary import beside_published, summarise
 from rmeval.results import folder_name
 from rmeval.scorer import Scorer, examine
-from rmeval.types import Result
+from rmeval.types import Result, reference_of
 
 if TYPE_CHECKING:
     from rmeval.engine.workers import Workers
+
+
+DEMO = "demo"
+NEXT = (
+    "next: `rmeval report {}` writes report.html, with every row; "
+    "`rmeval run --model FOLDER` evaluates your own checkpoint"
+)
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
@@ -45,8 +54,12 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     _add_options(parser)
     options = parse_with_recipe(parser, arguments)
     check_judge_options(parser, options)
-    demo = options.model == "demo" and not options.data
-    benchmarks = _load_benchmarks(options, "demo" if demo else "rewardbench")
+    if not is_judge(options) and options.family is None and options.reference is None:
+        names = (options.benchmark or "rewardbench").split(",")
+        published = [name for name in names if name in BENCHMARKS]
+        refuse_names(options.model, published[0] if published else None)
+    demo = options.model == DEMO and not options.data
+    benchmarks = _load_benchmarks(options, DEMO if demo else "rewardbench")
     if options.dry_run:
         print(*_plans(options, benchmarks), sep="\n\n")
         return 0
@@ -60,10 +73,11 @@ def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
     from rmeval.engine.workers import join_workers
 
     models = _load_models(options, benchmarks)
-    checks = [
-        "insisted, --no-checks" if options.no_checks else examine(model, benchmark.preferences)
-        for model, benchmark in zip(models, benchmarks, strict=True)
-    ]
+    with show_step("checking the model", quiet=options.quiet):
+        checks = [
+            "insisted, --no-checks" if options.no_checks else examine(model, benchmark.preferences)
+            for model, benchmark in zip(models, benchmarks, strict=True)
+        ]
     workers = join_workers()
     results: list[Result] = []
     for model, benchmark, checked in zip(models, benchmarks, checks, strict=True):
@@ -91,7 +105,9 @@ def _plans(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> Iter
     if is_judge(options):
         yield from map(describe_judge_run, load_judges_from(options, benchmarks), benchmarks)
         return
-    model = load_scorer_from(options, weights=False)
+    model = load_scorer_from(
+        options, weights=False, without_reference=_without_reference(benchmarks)
+    )
     yield from (describe_run(model, benchmark) for benchmark in benchmarks)
 
 
@@ -99,8 +115,17 @@ def _load_models(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -
     """Returns who scores each benchmark: one model, or a judge asked as is usual there."""
     if is_judge(options):
         return load_judges_from(options, benchmarks)
-    model = load_scorer_from(options)
+    model = load_scorer_from(options, without_reference=_without_reference(benchmarks))
     return [model] * len(benchmarks)
+
+
+def _without_reference(benchmarks: Sequence[Benchmark]) -> str | None:
+    """Returns the first row that a model which compares with a reference could not score."""
+    for benchmark in benchmarks:
+        for row in benchmark.preferences:
+            if not reference_of(row.prompt):
+                return f"{benchmark.name}, row {row.id},"
+    return None
 
 
 def _evaluate(
@@ -110,7 +135,7 @@ def _evaluate(
     checks: str,
     workers: "Workers",
 ) -> Result:
-    with show_progress(quiet=workers.rank > 0) as on_progress:
+    with show_progress(quiet=options.quiet or workers.rank > 0) as on_progress:
         return evaluate(
             model,
             benchmark,
@@ -131,7 +156,7 @@ def _with_prior(results: Sequence[Result]) -> str:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    add_model_options(parser, default="demo")
+    add_model_options(parser, default=DEMO)
     add_judge_options(parser)
     add_benchmark_options(parser)
     rows = parser.add_argument_group("rows and weights")
@@ -150,6 +175,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="what the model is called in tables, figures and titles; by default as in --model",
     )
     add_checks_option(parser)
+    add_quiet_option(parser)
     parser.add_argument("--fresh", action="store_true", help="drop what earlier runs kept")
     parser.add_argument(
         "--dry-run",
@@ -167,4 +193,7 @@ def _describe(result: Result, benchmark: Benchmark, published: Published | None)
     published = published or (known.published if known else None)
     if published and benchmark.name == published.benchmark and result.overall is not None:
         lines += ["", beside_published(result, benchmark.scheme, published), ""]
-    return [*lines, f"kept in {result.folder}"]
+    lines.append(f"kept in {result.folder}")
+    if result.model == benchmark.name == DEMO:
+        lines.append(NEXT.format(result.folder))
+    return lines

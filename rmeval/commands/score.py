@@ -1,6 +1,7 @@
 """Score conversations: {"messages": [{"role", "content"}, …]} a line in, with "score" out.
 
-What else a message has, and a line's "tools", reach the chat template.
+What else a message has, and a line's "tools", reach the chat template. A line's "reference", a text
+or messages, reaches models that compare an answer with one.
 
 Models that tell what their reward is made of add "objectives", in the order of the provenance.
 """
@@ -9,7 +10,7 @@ import argparse
 from collections.abc import Sequence
 
 from rmeval.commands.lines import Fields, add_line_options, score_lines
-from rmeval.conversations import to_conversation
+from rmeval.conversations import BESIDE, to_conversation
 from rmeval.errors import BadData
 from rmeval.types import Conversation, Score
 
@@ -24,7 +25,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
 def _conversations(fields: Fields, place: str) -> list[Conversation]:
     if "messages" not in fields:
         raise BadData(f"{place}: no field messages; found: {', '.join(fields) or 'none'}")
-    return [to_conversation(fields["messages"], place, fields.get("tools"))]
+    beside = (fields.get(name) for name in BESIDE)
+    return [to_conversation(fields["messages"], place, *beside)]
 
 
 def _add_score(fields: Fields, scores: Sequence[Score]) -> Fields:

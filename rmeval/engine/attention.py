@@ -8,20 +8,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
-from rmeval.engine.plan import Layout
+from rmeval.engine.plan import Layout, Members, plan_attention
 
 NAME = "rmeval_packed"
 HARMLESS = {"position_ids", "cache_position", "use_cache", "output_attentions"}
-HEAD_DIM_OF_FLASH = 256  # the fused kernel takes no larger heads
-ROWS_AT_ONCE = 1024  # queries for which the plain path builds a mask at a time
+# What FlashAttention takes: heads of so many numbers at most, a multiple of these (it pads none of
+# unequal lengths), on Ampere and later.
+HEAD_DIM_OF_FLASH, HEAD_STEP_OF_FLASH, CAPABILITY_OF_FLASH = 256, 8, (8, 0)
+PAIRS_AT_ONCE = 1 << 21  # pairs of query and key for which the plain path builds a mask at a time
+# Of those, how many sequences may share: on a GPU a call costs more than what padding adds.
+PAIRS_TOGETHER = {"cpu": 0, "cuda": PAIRS_AT_ONCE}
+
+
+class Together(NamedTuple):
+    """Sequences of a pack whose attention is computed at once, padded to the right."""
+
+    new: Tensor  # (N, new) where their new tokens are
+    path: Tensor  # (N, L) where all of their tokens are
+    positions: Tensor  # (N, new) of the new tokens in their sequences
+    real: Tensor  # (R,) which of the N x new are no padding, and
+    real_at: Tensor  # (R,) where these are
 
 
 class Pack:
@@ -34,6 +49,7 @@ class Pack:
         self.windows_masked: set[int] = set()  # what masks were asked for, and
         self.windows_given: set[int] = set()  # what the attention function was told
         self._indices: dict[torch.device, tuple[Tensor, Tensor, Tensor]] = {}
+        self._together: dict[torch.device, list[Together]] = {}
 
     def indices(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """Returns paths (K,), and the cumulative lengths of queries and of keys, (N + 1,)."""
@@ -45,6 +61,27 @@ class Pack:
             )
             self._indices[device] = torch.from_numpy(self.layout.paths).to(device), queries, keys
         return self._indices[device]
+
+    def together(self, device: torch.device) -> list[Together]:
+        """Returns the pack's sequences as the plain path computes them."""
+        if device not in self._together:
+            groups = plan_attention(self.layout, PAIRS_TOGETHER[device.type])
+            self._together[device] = [self._pad(group, device) for group in groups]
+        return self._together[device]
+
+    def _pad(self, group: Members, device: torch.device) -> Together:
+        """A padded query is one that sees something; nobody reads it. No query sees padded keys."""
+        layout = self.layout
+        news, lengths = ([of[i] for i in group] for of in (layout.new_lengths, layout.lengths))
+        ends = np.cumsum(layout.lengths)
+        path = np.zeros((len(group), max(lengths)), np.int64)
+        new = np.zeros((len(group), max(news)), np.int64)
+        for row, i in enumerate(group):
+            path[row, : lengths[row]] = layout.paths[ends[i] - lengths[row] : ends[i]]
+            new[row, : news[row]] = path[row, lengths[row] - news[row] : lengths[row]]
+        real = np.flatnonzero(np.arange(max(news)) < np.array(news)[:, None])
+        made = (new, path, layout.positions[new], real, new.flatten()[real])
+        return Together(*(torch.from_numpy(indices).to(device) for indices in made))
 
 
 _pack: ContextVar[Pack] = ContextVar("pack")
@@ -80,102 +117,119 @@ def packed_attention(
     if attention_mask is not None or dropout or is_causal is False:
         pack.unknown.add("attention_mask, dropout or is_causal=False")
     pack.windows_given |= {sliding_window} if sliding_window else set()
-    paths, _, _ = pack.indices(query.device)
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
     q, k, v = (states[0].transpose(0, 1) for states in (query, key, value))  # (T, heads, D)
-    k, v = k[paths], v[paths]  # (K, Hkv, D)
-    if has_fused_kernel(query.device, query.dtype, query.shape[-1], softcap):
+    if why_not_fused(query.device, query.dtype, query.shape[-1], softcap) is None:
         return _fused(pack, q, k, v, scale, sliding_window)[None], None
-    return _one_by_one(pack, q, k, v, scale, sliding_window, softcap)[None], None
+    return _plain(pack, q, k, v, scale, sliding_window, softcap)[None], None
 
 
-def has_fused_kernel(
+def why_not_fused(
     device: torch.device, dtype: torch.dtype, head_dim: int, softcap: float | None
-) -> bool:
-    """Whether one variable-length kernel can do it all: on a GPU, in half precision, no cap."""
-    half = dtype in (torch.float16, torch.bfloat16)
-    return device.type == "cuda" and half and softcap is None and head_dim <= HEAD_DIM_OF_FLASH
+) -> str | None:
+    """Returns why a pack's attention is not one call of FlashAttention, or None if it is."""
+    if device.type != "cuda":
+        return "FlashAttention runs on GPUs"
+    if dtype not in (torch.float16, torch.bfloat16):
+        return f"FlashAttention takes half precision, not {str(dtype).removeprefix('torch.')}"
+    if softcap is not None:
+        return "torch's FlashAttention has no soft cap"
+    if head_dim % HEAD_STEP_OF_FLASH or head_dim > HEAD_DIM_OF_FLASH:
+        return f"FlashAttention takes no heads of {head_dim} numbers"
+    if not torch.backends.cuda.is_flash_attention_available():
+        return f"torch {torch.__version__} is built without FlashAttention"
+    if torch.cuda.get_device_capability(device) < CAPABILITY_OF_FLASH:
+        return f"FlashAttention does not run on {torch.cuda.get_device_name(device)}"
+    return None
 
 
 def _fused(pack: Pack, q: Tensor, k: Tensor, v: Tensor, scale: float, window: int | None) -> Tensor:
-    """All sequences in one call of FlashAttention; its causal mask is aligned bottom-right."""
-    from torch.nn.attention.varlen import varlen_attn
+    """All sequences in one call of FlashAttention; its causal mask is aligned bottom-right.
 
-    _, query_starts, key_starts = pack.indices(q.device)
-    out = varlen_attn(
+    The operator is called, not `torch.nn.attention.varlen.varlen_attn` above it: these arguments
+    are the same in torch 2.10 to 2.14, that function's are others in each.
+    """
+    paths, query_starts, key_starts = pack.indices(q.device)
+    out: Tensor = torch.ops.aten._flash_attention_forward(
         q.contiguous(),
-        k,
-        v,
+        k[paths],  # (K, Hkv, D)
+        v[paths],
         query_starts,
         key_starts,
         max(pack.layout.new_lengths),
         max(pack.layout.lengths),
+        0.0,  # dropout
+        not window,  # causal
+        False,
         scale=scale,
-        window_size=(window - 1 if window else -1, 0),
-        enable_gqa=q.shape[1] != k.shape[1],
-        num_splits=1,  # one sequence's result must not depend on its neighbours
-    )
-    assert isinstance(out, Tensor)
+        window_size_left=window - 1 if window else -1,
+        window_size_right=0,
+    )[0]
     return out
 
 
-def _one_by_one(
+def _plain(
     pack: Pack,
-    queries: Tensor,
-    keys: Tensor,
-    values: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
     scale: float,
     window: int | None,
     softcap: float | None,
 ) -> Tensor:
-    """One sequence after the other, exact on any device and in any precision."""
-    layout = pack.layout
-    parts = []
-    for q, k, v in zip(
-        torch.split(queries, layout.new_lengths),
-        torch.split(keys, layout.lengths),
-        torch.split(values, layout.lengths),
-        strict=True,
-    ):
-        q, k, v = (states.transpose(0, 1) for states in (q, k, v))  # (heads, tokens, D)
-        parts.append(_attend(q, k, v, scale, window, softcap).transpose(0, 1))
-    return torch.cat(parts)
+    """A few sequences after the others, exact on any device and in any precision."""
+    out = torch.empty_like(q)
+    for some in pack.together(q.device):
+        queries, keys, values = (  # (N, heads, tokens, D)
+            states[at].transpose(1, 2)
+            for states, at in ((q, some.new), (k, some.path), (v, some.path))
+        )
+        found = _attend(
+            queries, keys, values, some.positions, scale, window, softcap
+        )  # (N, Hq, new, D)
+        out[some.real_at] = found.transpose(1, 2).flatten(0, 1)[some.real]
+    return out
 
 
 def _attend(
-    q: Tensor, k: Tensor, v: Tensor, scale: float, window: int | None, softcap: float | None
+    q: Tensor,  # (N, Hq, new, D)
+    k: Tensor,  # (N, Hkv, L, D)
+    v: Tensor,
+    positions: Tensor,  # (N, new) how far into its sequence each query stands
+    scale: float,
+    window: int | None,
+    softcap: float | None,
 ) -> Tensor:
-    """Returns one sequence's attention, (Hq, new, D): the last `new` of its L tokens look back."""
-    new, length = q.shape[1], k.shape[1]
-    grouped = q.shape[0] != k.shape[0]
-    if softcap is None and new == length and not (window and length > window):
+    """Returns (N, Hq, new, D): each query looks back from where it stands."""
+    new, length = q.shape[2], k.shape[2]
+    if q.is_cuda or softcap is not None:  # no kernel there shares keys and takes a mask
+        k, v = (states.repeat_interleave(q.shape[1] // k.shape[1], 1) for states in (k, v))
+    grouped = q.shape[1] != k.shape[1]
+    if softcap is None and len(q) == 1 and new == length and not (window and length > window):
         return functional.scaled_dot_product_attention(
-            q[None], k[None], v[None], is_causal=True, scale=scale, enable_gqa=grouped
-        )[0]
+            q, k, v, is_causal=True, scale=scale, enable_gqa=grouped
+        )
     parts = []
-    for first in range(0, new, ROWS_AT_ONCE):
-        rows = q[:, first : first + ROWS_AT_ONCE]
-        at = torch.arange(length - new + first, length - new + first + rows.shape[1])[:, None]
-        back = (at - torch.arange(length)).to(q.device)  # (rows, L) how far back each key lies
+    step = max(1, PAIRS_AT_ONCE // (len(q) * length))
+    for rows, at in zip(torch.split(q, step, 2), torch.split(positions, step, 1), strict=True):
+        back = at[:, None, :, None] - torch.arange(length, device=q.device)  # (N, 1, rows, L)
         visible = (back >= 0) & (back < window) if window else back >= 0
         if softcap is not None:
             parts.append(_attend_capped(rows, k, v, scale, visible, softcap))
             continue
         parts.append(
             functional.scaled_dot_product_attention(
-                rows[None], k[None], v[None], attn_mask=visible, scale=scale, enable_gqa=grouped
-            )[0]
+                rows, k, v, attn_mask=visible, scale=scale, enable_gqa=grouped
+            )
         )
-    return torch.cat(parts, 1)
+    return torch.cat(parts, 2)
 
 
 def _attend_capped(
     q: Tensor, k: Tensor, v: Tensor, scale: float, visible: Tensor, softcap: float
 ) -> Tensor:
     """Attention with a soft cap on its logits (Gemma-2), in the steps of transformers' eager."""
-    groups = q.shape[0] // k.shape[0]
-    k, v = k.repeat_interleave(groups, 0), v.repeat_interleave(groups, 0)
-    logits = softcap * torch.tanh(q @ k.transpose(1, 2) * scale / softcap)
+    logits = softcap * torch.tanh(q @ k.transpose(2, 3) * scale / softcap)
     logits = logits.masked_fill(~visible, -torch.inf)
     precise = torch.promote_types(q.dtype, torch.float32)
     return torch.softmax(logits, -1, dtype=precise).to(q.dtype) @ v

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rmeval.engine import attention
+from rmeval.engine.device import home, one_name_for_full, without_cudnn_attention
 from rmeval.engine.plan import LAST, Pool, Tokens, lay_out, scored_place
 from rmeval.errors import BadCheckpoint
 
@@ -36,6 +37,7 @@ class RewardNetwork(Protocol):
         """How many token ids there are."""
 
 
+@one_name_for_full()
 @torch.inference_mode()
 def forward_padded(network: RewardNetwork, sequences: Sequence[Tokens]) -> list[float]:
     """Returns the numbers of each sequence, its reward first, as float32 at least."""
@@ -43,7 +45,8 @@ def forward_padded(network: RewardNetwork, sequences: Sequence[Tokens]) -> list[
         return _reward(network.head, pool_padded(network, sequences, network.pool))
     ids, ends = _pad(network, sequences)
     mask = (torch.arange(ids.shape[1], device=ids.device) <= ends[:, None]).long()  # (N, L)
-    logits = network.backbone(input_ids=ids, attention_mask=mask).logits  # (N, 1)
+    with without_cudnn_attention():
+        logits = network.backbone(input_ids=ids, attention_mask=mask).logits  # (N, 1)
     if logits.numel() != len(sequences):
         raise BadCheckpoint(
             f"the model gives {tuple(logits.shape)} numbers for {len(sequences)} sequences, "
@@ -52,6 +55,7 @@ def forward_padded(network: RewardNetwork, sequences: Sequence[Tokens]) -> list[
     return _to_list(logits.reshape(len(sequences)))
 
 
+@one_name_for_full()
 @torch.inference_mode()
 def forward_packed(network: RewardNetwork, sequences: Sequence[Tokens]) -> list[float]:
     """Returns the numbers of each sequence of a pack: distinct, in lexicographic order."""
@@ -60,6 +64,8 @@ def forward_packed(network: RewardNetwork, sequences: Sequence[Tokens]) -> list[
     return _reward(network.head, pool_packed(network, pack))
 
 
+@one_name_for_full()
+@without_cudnn_attention()
 def pool_padded(network: RewardNetwork, sequences: Sequence[Tokens], pool: Pool = LAST) -> Tensor:
     """Returns the state of each scored token, (N, H).
 
@@ -74,9 +80,11 @@ def pool_padded(network: RewardNetwork, sequences: Sequence[Tokens], pool: Pool 
     return pick_states(network, hidden.flatten(0, 1), starts + scored, starts + ends.cpu())
 
 
+@one_name_for_full()
+@without_cudnn_attention()
 def pool_packed(network: RewardNetwork, pack: attention.Pack) -> Tensor:
     """Returns the state of each scored token, (N, H), with every unique token computed once."""
-    device = _device(network)
+    device = home(network.backbone)
     layout = pack.layout
     config, before = network.config, network.config._attn_implementation
     config._attn_implementation = attention.NAME
@@ -112,7 +120,7 @@ def _pad(network: RewardNetwork, sequences: Sequence[Tokens]) -> tuple[Tensor, T
     ids = torch.zeros(len(sequences), int(ends.max()) + 1, dtype=torch.long)
     for row, sequence in enumerate(sequences):
         ids[row, : len(sequence)] = torch.from_numpy(sequence)
-    device = _device(network)
+    device = home(network.backbone)
     return ids.to(device), ends.to(device)
 
 
@@ -125,7 +133,3 @@ def _reward(head: nn.Module, pooled: Tensor) -> list[float]:
 def _to_list(numbers: Tensor) -> list[float]:
     values: list[float] = numbers.tolist()
     return values
-
-
-def _device(network: RewardNetwork) -> torch.device:
-    return next(network.backbone.parameters()).device

@@ -37,7 +37,8 @@ def why_not_packed(network: RewardNetwork) -> str | None:
     """Returns why a network must take the padded path, or None if it may be packed.
 
     It may if our attention is called once per layer, is told of every window, is asked for
-    nothing it does not know, and gives the padded path's states up to rounding.
+    nothing it does not know, and gives the padded path's states up to rounding. Raises
+    torch.OutOfMemoryError where there is no room to ask.
     """
     if network.head is None:
         return "it pools for itself"
@@ -46,6 +47,8 @@ def why_not_packed(network: RewardNetwork) -> str | None:
     pack = Pack(lay_out(sequences))
     try:
         packed = pool_packed(network, pack)
+    except torch.OutOfMemoryError:
+        raise  # which says nothing of the model
     except ERRORS_OF_MODELS as error:
         return f"a packed forward fails ({type(error).__name__}: {first_line(error)})"
     layers = text_config.num_hidden_layers

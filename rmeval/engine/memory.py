@@ -6,6 +6,7 @@ import time
 import torch
 from torch import nn
 
+from rmeval.engine.device import cards, waits_on_host
 from rmeval.engine.forward import RewardNetwork
 from rmeval.engine.plan import KEYS_PER_TOKEN
 
@@ -24,10 +25,11 @@ def serving_batch_tokens(network: RewardNetwork, device: torch.device, dtype: to
     that the same run is planned alike when it is started again.
     """
     if device.type == "cuda":
-        total = torch.cuda.get_device_properties(device).total_memory
-        room = SHARE_OF_DEVICE * (total - weight_bytes(network, device) - CONTEXT_BYTES)
+        room = SHARE_OF_DEVICE * min(
+            _left(network, card) for card in cards(network.backbone) or [device]
+        )
     else:
-        room = SHARE_OF_HOST * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        room = SHARE_OF_HOST * host_bytes()
     fitting = int(room / bytes_per_token(network, dtype))
     power_of_two = 1 << max(fitting, 1).bit_length() - 1
     return max(FEWEST_TOKENS, min(MOST_TOKENS[device.type], power_of_two))
@@ -50,12 +52,32 @@ def bytes_per_token(network: RewardNetwork, dtype: torch.dtype) -> int:
 
 
 def weight_bytes(network: RewardNetwork, device: torch.device | None = None) -> int:
-    """Returns the bytes of the backbone's weights, in all, or on (or meant for) one device."""
-    return sum(
-        parameter.numel() * parameter.element_size()
-        for parameter in network.backbone.parameters()
-        if device is None or parameter.is_meta or parameter.device == device
-    )
+    """Returns the bytes of the backbone's weights: all, or those on (or meant for) one device.
+
+    Of those that wait on the host a device holds the largest part, and the next one.
+    """
+    if device is None:
+        return sum(parameter.nbytes for parameter in network.backbone.parameters())
+    held, waiting, seen = 0, 0, set[int]()
+    for module in network.backbone.modules():
+        own = [p for p in module.parameters(recurse=False) if id(p) not in seen]
+        seen |= set(map(id, own))
+        if waits_on_host(module):
+            waiting = max(waiting, sum(parameter.nbytes for parameter in own))
+        else:
+            held += sum(p.nbytes for p in own if p.is_meta or p.device == device)
+    return held + 2 * waiting
+
+
+def host_bytes() -> int:
+    """Returns the bytes of memory that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _left(network: RewardNetwork, card: torch.device) -> int:
+    """Returns the bytes of a GPU that the weights leave."""
+    total: int = torch.cuda.get_device_properties(card).total_memory
+    return total - weight_bytes(network, card) - CONTEXT_BYTES
 
 
 def flops_per_token(network: RewardNetwork) -> int:

@@ -145,6 +145,27 @@ def lay_out(sequences: Sequence[Tokens], pool: Pool = LAST) -> Layout:
     )
 
 
+def plan_attention(layout: Layout, most_pairs: int) -> list[Members]:
+    """Returns which of a pack's sequences have their attention computed at once, padded.
+
+    So many that they have at most `most_pairs` pairs of query and key, of which padding is at most
+    half; one at a time for 0.
+    """
+    order = sorted(range(len(layout.lengths)), key=lambda i: (layout.new_lengths[i], i))
+    groups: list[list[int]] = []
+    longest = pairs = 0
+    for index in order:
+        new, length = layout.new_lengths[index], layout.lengths[index]
+        longest, pairs = max(longest, length), pairs + new * length
+        padded = (len(groups[-1]) + 1) * new * longest if groups else 0
+        if groups and padded <= min(most_pairs, 2 * pairs):
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+            longest, pairs = length, new * length
+    return [tuple(group) for group in groups]
+
+
 def unique_tokens(sequences: Sequence[Tokens]) -> int:
     """Returns how many tokens a pack of these sequences, in lexicographic order, computes."""
     shared = sum(map(common_prefix, sequences, sequences[1:]))

@@ -11,12 +11,14 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from rmeval.engine.device import most_held
 from rmeval.engine.forward import RewardNetwork, forward_packed, forward_padded
 from rmeval.engine.plan import Members, Tokens, plan_batches, plan_packs, unique_tokens
 from rmeval.engine.workers import Workers
 from rmeval.errors import BadOption, BadReward
 from rmeval.types import OnProgress, Progress
 
+ASKED_FOR = "asked for"  # the reason for the padded path where the user wants it
 logger = logging.getLogger("rmeval")
 
 
@@ -178,7 +180,7 @@ class _Todo:
             self.store.put(self.digests[number], numbers)
             left -= costs[number] * workers.count  # the others are about as far
             if on_progress is not None:
-                held = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+                held = most_held(network.backbone)
                 on_progress(Progress(total - max(left, 0), total, in_all, kept, held))
         workers.wait()
         self.store.look_around()

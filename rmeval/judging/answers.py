@@ -54,6 +54,7 @@ class ServerAnswers:
     model: str
     concurrency: int
     seconds: float
+    key_over_http: bool = False
 
     def __post_init__(self) -> None:
         self._connect()  # whatever is wrong with the URL is found before a benchmark is read
@@ -94,7 +95,9 @@ class ServerAnswers:
             return {index: error for index, error in found if isinstance(error, ServerFailure)}
 
     def _connect(self) -> Endpoint:
-        return Endpoint(self.url, self.model, seconds=self.seconds)
+        return Endpoint(
+            self.url, self.model, seconds=self.seconds, key_over_http=self.key_over_http
+        )
 
 
 class _Call:
@@ -138,11 +141,12 @@ class LocalAnswers:
         from rmeval.models.checkpoint import open_checkpoint
 
         checkpoint = open_checkpoint(self._name, self._revision)
+        read_by = self._generator.settings()
         return {
             "answers": self._name,
             "revision": checkpoint.revision,
             "weights": checkpoint.fingerprint(),
-            "dtype": self._generator.settings()["dtype"],
+            **{key: read_by[key] for key in ("dtype", "tokenizer", "date") if key in read_by},
             "lengths": "tokens",
         }
 

@@ -36,6 +36,7 @@ KINDS_OF_KEYS: dict[str, type | tuple[type, ...]] = {
     "pattern": str,
     "low": NUMBER,
     "high": NUMBER,
+    "thinks": bool,
 }
 REQUIRED = ("name", "kind", "user", "verdict", "max_new_tokens", "temperature")
 OPTIONAL = ("summary", "source", "system", "turns", "subsets")
@@ -127,14 +128,15 @@ def _wording(table: Mapping[str, Any], otherwise: Wording, kind: str, place: str
 def _verdict(table: Mapping[str, Any], kind: str, place: str) -> Labels | Scale:
     """Returns how an answer is read. Raises BadOption for labels or a pattern that cannot be."""
     if kind == PAIRWISE:
-        _require_keys(table, place, ("a", "b"), ("tie",))
-        for label in table.values():
-            if not label or any(label in other for other in [*table.values()] if other != label):
+        _require_keys(table, place, ("a", "b"), ("tie", "thinks"))
+        labels = [label for key, label in table.items() if key != "thinks"]
+        for label in labels:
+            if not label or any(label in other for other in labels if other != label):
                 raise BadOption(f"{place}: the label {label!r} is empty or part of another")
-        if len(set(table.values())) < len(table):
+        if len(set(labels)) < len(labels):
             raise BadOption(f"{place}: two labels are the same")
         return Labels(**table)
-    _require_keys(table, place, ("pattern", "low", "high"), ())
+    _require_keys(table, place, ("pattern", "low", "high"), ("thinks",))
     try:
         groups = re.compile(table["pattern"]).groups
     except (re.error, RecursionError, OverflowError) as error:
@@ -152,7 +154,8 @@ def _require_keys(
     for key, value in table.items():
         if key not in known:
             raise UnknownName(f"key in {place}", key, known)
-        if isinstance(value, bool) or not isinstance(value, KINDS_OF_KEYS[key]):
+        kinds = KINDS_OF_KEYS[key]
+        if isinstance(value, bool) != (kinds is bool) or not isinstance(value, kinds):
             raise BadOption(f"{place}: {key} is of the wrong kind")
     for key in required:
         if key not in table:

@@ -37,9 +37,11 @@ class Answering:
     endpoint: str | None = None
     concurrency: int = CONCURRENCY
     seconds: float = SECONDS
+    key_over_http: bool = False
     revision: str | None = None
     dtype: str = "auto"
     device: str = "auto"
+    date: str | None = None
     batch: int = BATCH
 
 
@@ -53,13 +55,14 @@ def load_judge(
     revision: str | None = None,
     dtype: str = "auto",
     device: str = "auto",
+    key_over_http: bool = False,
 ) -> GenerativeJudge:
     """Returns a language model as a judge, to `evaluate`, or to `compare` two responses.
 
     Args:
         name: what the server calls the model; without a server, a folder or a name on the Hub.
         endpoint: the address of an OpenAI-compatible server, such as http://…/v1; its key comes
-            from OPENAI_API_KEY.
+            from OPENAI_API_KEY, which goes to https or this machine only, unless `key_over_http`.
         prompt: a prompt format's name, see `rmeval list judges`, or a FILE.toml.
         order: "both" shows two responses in both orders, "random" in one that `seed` decides.
         revision: of a model on the Hub; `dtype` and `device` are those of `load_model`.
@@ -68,7 +71,13 @@ def load_judge(
         RmevalError: one of its kinds, each with what to do.
     """
     name = judge_name(name)
-    how = Answering(endpoint=endpoint, revision=revision, dtype=dtype, device=device)
+    how = Answering(
+        endpoint=endpoint,
+        revision=revision,
+        dtype=dtype,
+        device=device,
+        key_over_http=key_over_http,
+    )
     return make_judge(name, open_answers(name, how), Asking(prompt, order, seed), revision)
 
 
@@ -83,25 +92,24 @@ def judge_name(name: str) -> str:
 def open_answers(name: str, how: Answering) -> Answers:
     """Returns who answers under a name. Raises BadOption or BadCheckpoint."""
     if how.endpoint is not None:
-        return ServerAnswers(how.endpoint, name, how.concurrency, how.seconds)
-    return open_local(name, how.revision, how.dtype, how.device, how.batch)
+        return ServerAnswers(how.endpoint, name, how.concurrency, how.seconds, how.key_over_http)
+    return open_local(name, how)
 
 
-def open_local(
-    name: str, revision: str | None, dtype: str, device: str, batch: int
-) -> LocalAnswers:
+def open_local(name: str, how: Answering) -> LocalAnswers:
     """Opens a causal language model, all but its weights. Raises BadCheckpoint."""
     from rmeval.models.generator import LocalGenerator
 
     generator = LocalGenerator(
         name,
-        revision=revision,
-        dtype=dtype,
-        device=device,
-        batch=batch,
+        revision=how.revision,
+        dtype=how.dtype,
+        device=how.device,
+        date=how.date,
+        batch=how.batch,
         options=("judge", "--judge-batch"),
     )
-    return LocalAnswers(generator, name, revision)
+    return LocalAnswers(generator, name, how.revision)
 
 
 def make_judge(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from rmeval.duels import EVEN, Verdict
 from rmeval.endpoint import Answer
 from rmeval.judging.questions import Question
-from rmeval.judging.verdicts import Labels, Scale
+from rmeval.judging.verdicts import Labels, Scale, closes_what_it_did_not_open
 from rmeval.types import Preference
 
 ANSWERS = "answers.jsonl"
@@ -40,7 +40,7 @@ class Record:
         found = list(self.answers.values())
         read = _total(answer.prompt_tokens for answer in found)
         written = _total(answer.completion_tokens for answer in found)
-        account = {
+        account: dict[str, Any] = {
             "answers": len(found),
             "kept_before": self.before,
             "servers": [*dict.fromkeys(answer.server for answer in found if answer.server)],
@@ -50,6 +50,8 @@ class Record:
             "prompt_tokens": read,
             "completion_tokens": written,
         }
+        if strays := sum(closes_what_it_did_not_open(answer.text) for answer in found):
+            account["closing_tags_alone"] = strays
         if price is None:
             return account
         usd = None

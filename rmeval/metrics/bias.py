@@ -1,7 +1,6 @@
 """Does the model reward length? And what would length alone, or a coin, score on these rows?"""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ import numpy as np
 from rmeval.metrics.accuracy import subset_rows
 from rmeval.metrics.calibration import Pairs
 from rmeval.metrics.scheme import Floats, Scheme, compose
-from rmeval.types import ScoredPreference
+from rmeval.types import Score, ScoredPreference
 
 
 def length_bias(pairs: Pairs) -> dict[str, Any]:
@@ -48,10 +47,14 @@ def baselines(
 
 def _by_length(scored: Sequence[ScoredPreference], sign: int) -> list[ScoredPreference]:
     return [
-        replace(
-            item,
-            scores=tuple(s._replace(value=float(sign * s.tokens)) for s in item.scores),
-            comparisons=None,
+        ScoredPreference(
+            item.id,
+            item.subset,
+            item.num_chosen,
+            tuple(Score(float(sign * s.tokens), s.tokens, s.truncated) for s in item.scores),
+            item.digest,
+            item.magnitude,
+            item.weight,
         )
         for item in scored
     ]

@@ -21,9 +21,24 @@ FAMILIES = Registry(
             "InternLM2-Reward: fused projections, v_head, <|reward|> token",
         ),
         Entry(
+            "polar",
+            "rmeval.models.polar:Polar",
+            "POLAR: InternLM2-Reward's network that compares an answer with a reference",
+        ),
+        Entry(
             "inf-orm",
             "rmeval.models.inform:INFORM",
             "INF-ORM: Llama with a two-layer score head",
+        ),
+        Entry(
+            "qwen-rm",
+            "rmeval.models.qwen_rm:QwenRM",
+            "Qwen2.5-Math-RM and WorldPM: Qwen2 with a two-layer score head",
+        ),
+        Entry(
+            "athene",
+            "rmeval.models.athene:Athene",
+            "Athene-RM: Llama with v_head, read at a token that ends every text",
         ),
         Entry(
             "grm",
@@ -58,7 +73,7 @@ FAMILIES = Registry(
         Entry(
             "qrm",
             "rmeval.models.qrm:QRM",
-            "QRM on Llama: ArmoRM with quantiles of each objective",
+            "QRM on Llama: ArmoRM with quantiles of each objective, transformed or (v2) not",
         ),
         Entry(
             "pair-pm",

@@ -69,7 +69,7 @@ def _trained_with(model: RewardModel) -> tuple[str, str] | None:
     checkpoint = model.family.checkpoint
     if OF_OPENRLHF in checkpoint.config:
         return "last", f"config.json has OpenRLHF's {OF_OPENRLHF}"
-    traces = [name for name in OF_TRAINER if (checkpoint.folder / name).is_file()]
+    traces = [name for name in OF_TRAINER if (checkpoint.folders[0] / name).is_file()]
     if traces and isinstance(model.family, Classifier):
         return model.family.pool, f"{traces[0]} is of transformers' Trainer, whose class has it"
     return None

@@ -4,8 +4,8 @@ The yardstick is the spread (standard deviation) of the rewards of a few convers
 difference matters when it is large against what tells good answers from bad ones.
 """
 
+import gc
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,9 +14,16 @@ from statistics import pstdev
 import numpy as np
 import torch
 
+from rmeval.engine.device import home, one_name_for_full, without_cudnn_attention
 from rmeval.engine.forward import RewardNetwork, forward_padded, pick_states
 from rmeval.engine.gate import ERRORS_OF_MODELS, why_not_packed
-from rmeval.engine.memory import CONTEXT_BYTES, SHARE_OF_DEVICE, bytes_per_token, weight_bytes
+from rmeval.engine.memory import (
+    CONTEXT_BYTES,
+    SHARE_OF_DEVICE,
+    bytes_per_token,
+    host_bytes,
+    weight_bytes,
+)
 from rmeval.engine.plan import Tokens, scored_place
 from rmeval.engine.scoring import Engine, score_sequences
 from rmeval.errors import BadOption, BadReward, first_line
@@ -144,6 +151,8 @@ def check_left_padding(probe: Probe) -> Check:
         return Check(name, "skipped", "the model pools for itself")
     try:
         rewards = _padded_left(probe.model.network, probe.ids)
+    except torch.OutOfMemoryError:
+        return Check(name, "skipped", f"{PEERS_BATCH} at once do not fit on {probe.model.device}")
     except ERRORS_OF_MODELS as error:
         finding = f"the model takes none ({type(error).__name__}: {first_line(error)})"
         return Check(name, "skipped", finding)
@@ -180,11 +189,12 @@ def rewards_beside(
     needed, room = _bytes(probe, dtype), _room(model)
     if needed > room:
         return f"takes {needed / 2**30:.0f} GiB, and {room / 2**30:.0f} GiB may be used"
-    try:
-        with _set_aside(model):
-            return compute(model, probe.ids)
-    except torch.OutOfMemoryError:
-        return f"does not fit beside what else is on {model.device}"
+    with _set_aside(model):
+        try:
+            with one_name_for_full():
+                return compute(model, probe.ids)
+        except torch.OutOfMemoryError:
+            return f"does not fit beside what else is on {model.device}"
 
 
 def rewards_alone(network: RewardNetwork, ids: Sequence[Tokens]) -> list[float]:
@@ -214,6 +224,8 @@ def _alone_in_float32(model: RewardModel, ids: Sequence[Tokens]) -> list[float]:
     return rewards_alone(network, ids)
 
 
+@one_name_for_full()
+@without_cudnn_attention()
 @torch.inference_mode()
 def _padded_left(network: RewardNetwork, ids: Sequence[Tokens]) -> list[float]:
     """Returns rewards as tools give them that pad left, eight at a time in the data's order.
@@ -221,7 +233,7 @@ def _padded_left(network: RewardNetwork, ids: Sequence[Tokens]) -> list[float]:
     Like those, it passes a mask and no positions: every token of a short text stands further on.
     """
     assert network.head is not None
-    device = next(network.backbone.parameters()).device
+    device = home(network.backbone)
     rewards: list[float] = []
     for start in range(0, len(ids), PEERS_BATCH):
         batch = ids[start : start + PEERS_BATCH]
@@ -252,7 +264,9 @@ def _set_aside(model: RewardModel) -> Iterator[None]:
     torch.cuda.empty_cache()
     try:
         yield
-    finally:
+    finally:  # what took its place goes first, or there is no room to come back to
+        gc.collect()
+        torch.cuda.empty_cache()
         model.network.to(model.device)
 
 
@@ -265,7 +279,8 @@ def _bytes(probe: Probe, dtype: torch.dtype) -> int:
 def _room(model: RewardModel) -> int:
     """Returns the bytes that a second network may take; on a CPU the first stays beside it."""
     if model.device.type == "cuda":
+        if weight_bytes(model.network) > SHARE_OF_DEVICE * host_bytes():
+            return 0  # it could not wait on the host
         total = torch.cuda.get_device_properties(model.device).total_memory - CONTEXT_BYTES
         return int(SHARE_OF_DEVICE * total)
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return int(SHARE_OF_DEVICE * total) - weight_bytes(model.network)
+    return int(SHARE_OF_DEVICE * host_bytes()) - weight_bytes(model.network)

@@ -19,13 +19,14 @@ from rmeval.types import Conversation, Message
 
 # ASCII letters and digits come back from every tokenizer's decode, up to case and spaces.
 OTHER = "Nothing of 53 kinds."
+REFERENCE = "Jade, and 8 more."  # for models that compare an answer with one
 ONE_TURN = (
-    Message("user", "Name a colour of 17 stones."),
+    Message("user", "Name a colour of 17 stones.", reference=REFERENCE),
     Message("assistant", "Amber and cobalt, 29 of them."),
 )
-WITH_SYSTEM = (Message("system", "You answer in 11 words."), *ONE_TURN)
+WITH_SYSTEM = (Message("system", "You answer in 11 words.", reference=REFERENCE), *ONE_TURN)
 SEVERAL_TURNS = (
-    Message("user", "Hello, 3 of us are here."),
+    Message("user", "Hello, 3 of us are here.", reference=REFERENCE),
     Message("assistant", "Welcome, all 4 of you."),
     *ONE_TURN,
 )
@@ -115,7 +116,7 @@ def _check_contents(model: RewardModel, shapes: Mapping[str, Conversation]) -> C
     lost: dict[str, None] = {}
     for conversation in shapes.values():
         changed = [
-            (*conversation[:index], Message(message.role, OTHER), *conversation[index + 1 :])
+            (*conversation[:index], message.saying(OTHER), *conversation[index + 1 :])
             for index, message in enumerate(conversation)
         ]
         ids, *others = model.read([conversation, *changed])
@@ -188,7 +189,7 @@ def _between(ids: list[int], before: list[int], after: list[int]) -> list[int]:
 
 def _check_truncation(model: RewardModel, conversations: Sequence[Conversation]) -> Check:
     limit = min(model.max_length, TRUNCATED_AT)
-    long = (Message("user", "amber " * limit + ONE_TURN[0].content), ONE_TURN[1])
+    long = (ONE_TURN[0].saying("amber " * limit + ONE_TURN[0].content), ONE_TURN[1])
     whole = model.read([long])[0]
     cutting = replace(model, max_length=limit)
     cutting.__dict__["tokenizer"] = model.tokenizer  # large ones take seconds to load

@@ -7,6 +7,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 from transformers.utils import logging
 
+from rmeval.engine.device import one_name_for_full, without_cudnn_attention
 from rmeval.engine.gate import ERRORS_OF_MODELS
 from rmeval.engine.plan import Tokens
 from rmeval.errors import first_line
@@ -37,6 +38,8 @@ def check_transformers(probe: Probe) -> Check:
 def _why_not(model: RewardModel) -> str | None:
     if not isinstance(model.family, Classifier):
         return "it has no class for this model"
+    if model.family.checkpoint.adaptation is not None:
+        return "its class alone applies no adapter"
     if "auto_map" in model.family.checkpoint.config:
         return "the folder has remote code, which may pool in its own way"
     if model.network.pool.rule != model.family.pool and model.network.head is not None:
@@ -44,6 +47,8 @@ def _why_not(model: RewardModel) -> str | None:
     return None
 
 
+@one_name_for_full()
+@without_cudnn_attention()
 @torch.inference_mode()
 def _rewards(model: RewardModel, ids: Sequence[Tokens]) -> list[float] | str:
     """Returns the rewards of transformers' class, or why they cannot be had."""

@@ -37,7 +37,14 @@ from rmeval.types import Conversation, Message, Preference
 logger = logging.getLogger("rmeval")
 
 VITAL = ("template", "vocabulary", "truncation")  # without them there is nothing to score
-LOUD = ("BOS", "EOS", "date", "contents", SCORED_TOKEN)  # warnings that every reward depends on
+LOUD = (
+    "files",
+    "BOS",
+    "EOS",
+    "date",
+    "contents",
+    SCORED_TOKEN,
+)  # warnings that every reward depends on
 FEW = 4
 MEANINGS = {
     "last": "is a token like any other",
@@ -54,7 +61,7 @@ def check_model(model: RewardModel, pairs: Sequence[Preference]) -> list[Check]:
     that is not read, and none are compared that are not numbers.
     """
     talks = [talk for pair in pairs for talk in (pair.conversations()[0], pair.conversations()[-1])]
-    checks = [check_weights(model), *check_text(model, talks)]
+    checks = [check_weights(model), check_files(model), *check_text(model, talks)]
     if not _is_readable(checks):
         return checks
     kept = [talk for pair in range(len(pairs)) for talk in _of_pair(model, talks, pair)]
@@ -80,7 +87,7 @@ def cheap_checks(model: RewardModel, conversations: Sequence[Conversation]) -> l
 
     The cost is about ten forward passes over one conversation.
     """
-    checks = check_text(model, _spread_over(conversations, FEW))
+    checks = [check_files(model), *check_text(model, _spread_over(conversations, FEW))]
     if not _is_readable(checks):
         return checks
     few = [talk for talk in _spread_over(conversations, FEW) if accepts(model, talk)]
@@ -143,12 +150,16 @@ def check_weights(model: RewardModel) -> Check:
         advice = "download the checkpoint again; in float16, try --dtype bfloat16 or float32"
         return Check("weights", "fail", finding, advice)
     shown = f"head {' → '.join(map(str, sizes))}" if sizes else "the model has its own head"
-    finding = f"{found} tensors, and every weight found in them; {shown}"
+    return Check("weights", "pass", f"{found} tensors, and every weight found in them; {shown}")
+
+
+def check_files(model: RewardModel) -> Check:
+    """Names weight files that stand beside those that were read, and that nothing claims."""
     beside = [file.name for part in model.family.checkpoints for file in part.unclaimed]
-    if beside:
-        advice = "take it away if it is no part of this model"
-        return Check("weights", "warn", f"{finding}; not read: {some(beside)}", advice)
-    return Check("weights", "pass", finding)
+    if not beside:
+        return Check("files", "pass", "every weight file is part of the checkpoint")
+    finding = f"not read, since nothing claims it: {some(beside)}"
+    return Check("files", "warn", finding, "take it away if it is no part of this model")
 
 
 def check_pad_in_text(probe: Probe) -> Check:

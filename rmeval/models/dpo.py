@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutput
 
 from rmeval.engine import attention
+from rmeval.engine.device import home
 from rmeval.engine.plan import parent_places
 from rmeval.errors import BadCheckpoint, BadOption
 from rmeval.models.checkpoint import Checkpoint
@@ -43,7 +44,7 @@ class DPO(LanguageModel):
         super().__init__(policy)
         self.per_token = per_token
         self.reference = None if reference is None else LanguageModel(reference)
-        if reference is not None and reference.folder.resolve() == policy.folder.resolve():
+        if reference is not None and reference.is_same(policy):
             raise BadOption("--reference is the model itself, so every reward would be 0")
         ours, *theirs = (part.config().get_text_config().vocab_size for part in self.parts)
         if theirs not in ([], [ours]):
@@ -70,7 +71,7 @@ class DPO(LanguageModel):
         often has none, or one of its own.
         """
         tokenizer = super().tokenizer()
-        if self.reference is None or not has_tokenizer(self.reference.checkpoint.folder):
+        if self.reference is None or not has_tokenizer(self.reference.checkpoint.tokenizer_folder):
             return tokenizer
         text = PROBE if tokenizer.chat_template is None else render(tokenizer, TALK, 0)
         policy, reference = (
@@ -149,7 +150,7 @@ class DPOBackbone(nn.Module):
         gains = torch.zeros(len(tokens), dtype=torch.float64)
         for sign, model in zip((1, -1), self.causal_models, strict=False):
             with _reading_as(self.config, model.config):
-                output = model(ids.to(_device(model)), position_ids=position_ids, **options)
+                output = model(ids.to(home(model)), position_ids=position_ids, **options)
             states = output.last_hidden_state[rows, before]  # (S, H)
             gains += sign * model.log_probabilities(states, tokens)
         worth = torch.zeros(*ids.shape, 2, dtype=torch.float64)
@@ -202,7 +203,3 @@ def _reading_as(leader: Any, config: Any) -> Iterator[None]:
         yield
     finally:
         config._attn_implementation = before
-
-
-def _device(model: nn.Module) -> torch.device:
-    return next(model.parameters()).device

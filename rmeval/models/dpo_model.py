@@ -64,15 +64,20 @@ class DPOModel(RewardModel):
                 "revision": reference[0].revision,
                 "fingerprint": reference[0].fingerprint(),
                 "architecture": reference[0].architecture,
+                **(
+                    {"base": reference[0].adaptation.provenance()}
+                    if reference[0].adaptation
+                    else {}
+                ),
             },
         }
 
     @cached_property
     def _reader(self) -> ResponseReader:
-        return ResponseReader(self.specials, self.family.checkpoint.folder)
+        return ResponseReader(self.specials, self.family.checkpoint.tokenizer_folder)
 
     def _read(self, conversations: Sequence[Conversation]) -> list[list[int]]:
-        rows = self._reader.read(conversations)
+        rows = self._reader.read(self._with_system(conversations))
         for index, row in enumerate(rows):
             if self.family.per_token and row[-1] >= 0:
                 raise BadConversation(index, NOTHING_TO_DIVIDE_BY)

@@ -13,7 +13,7 @@ from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PretrainedConfig
 from rmeval.errors import BadCheckpoint
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.tokenizer import require_chat_template
-from rmeval.models.tokenizer_files import load_tokenizer
+from rmeval.models.tokenizer_files import load_tokenizer, tokenizer_provenance
 
 Placed = Iterable[tuple[str, torch.Tensor]]
 
@@ -84,7 +84,7 @@ class Family(ABC):
     def read_config(self) -> PretrainedConfig:
         """Returns the backbone's configuration from config.json."""
         config: PretrainedConfig = AutoConfig.from_pretrained(
-            self.checkpoint.folder, trust_remote_code=False
+            self.checkpoint.folder, trust_remote_code=False, **self.checkpoint.overrides
         )
         return config
 
@@ -107,11 +107,15 @@ class Family(ABC):
 
     def tokenizer(self) -> Any:
         """Returns the checkpoint's tokenizer with its chat template."""
-        return load_tokenizer(self.checkpoint.folder)
+        return load_tokenizer(self.checkpoint.tokenizer_folder)
+
+    def tokenizer_provenance(self) -> dict[str, str]:
+        """Returns what the tokenizer was read from, what read it, and a hash of that."""
+        return tokenizer_provenance(self.checkpoint.tokenizer_folder)
 
     def template(self, tokenizer: Any) -> str:
         """Returns what texts are rendered with. Raises BadCheckpoint where there is nothing."""
-        return require_chat_template(tokenizer, self.checkpoint.folder)
+        return require_chat_template(tokenizer, self.checkpoint.tokenizer_folder)
 
     def why_unreadable(self, ids: Sequence[int]) -> str | None:
         """Returns why a sequence, (L,), cannot be scored, or None if it can."""

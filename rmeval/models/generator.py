@@ -2,18 +2,22 @@
 
 from collections import abc
 from collections.abc import Callable, Collection, Sequence, Set
+from functools import cached_property
 from typing import Any, TypeVar
 
 import torch
 
-from rmeval.endpoint import CUT, Answer, RequestRefused
+from rmeval.endpoint import CUT, THINKS, Answer, RequestRefused
+from rmeval.engine.device import one_name_for_full, without_cudnn_attention
 from rmeval.errors import BadCheckpoint, BadConversation, BadOption, first_line
 from rmeval.models.checkpoint import find_checkpoint
-from rmeval.models.day import choose_day
-from rmeval.models.loading import choose_device, choose_dtype
+from rmeval.models.day import ASKS, choose_day
+from rmeval.models.loading import choose_dtype
+from rmeval.models.not_readable import refuse_adapter
+from rmeval.models.placement import choose_device
 from rmeval.models.tokenizer import render, require_chat_template
-from rmeval.models.tokenizer_files import load_tokenizer
-from rmeval.types import Conversation, Sampling
+from rmeval.models.tokenizer_files import load_tokenizer, tokenizer_provenance
+from rmeval.types import Conversation, Message, Sampling
 
 Rows = Sequence[Sequence[int]]  # the token ids of a batch of prompts
 Found = TypeVar("Found")
@@ -52,19 +56,25 @@ class LocalGenerator:
             raise self._unusable(
                 f"no model that transformers knows ({first_line(error)})"
             ) from error
-        folder = find_checkpoint(name, revision)[0]
-        self._tokenizer: Any = load_tokenizer(folder)
+        self._folder = find_checkpoint(name, revision)[0]
+        refuse_adapter(self._folder, "only whole models write")
+        self._tokenizer: Any = load_tokenizer(self._folder)
         self._dtype = choose_dtype(dtype, self._config.to_dict(), self._device)
         if self._tokenizer.chat_template is None:
             raise self._unusable("its tokenizer has no chat template; use an instruct model")
-        template = require_chat_template(self._tokenizer, folder)
-        self._tokenizer.day = choose_day(date, template, folder)
+        template = require_chat_template(self._tokenizer, self._folder)
+        self._tokenizer.day = choose_day(date, template, self._folder)
 
     def settings(self) -> dict[str, Any]:
-        """Returns name, commit on the Hub, and dtype."""
-        commit = getattr(self._config, "_commit_hash", None)
-        dtype = str(self._dtype).removeprefix("torch.")
-        return {"generator": self._name, "revision": commit, "dtype": dtype}
+        """Returns name, commit on the Hub, dtype, and what decides the ids of a prompt."""
+        template, day = require_chat_template(self._tokenizer, self._folder), self._tokenizer.day
+        return {
+            "generator": self._name,
+            "revision": getattr(self._config, "_commit_hash", None),
+            "dtype": str(self._dtype).removeprefix("torch."),
+            "tokenizer": tokenizer_provenance(self._folder),
+            **({"date": f"{day.day}"} if ASKS in template else {}),
+        }
 
     def engine(self) -> dict[str, Any]:
         """Returns the device, and how many sequences share a batch."""
@@ -120,7 +130,13 @@ class LocalGenerator:
                 sampling.seed,
                 lambda network, rows: self._answer_batch(network, rows, sampling),
             ):
-                yield fit[place], found
+                yield fit[place], found._replace(text=f"{self._opening}{found.text}")
+
+    @cached_property
+    def _opening(self) -> str:
+        """The tag with which the chat template begins every answer, which is then thinking."""
+        probe = self._tokenizer.decode(self._encode((Message("user", "x"),), 0))
+        return THINKS if probe.rstrip().endswith(THINKS) else ""
 
     def count_tokens(self, text: str) -> int:
         """Returns the length of a text in the model's tokens."""
@@ -141,7 +157,8 @@ class LocalGenerator:
                 if waiting.isdisjoint(members):
                     continue
                 torch.manual_seed(seed + first)
-                found = work(network, rows[first : first + size])
+                with one_name_for_full(), without_cudnn_attention():
+                    found = work(network, rows[first : first + size])
                 yield from (pair for pair in zip(members, found, strict=True) if pair[0] in waiting)
         except torch.OutOfMemoryError as error:
             raise BadOption(

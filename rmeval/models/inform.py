@@ -23,8 +23,12 @@ class INFORM(Family):
     pool = "before-first-pad"
     needs = ("score.0.weight", "score.2.weight")
 
-    @staticmethod
-    def claims(checkpoint: Checkpoint) -> bool:
+    @classmethod
+    def claims(cls, checkpoint: Checkpoint) -> bool:
+        return cls.fits(checkpoint) and checkpoint.architecture != "Qwen2ForRewardModel"
+
+    @classmethod
+    def fits(cls, checkpoint: Checkpoint) -> bool:
         return (
             checkpoint.architecture == "INFORMForSequenceClassification"
             or "score.0.weight" in checkpoint.shapes

@@ -15,7 +15,7 @@ from rmeval.errors import BadCheckpoint
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.family import Family, Placed
 from rmeval.models.heads import linear_head
-from rmeval.models.other_kinds import has_polar_config
+from rmeval.models.other_kinds import has_polar_config, is_polar
 
 LAYER_NAMES = {  # wqkv is apart
     "attention.wo": "self_attn.o_proj",
@@ -43,11 +43,12 @@ class InternLM2(Family):
 
     @staticmethod
     def claims(checkpoint: Checkpoint) -> bool:
-        return checkpoint.architecture == "InternLM2ForRewardModel"
+        return checkpoint.architecture == "InternLM2ForRewardModel" and not is_polar(checkpoint)
 
     @classmethod
     def fits(cls, checkpoint: Checkpoint) -> bool:
-        return cls.claims(checkpoint) and not has_polar_config(checkpoint)
+        named = checkpoint.architecture == "InternLM2ForRewardModel"
+        return named and not has_polar_config(checkpoint)
 
     def read_config(self) -> LlamaConfig:
         config = self.checkpoint.config

@@ -16,6 +16,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
 )
 
+from rmeval.engine.device import home
 from rmeval.engine.gate import ERRORS_OF_MODELS, ROUNDING, sees_padding
 from rmeval.errors import BadCheckpoint, first_line
 from rmeval.models.checkpoint import Checkpoint
@@ -57,12 +58,16 @@ class LanguageModel(Family):
         self._tie(network.backbone)
         return network
 
-    def load(self, device: torch.device, dtype: torch.dtype, *, spread: bool) -> Network:
+    def load(
+        self, device: torch.device, dtype: torch.dtype, *, spread: bool, base: Network | None = None
+    ) -> Network:
         """Returns the network with its weights, held to the logits of transformers' own class.
+
+        `base` is that of its adapter, see `load_network`.
 
         Raises BadCheckpoint, also for a model whose tokens see those after them.
         """
-        network = load_network(self, device, dtype, spread=spread)
+        network = load_network(self, device, dtype, spread=spread, base=base)
         model = network.backbone
         assert isinstance(model, CausalModel)
         self._require_equal_twins(model)
@@ -160,7 +165,7 @@ class CausalModel(nn.Module):
     @torch.inference_mode()
     def difference_to_own_logits(self) -> float:
         """Returns the largest relative difference to transformers' whole model, on a probe."""
-        device = next(self.parameters()).device
+        device = home(self)
         ids = torch.arange(PROBE_TOKENS, device=device)[None] % self.config.vocab_size
         ours = self._logits(self(ids, use_cache=False).last_hidden_state)  # (1, L, V)
         given = self._put(self.body)

@@ -1,8 +1,9 @@
 """What a network allows: packing, padding, pooling, lengths that share a pass, the longest text."""
 
+from rmeval.engine.device import is_empty
 from rmeval.engine.gate import sees_padding, why_not_packed
 from rmeval.engine.plan import Pool
-from rmeval.engine.scoring import Engine
+from rmeval.engine.scoring import ASKED_FOR, Engine
 from rmeval.errors import BadOption, UnknownName
 from rmeval.models.network import Network
 from rmeval.types import ENGINES, POOLS
@@ -14,11 +15,11 @@ def choose_engine(network: Network, batch_tokens: int, engine: str) -> Engine:
     """Returns the engine asked for. Raises BadOption where packing is asked and not allowed."""
     if engine not in ENGINES:
         raise UnknownName("engine", engine, ENGINES)
-    empty = next(network.parameters()).is_meta  # and cannot be asked
+    empty = is_empty(network)  # and cannot be asked
     network.may_pad = network.may_pad and (empty or not any(map(sees_padding, network.bodies)))
     boundary = _rope_boundary(network)
     if engine == "padded":
-        return Engine(batch_tokens, reason="asked for", boundary=boundary)
+        return Engine(batch_tokens, reason=ASKED_FOR, boundary=boundary)
     asked = [] if empty and network.head is not None else network.bodies
     reason = next(filter(None, map(why_not_packed, asked)), None)
     if reason is not None and engine == "packed":
@@ -52,12 +53,17 @@ def choose_pool(network: Network, rule: str | None) -> Pool:
     return network.pool._replace(rule=rule)
 
 
-def choose_max_length(asked: int | None, network: Network, longest: int | None) -> int:
-    """Returns the longest sequence in tokens. Raises BadOption for more than the positions."""
+def choose_max_length(
+    asked: int | None, network: Network, longest: int | None, usual: int | None = None
+) -> int:
+    """Returns the longest sequence in tokens: as asked for, as is `usual`, or as positions allow.
+
+    Raises BadOption for more than the positions.
+    """
     positions = longest or min(map(_positions, network.bodies))
     if asked is not None and not 0 < asked <= positions:
         raise BadOption(f"--max-length {asked}: this model takes 1 to {positions} tokens")
-    return asked or positions
+    return asked or min(usual or positions, positions)
 
 
 def _positions(body: Network) -> int:

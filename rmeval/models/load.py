@@ -1,5 +1,6 @@
 """From a name or a folder to a reward model that can score."""
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import Any, Unpack, overload
 import torch
 
 from rmeval.engine.memory import serving_batch_tokens
-from rmeval.errors import BadCheckpoint, BadOption, UnknownName, Unreachable
+from rmeval.engine.scoring import Engine
+from rmeval.errors import BadCheckpoint, BadOption, UnknownName, Unreachable, one_line
 from rmeval.hub import local_folder
-from rmeval.known import find_template
+from rmeval.known import find_template, usual_length
 from rmeval.load_options import LoadOptions, ModelOptions, takes_load_options, with_defaults
 from rmeval.models import detect_family, find_family, require_language_model
 from rmeval.models.checkpoint import Checkpoint, open_checkpoint
@@ -20,14 +22,18 @@ from rmeval.models.dpo_model import DPOModel
 from rmeval.models.family import Family
 from rmeval.models.language_model import LanguageModel
 from rmeval.models.limits import choose_engine, choose_max_length, choose_pool
-from rmeval.models.loading import choose_device, choose_dtype, empty_network, load_network
+from rmeval.models.loading import choose_dtype, empty_network, load_network
 from rmeval.models.network import Network
+from rmeval.models.other_names import refuse_names
 from rmeval.models.pairwise import PairwiseFamily, PairwiseModel
+from rmeval.models.placement import choose_device, loading_on
+from rmeval.models.polar import Polar, PolarModel, require_references
 from rmeval.models.remote import RemoteCode
 from rmeval.models.reward_model import RewardModel
 from rmeval.types import SPECIALS
 
 NO_REFERENCE = "none"
+logger = logging.getLogger("rmeval")
 
 
 @overload
@@ -79,38 +85,76 @@ def load_scorer(
     options = with_defaults(given)
     where, template = choose_device(options["device"]), options["chat_template"]
     _check(options)
-    found = None if template is None else find_template(template)
     name = str(name_or_folder)
-    checkpoint = open_checkpoint(
-        name,
-        options["revision"],
-        options["allow_pickle"],
-        options["trust_remote_code"],
-        options["weights"],
-    )
+    if options["family"] is None and options["reference"] is None:
+        refuse_names(name, options["without_reference"])
+    checkpoint = _open(name, options["revision"], options)
     precision = choose_dtype(options["dtype"], checkpoint.config, where)
     family = _choose_family(checkpoint, options)
-    spread = options["device"] == "auto" and "LOCAL_RANK" not in os.environ
-    network = make_network(family, where, precision, weights=options["weights"], spread=spread)
-    network.pool = choose_pool(network, options["pool"])
-    budget = options["batch_tokens"] or serving_batch_tokens(network, where, precision)
+    require_references(family, options["without_reference"])
+    _require_adapter(family, name, options["base"])
+    with loading_on(where):
+        network, engine = _network(family, where, precision, options)
     model: RewardModel | PairwiseModel = _kind(family)(
         name=name,
         family=family,
         network=network,
         dtype=precision,
         device=where,
-        engine=choose_engine(network, budget, options["engine"]),
-        max_length=choose_max_length(options["max_length"], network, family.max_length),
-        revision_asked=options["revision"],
-        pool_asked=options["pool"],
+        engine=engine,
+        max_length=_max_length(family, network, options["max_length"]),
         variant=_variant(options),
-        template=found,
-        specials_asked=options["specials"],
-        day_asked=options["date"],
+        template=None if template is None else find_template(template),
         checks=options["checks"] and options["weights"],
+        **_asked(options),
     )
+    if options["weights"] and (remark := model.remark()):
+        logger.warning("%s", one_line(f"{name}: {remark}"))
     return model
+
+
+def _max_length(family: Family, network: Network, asked: int | None) -> int:
+    usual = usual_length(family.checkpoint.name, family.name)
+    return choose_max_length(asked, network, family.max_length, usual)
+
+
+def _require_adapter(family: Family, name: str, base: str | Path | None) -> None:
+    if base is not None and not any(part.adaptation for part in family.checkpoints):
+        raise BadOption(f"--base is what an adapter is of, and {name} is none; leave it out")
+
+
+def _network(
+    family: Family, device: torch.device, dtype: torch.dtype, options: LoadOptions
+) -> tuple[Network, Engine]:
+    """Returns the network with its rule of the scored token, and how its passes are made."""
+    spread = options["device"] == "auto" and "LOCAL_RANK" not in os.environ
+    network = make_network(family, device, dtype, weights=options["weights"], spread=spread)
+    network.pool = choose_pool(network, options["pool"])
+    budget = options["batch_tokens"] or serving_batch_tokens(network, device, dtype)
+    return network, choose_engine(network, budget, options["engine"])
+
+
+def _asked(options: LoadOptions) -> dict[str, Any]:
+    """Returns what was asked for in place of a family's own ways, by a model's names for it."""
+    return {
+        "revision_asked": options["revision"],
+        "pool_asked": options["pool"],
+        "specials_asked": options["specials"],
+        "day_asked": options["date"],
+        "system": options["system"],
+    }
+
+
+def _open(name: str, revision: str | None, options: LoadOptions) -> Checkpoint:
+    base = options["base"]
+    return open_checkpoint(
+        name,
+        revision,
+        options["allow_pickle"],
+        options["trust_remote_code"],
+        options["weights"],
+        None if base is None else str(base),
+    )
 
 
 def _check(options: LoadOptions) -> None:
@@ -119,6 +163,8 @@ def _check(options: LoadOptions) -> None:
         raise UnknownName("policy of --specials", specials, SPECIALS)
     if options["date"] is not None:
         parse_day(options["date"])
+    if options["chat_template"] is not None:
+        find_template(options["chat_template"])
     if tokens is not None and tokens < 1:
         raise BadOption(f"--batch-tokens {tokens}: at least one token is needed")
     reference = options["reference"]
@@ -153,11 +199,9 @@ def _open_dpo(policy: Checkpoint, reference: str, options: LoadOptions) -> DPO:
     if reference == NO_REFERENCE:
         return DPO(policy, None, per_token=options["per_token"])
     try:
-        opened = open_checkpoint(
-            reference, None, options["allow_pickle"], weights=options["weights"]
-        )
-    except (UnknownName, Unreachable) as error:
-        reason = str(error).partition(";")[0]
+        opened = _open(reference, None, options)
+    except (BadOption, UnknownName, Unreachable) as error:
+        reason = str(error).partition(";")[0].removeprefix(f"model {reference}: ")
         raise BadOption(
             f"--reference {reference}: {reason}; pass a local folder, organisation/name on the "
             f"Hub, or {NO_REFERENCE}"
@@ -169,6 +213,8 @@ def _open_dpo(policy: Checkpoint, reference: str, options: LoadOptions) -> DPO:
 def _kind(family: Family) -> type[Any]:
     if isinstance(family, PairwiseFamily):
         return PairwiseModel
+    if isinstance(family, Polar):
+        return PolarModel
     return DPOModel if isinstance(family, DPO) else RewardModel
 
 
@@ -190,20 +236,37 @@ def make_network(
     *,
     weights: bool = True,
     spread: bool = False,
+    base: Network | None = None,
 ) -> Network:
-    """Returns a family's network, with its weights or without. Raises BadCheckpoint."""
+    """Returns a family's network, with its weights or without. Raises BadCheckpoint.
+
+    `base` is the network of a language model's adapter's base, if that is loaded.
+    """
     if isinstance(family, DPO):
-        policy, *reference = (
-            make_network(part, device, dtype, weights=weights, spread=spread)
-            for part in family.parts
-        )
-        return family.join(policy, *reference)
+        return family.join(*_make_parts(family, device, dtype, weights=weights, spread=spread))
     if isinstance(family, LanguageModel):
         if not weights:
             return family.load_empty(dtype)
-        return family.load(device, dtype, spread=spread)
+        return family.load(device, dtype, spread=spread, base=base)
     if not weights:
         return empty_network(family, dtype)
     if isinstance(family, RemoteCode):
         return family.load(device, dtype)
     return load_network(family, device, dtype, spread=spread)
+
+
+def _make_parts(family: DPO, *args: Any, **options: Any) -> list[Network]:
+    """Returns the networks of a policy and its reference; one may be the other's adapter's base."""
+    made: dict[int, Network] = {}
+    order = sorted(
+        enumerate(family.parts), key=lambda item: item[1].checkpoint.adaptation is not None
+    )
+    for index, part in order:
+        adapted = part.checkpoint.adaptation
+        same = [
+            made[other]
+            for other in made
+            if adapted and family.parts[other].checkpoint.is_same(adapted.base)
+        ]
+        made[index] = make_network(part, *args, **options, base=same[0] if same else None)
+    return [made[index] for index in sorted(made)]

@@ -1,47 +1,23 @@
 """Weights into a network: streamed tensor by tensor, each checked, on one device or several."""
 
-import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from rmeval.engine.plan import Pool
-from rmeval.errors import BadCheckpoint, BadOption, UnknownName
+from rmeval.errors import BadCheckpoint, UnknownName
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.conversion import Conversion
 from rmeval.models.family import Family
 from rmeval.models.network import Network
+from rmeval.models.placement import device_of, dispatch, map_devices
 from rmeval.models.weight_files import some
 from rmeval.types import DTYPES
 
-# What a device must have free beside the weights, or the model is spread over several: a
-# twentieth of them, and never more than 4 GiB, so that 70B in bfloat16 stays on one 141 GB card.
-MARGIN_SHARE, MARGIN_AT_MOST = 0.05, 4 << 30
 OLD_ANGLES = "rotary_emb.inv_freq"  # until 2023 each layer saved what the body computes once today
-
-
-def choose_device(device: str) -> torch.device:
-    """Returns the device that scores, for "auto", "cpu", "cuda" or "cuda:N". Raises BadOption."""
-    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device == "auto":  # a launcher of several processes gives each its own
-        rank = int(os.environ.get("LOCAL_RANK", "0"))
-        return torch.device("cuda", rank % available) if available else torch.device("cpu")
-    if device == "cpu":
-        return torch.device("cpu")
-    try:
-        torch.device(device)
-    except RuntimeError as error:
-        raise UnknownName("device", device, ["auto", "cpu", "cuda", "cuda:0"]) from error
-    if not re.fullmatch(r"cuda(:\d+)?", device):
-        raise BadOption(f"device {device!r} is not supported; use auto, cpu, cuda or cuda:N")
-    index = int(device.partition(":")[2] or 0)
-    if index >= available:
-        found = f"{available} CUDA devices" if available else "no CUDA device"
-        raise BadOption(f"device {device!r} is not there: torch sees {found} on this machine")
-    return torch.device("cuda", index)
 
 
 def choose_dtype(dtype: str, config: Mapping[str, Any], device: torch.device) -> torch.dtype:
@@ -68,20 +44,28 @@ def choose_dtype(dtype: str, config: Mapping[str, Any], device: torch.device) ->
 
 
 def load_network(
-    family: Family, device: torch.device, dtype: torch.dtype, *, spread: bool
+    family: Family,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    spread: bool,
+    base: Network | None = None,
 ) -> Network:
     """Builds a family's network and fills it with the checkpoint's weights.
 
     Host memory holds the model at most once, and one tensor more. With `spread`, a model that
-    is too large for `device` goes over all devices and the host, layer by layer.
+    is too large for `device` goes over all devices and the host, layer by layer. What an adapter
+    leaves alone of its `base`, where that is loaded, is not read again: the two networks share it.
 
     Raises BadCheckpoint naming every weight that is missing, left over, or of another shape.
     """
     network = empty_network(family, dtype)
-    device_map = _device_map(network, device, dtype, spread)
-    _fill(network, family, device_map, dtype)
+    device_map = map_devices(network, device, dtype, spread=spread)
+    shared = set() if base is None or "" not in device_map else _share(network, family, base)
+    _fill(network, family, device_map, dtype, shared)
     network.eval().requires_grad_(False)
-    return _dispatch(network, device_map)
+    dispatched: Network = dispatch(network, device_map, device)
+    return dispatched
 
 
 def empty_network(family: Family, dtype: torch.dtype) -> Network:
@@ -101,7 +85,11 @@ def empty_network(family: Family, dtype: torch.dtype) -> Network:
 
 
 def _fill(
-    network: Network, family: Family, device_map: Mapping[str, Any], dtype: torch.dtype
+    network: Network,
+    family: Family,
+    device_map: Mapping[str, Any],
+    dtype: torch.dtype,
+    shared: set[str],
 ) -> None:
     from accelerate.utils import set_module_tensor_to_device
 
@@ -109,39 +97,54 @@ def _fill(
     state = network.state_dict()
     shapes = {name: tensor.shape for name, tensor in state.items()}
     floating = {name for name, tensor in state.items() if tensor.is_floating_point()}
-    waiting, left_over = set(shapes), []
+    waiting, left_over = shapes.keys() - shared, []
+    adaptation = family.checkpoint.adaptation
+    names = adaptation.changed if shared and adaptation else None
     # buffers that older versions saved and newer ones compute
     computed = {name for name, _ in network.named_buffers()} - shapes.keys()
     known = tuple(OLD_ANGLES for name in computed if name.endswith(OLD_ANGLES))
     convert = Conversion(network, _placed_names(family))
-    for key, tensor in family.checkpoint.tensors():
+    for key, tensor in family.checkpoint.tensors(names):
         placed = family.place(key, tensor)
         for name, value in (converted for named in placed for converted in convert(*named)):
             if name not in shapes:
                 left_over += [] if name in computed or name.endswith(known) else [key]
                 continue
             _require_floating(family.checkpoint, key, value, floating=name in floating)
-            if value.shape != shapes[name]:
-                told = name if name in convert.fused else key
-                raise BadCheckpoint(
-                    f"{family.checkpoint.folder}: {told} has shape {tuple(value.shape)} where "
-                    f"config.json asks for {tuple(shapes[name])}"
-                )
+            told = name if name in convert.fused else key
+            _require_shape(family.checkpoint, told, value.shape, shapes[name])
+            _require_finite(value, key, family.checkpoint)
             wanted = head_dtype if name.startswith("head.") else dtype
-            set_module_tensor_to_device(
-                network,
-                name,
-                _device_of(name, device_map),
-                value=value,
-                dtype=wanted if value.is_floating_point() else value.dtype,
-            )
+            wanted = wanted if value.is_floating_point() else value.dtype
+            where = device_of(name, device_map)
+            set_module_tensor_to_device(network, name, where, value=value, dtype=wanted)
             waiting.discard(name)
     _require_all_found(network, family.checkpoint, waiting, left_over)
 
 
-def _placed_names(family: Family) -> Iterator[str]:
+def _placed_names(family: Family, keys: Collection[str] | None = None) -> Iterator[str]:
     for key, shape in family.checkpoint.shapes.items():
-        yield from (name for name, _ in family.place(key, torch.empty(shape, device="meta")))
+        if keys is None or key in keys:
+            yield from (name for name, _ in family.place(key, torch.empty(shape, device="meta")))
+
+
+def _share(network: Network, family: Family, base: Network) -> set[str]:
+    """Puts the base's weights where an adapter changes nothing, and returns their names.
+
+    Nothing is shared with a base that is spread over devices, or whose weights are fused as they
+    are read.
+    """
+    adaptation = family.checkpoint.adaptation
+    if adaptation is None or hasattr(base, "hf_device_map"):
+        return set()
+    if Conversion(network, _placed_names(family)).fused:
+        return set()
+    own = set(_placed_names(family, adaptation.changed))
+    shared = network.state_dict().keys() & base.state_dict().keys() - own
+    for name in shared:
+        module, _, attribute = name.rpartition(".")
+        setattr(network.get_submodule(module), attribute, base.get_parameter(name))
+    return shared
 
 
 def _leave_out_pad(config: Any, folder: Path) -> None:
@@ -161,6 +164,16 @@ def _leave_out_pad(config: Any, folder: Path) -> None:
     text.pad_token_id = None
 
 
+def _require_shape(
+    checkpoint: Checkpoint, told: str, found: torch.Size, wanted: torch.Size
+) -> None:
+    if found != wanted:
+        raise BadCheckpoint(
+            f"{checkpoint.folder}: {told} has shape {tuple(found)} where config.json asks for "
+            f"{tuple(wanted)}"
+        )
+
+
 def _require_floating(
     checkpoint: Checkpoint, key: str, value: torch.Tensor, *, floating: bool
 ) -> None:
@@ -170,6 +183,16 @@ def _require_floating(
             f"{checkpoint.folder}: {key} is quantised ({value.dtype}); pass the checkpoint in 16 "
             "bits, or dequantise it first"
         )
+
+
+def _require_finite(value: torch.Tensor, key: str, checkpoint: Checkpoint) -> None:
+    """A NaN that only some tokens meet leaves other rewards finite, and they look like scores."""
+    if value.is_floating_point() and value.numel():
+        ends = torch.stack(torch.aminmax(value))  # NaN where any is
+        if not torch.isfinite(ends).all():
+            raise BadCheckpoint(
+                f"{checkpoint.folder}: {key} holds NaN or infinite weights; fetch or save it again"
+            )
 
 
 def _require_all_found(
@@ -185,44 +208,3 @@ def _require_all_found(
         raise BadCheckpoint(
             f"{checkpoint.folder}: weights that no part of the model takes: {some(left_over)}"
         )
-
-
-def _device_map(
-    network: Network, device: torch.device, dtype: torch.dtype, spread: bool
-) -> dict[str, Any]:
-    if device.type == "cpu" or not spread:
-        return {"": device}
-    from accelerate import infer_auto_device_map
-    from accelerate.utils import get_balanced_memory
-
-    needed = sum(p.numel() for p in network.parameters()) * dtype.itemsize
-    margin = min(MARGIN_SHARE * needed, MARGIN_AT_MOST)
-    if needed + margin <= torch.cuda.mem_get_info(device)[0]:
-        return {"": device}
-    whole = list(getattr(network.backbone, "_no_split_modules", None) or [])
-    memory = get_balanced_memory(network, dtype=dtype, no_split_module_classes=whole)
-    device_map: dict[str, Any] = infer_auto_device_map(
-        network, max_memory=memory, dtype=dtype, no_split_module_classes=whole
-    )
-    if "disk" in device_map.values():
-        raise BadOption(
-            f"the model needs {needed / 2**30:.0f} GiB in {dtype}: more than all devices and "
-            "the host's memory; use a smaller --dtype or a larger machine"
-        )
-    return device_map
-
-
-def _device_of(name: str, device_map: Mapping[str, Any]) -> Any:
-    """Returns the device of the longest module path that `name` lies under."""
-    paths = [path for path in device_map if path == "" or f"{name}.".startswith(f"{path}.")]
-    return device_map[max(paths, key=len)]
-
-
-def _dispatch(network: Network, device_map: dict[str, Any]) -> Network:
-    if "" in device_map:
-        network.to(device_map[""])
-        return network
-    from accelerate import dispatch_model
-
-    dispatched: Network = dispatch_model(network, device_map)
-    return dispatched

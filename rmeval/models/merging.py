@@ -20,6 +20,7 @@ from rmeval.errors import BadCheckpoint, OutputFailure, first_line
 from rmeval.files import only_owner, write_atomically
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.json_files import read_object
+from rmeval.models.not_readable import refuse_adapter
 from rmeval.models.tokenizer_files import TOKENIZER_FILES
 from rmeval.models.weight_files import SAFE, open_weights
 
@@ -44,6 +45,9 @@ class Merge:
     weight: float
 
     def __post_init__(self) -> None:
+        for checkpoint in (self.a, self.b):
+            if checkpoint.adaptation is not None:
+                refuse_adapter(checkpoint.adaptation.folder, "two whole models are averaged")
         _require_same_config(self.a, self.b)
         _require_same_shapes(self.a, self.b)
         _require_same_tokenizer(self.a, self.b)
@@ -56,27 +60,8 @@ class Merge:
         that cannot be averaged, OutputFailure for a folder that is not empty, cannot be written,
         or is being written.
         """
-        with only_owner(folder / LOCK, folder):
-            require_empty(folder)
-            unfinished = folder / UNFINISHED
-            try:
-                _clear(folder)
-                unfinished.mkdir()
-                self._write_all(unfinished)
-                self._move_all(folder)
-            except (OSError, SafetensorError) as error:
-                raise OutputFailure(f"cannot write to {folder} ({first_line(error)})") from error
-            finally:
-                _clear(folder)
-
-    def _move_all(self, folder: Path) -> None:
-        """Moves what is whole to its place, config.json last; a kill on the way can be told."""
-        files = sorted((folder / UNFINISHED).iterdir(), key=lambda file: file.name == "config.json")
-        names = json.dumps({"files": [file.name for file in files]})
-        write_atomically(folder / UNFINISHED / MOVING, names)
-        for file in files:
-            file.replace(folder / file.name)
-        (folder / UNFINISHED / MOVING).unlink()
+        with all_or_nothing(folder) as unfinished:
+            self._write_all(unfinished)
 
     def _write_all(self, folder: Path) -> None:
         weight_map: dict[str, str] = {}
@@ -87,13 +72,13 @@ class Merge:
             weight_map |= dict.fromkeys(tensors, shard.name)
             total += sum(tensor.nbytes for tensor in tensors.values())
             del tensors  # before the next file's are there
-        _write_object(
+        write_object(
             folder / SAFE.index, {"metadata": {"total_size": total}, "weight_map": weight_map}
         )
         for name in ("config.json", *OF_TOKENIZER):
             if (self.a.folder / name).is_file():
                 shutil.copyfile(self.a.folder / name, folder / name)
-        _write_object(folder / RECORD, self._record())
+        write_object(folder / RECORD, self._record())
 
     def _averaged(self, shard: Path) -> Iterator[tuple[str, torch.Tensor]]:
         """Yields the tensors of one of a's weight files, averaged with b's of the same names."""
@@ -154,6 +139,36 @@ def _clear(folder: Path) -> None:
     for path in _moved(folder):
         path.unlink(missing_ok=True)
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
+
+
+@contextmanager
+def all_or_nothing(folder: Path) -> Iterator[Path]:
+    """Gives a place for a checkpoint's files, which become those of `folder` when all are written.
+
+    Raises OutputFailure for a folder that is not empty or cannot be written.
+    """
+    unfinished = folder / UNFINISHED
+    with only_owner(folder / LOCK, folder):
+        require_empty(folder)
+        try:
+            _clear(folder)
+            unfinished.mkdir()
+            yield unfinished
+            _move_all(folder)
+        except (OSError, SafetensorError) as error:
+            raise OutputFailure(f"cannot write to {folder} ({first_line(error)})") from error
+        finally:
+            _clear(folder)
+
+
+def _move_all(folder: Path) -> None:
+    """Moves what is whole to its place, config.json last; a kill on the way can be told."""
+    files = sorted((folder / UNFINISHED).iterdir(), key=lambda file: file.name == "config.json")
+    names = json.dumps({"files": [file.name for file in files]})
+    write_atomically(folder / UNFINISHED / MOVING, names)
+    for file in files:
+        file.replace(folder / file.name)
+    (folder / UNFINISHED / MOVING).unlink()
 
 
 @contextmanager
@@ -224,5 +239,6 @@ def _differ(a: Checkpoint, b: Checkpoint, what: str, *found: object) -> BadCheck
     return BadCheckpoint(f"cannot merge {a.name} and {b.name}: {what} is {shown}")
 
 
-def _write_object(path: Path, content: Mapping[str, Any]) -> None:
+def write_object(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes one of a checkpoint's JSON files."""
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

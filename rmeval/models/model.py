@@ -9,17 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from rmeval.engine.attention import has_fused_kernel
+from rmeval.engine.attention import why_not_fused
 from rmeval.engine.memory import flops_per_token
 from rmeval.engine.plan import Tokens, scored_place
-from rmeval.engine.scoring import Engine
+from rmeval.engine.scoring import ASKED_FOR, Engine
 from rmeval.errors import BadData, BadOption
 from rmeval.known import ChatTemplate, find_known, shipped_templates
 from rmeval.models.day import ASKS, choose_day
 from rmeval.models.family import Family
 from rmeval.models.network import Network
 from rmeval.models.specials import Specials
-from rmeval.models.tokenizer_files import tokenizer_provenance
 
 
 class Plan(NamedTuple):
@@ -37,7 +36,8 @@ class LoadedModel:
 
     `max_length` bounds a sequence, in tokens; `engine` says how forward passes are made;
     `template` was asked for in place of the tokenizer's own, `pool_asked` and `specials_asked` in
-    place of the family's rules, `day_asked` in place of the template's. `variant` tells its results
+    place of the family's rules, `day_asked` in place of the template's. `system` is a system prompt
+    that every conversation is given, and none may have. `variant` tells its results
     from others of its name, as a DPO policy's reference does. With `checks`, the model is checked
     before its first score; `checked` says what was, `warnings` what was found that leaves it fit.
     """
@@ -55,6 +55,7 @@ class LoadedModel:
     template: ChatTemplate | None = None
     specials_asked: str | None = None
     day_asked: str | None = None
+    system: str | None = None
     checks: bool = True
     checked: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
@@ -70,14 +71,24 @@ class LoadedModel:
         Raises BadCheckpoint, and BadOption for a template that its family has no use for.
         """
         tokenizer = self.family.tokenizer()
+        self._require_no_new_tokens(len(tokenizer))
         other = self._other_template
         if other is not None and (self.template is not None or not tokenizer.chat_template):
             tokenizer.chat_template = other.text
         used = self.family.template(tokenizer)
         if self.template is not None and used != self.template.text:
             raise BadOption(f"--chat-template: {self.family.name} renders texts in its own way")
-        tokenizer.day = choose_day(self.day_asked, used, self.family.checkpoint.folder)
+        tokenizer.day = choose_day(self.day_asked, used, self.family.checkpoint.folders[0])
         return tokenizer
+
+    def _require_no_new_tokens(self, size: int) -> None:
+        """Raises BadCheckpoint for an adapter whose tokenizer has tokens that its base has not."""
+        adapted, known = self.family.checkpoint.adaptation, self.network.vocab_size
+        if adapted is not None and size > known:
+            raise adapted.adapter.refused(
+                f"its tokenizer has {size} tokens and its base {adapted.base.name} {known}: an "
+                "adapter that adds tokens is not merged here"
+            )
 
     @cached_property
     def specials(self) -> Specials:
@@ -126,15 +137,17 @@ class LoadedModel:
             "fingerprint": self.fingerprint,
             "family": self.family.name,
             "architecture": checkpoint.architecture,
+            **({"base": checkpoint.adaptation.provenance()} if checkpoint.adaptation else {}),
             "dtype": self.dtype_name,
             "template_sha256": hashlib.sha256(template.encode()).hexdigest(),
             "template_from": other.source if other and other.text == template else "its tokenizer",
-            "tokenizer": tokenizer_provenance(checkpoint.folder),
+            "tokenizer": self.family.tokenizer_provenance(),
             "specials": {
                 "policy": policy,
                 "from": said_by,
                 "bos": list(ids).count(self.tokenizer.bos_token_id),
             },
+            **({} if self.system is None else {"system": self.system}),
             **({"date": {"day": f"{day.day}", "from": day.source}} if ASKS in template else {}),
             "pool": self._pool_provenance(ids),
             "max_length": self.max_length,
@@ -165,15 +178,30 @@ class LoadedModel:
             "after": self.tokenizer.decode(list(ids[place + 1 :])),
         }
 
+    def remark(self) -> str | None:
+        """Returns what makes this model slower on its GPU than others are, or None."""
+        if self.device.type == "cpu" or self.engine.reason == ASKED_FOR:
+            return None
+        if not self.engine.packed:
+            return f"padded, so shared prefixes are computed each time: {self.engine.reason}"
+        reason = self._why_not_fused()
+        return reason and f"packed in plain attention, which is slower: {reason}"
+
     def _kernel(self) -> str:
-        config = self.network.config.get_text_config()
         if not self.engine.packed:
             return str(self.network.config._attn_implementation)
-        heads = config.num_attention_heads
-        head_dim = getattr(config, "head_dim", None) or config.hidden_size // heads
+        if self._why_not_fused() is None:
+            return "flash attention, a pack at once"
+        if self.device.type == "cpu":
+            return "sdpa, one sequence after the other"
+        return "sdpa, a few sequences at once"
+
+    def _why_not_fused(self) -> str | None:
+        config = self.network.config.get_text_config()
+        head_dim = getattr(config, "head_dim", None)
+        head_dim = head_dim or config.hidden_size // config.num_attention_heads
         softcap = getattr(config, "attn_logit_softcapping", None)
-        fused = has_fused_kernel(self.device, self.dtype, head_dim, softcap)
-        return "varlen_attn" if fused else "sdpa, one sequence after the other"
+        return why_not_fused(self.device, self.dtype, head_dim, softcap)
 
     def _plan(self, sequences: Sequence[Sequence[int]]) -> Plan:
         distinct = [np.asarray(row, np.int32) for row in dict.fromkeys(map(tuple, sequences))]

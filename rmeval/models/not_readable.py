@@ -11,7 +11,21 @@ from rmeval.errors import BadCheckpoint
 from rmeval.models.json_files import read_object
 
 ADAPTER = "adapter_config.json"
-ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
+ADAPTER_WEIGHTS = "adapter_model*.[sb]*"  # .safetensors, .bin
+UNPROVEN = (  # settings of PEFT's LoraConfig that make of LoRA something else
+    "alora_invocation_tokens",
+    "arrow_config",
+    "ensure_weight_tying",
+    "kasa_config",
+    "layer_replication",
+    "monteclora_config",
+    "target_parameters",
+    "trainable_token_indices",
+    "use_bdlora",
+    "use_qalora",
+    "velora_config",
+)
+BASE_UNCHANGED = ("gaussian", "eva", "orthogonal")  # ways to begin; pissa, olora, … move the base
 QUANTISED = ("quantization_config", "compression_config")
 OF_TRAINING = {  # what a trainer left, and what makes weights of it
     "DeepSpeed": (
@@ -29,19 +43,56 @@ OF_TRAINING = {  # what a trainer left, and what makes weights of it
 }
 
 
-def refuse_adapter(folder: Path) -> None:
-    """Raises BadCheckpoint where a folder holds an adapter, alone or beside a whole model."""
-    files = [name for name in (ADAPTER, *ADAPTER_WEIGHTS) if (folder / name).is_file()]
-    if not files:
-        return
+def refuse_adapter(folder: Path, reason: str | None = None) -> None:
+    """Raises BadCheckpoint where a folder holds an adapter that cannot be applied.
+
+    `reason` is why none can be; without one LoRA is merged, in the forms that are proven.
+    """
+    files = adapter_files(folder)
     about = read_object(folder / ADAPTER) if ADAPTER in files else {}
+    reason = reason or (_why_not_merged(files, about) if files else None)
+    if not files or reason is None:
+        return
     method = str(about.get("peft_type", "PEFT")).replace("LORA", "LoRA")
+    a = "an" if method[0] in "AI" else "a"
     base = about.get("base_model_name_or_path") or "a base model that it does not name"
     raise BadCheckpoint(
-        f"{folder} holds a {method} adapter of {base} ({', '.join(files)}), which would not be "
-        "applied; merge it into its base (peft: merge_and_unload, then save_pretrained) and pass "
-        "the merged folder"
+        f"{folder} holds {a} {method} adapter of {base} ({', '.join(files)}): {reason}; merge it "
+        "into its base (peft: merge_and_unload, then save_pretrained) and pass the merged folder"
     )
+
+
+def adapter_files(folder: Path) -> list[str]:
+    """Returns the names of the files that make a folder one of an adapter."""
+    weights = sorted(file.name for file in folder.glob(ADAPTER_WEIGHTS))
+    return [*([ADAPTER] if (folder / ADAPTER).is_file() else []), *weights]
+
+
+def _why_not_merged(files: list[str], about: Mapping[str, Any]) -> str | None:
+    """Returns why an adapter is none that can be merged as its base streams, or None."""
+    if ADAPTER not in files:
+        return f"without {ADAPTER} nothing says what it changes, and by how much"
+    if len(files) > 2:
+        return f"{len(files) - 1} files of weights, and nothing says which one counts"
+    if about.get("peft_type") != "LORA":
+        return "only LoRA adapters are merged here"
+    used = [name for name in UNPROVEN if about.get(name)]
+    if used:
+        return f"{used[0]} in {ADAPTER} is not supported"
+    start = about.get("init_lora_weights", True)
+    if isinstance(start, str) and start not in BASE_UNCHANGED:
+        return f"init_lora_weights {start!r} in {ADAPTER} changes the base's weights, too"
+    return None
+
+
+def refuse_folder_of_adapters(folder: Path) -> None:
+    """Raises BadCheckpoint where adapters lie in a folder's folders, and none in it."""
+    found = sorted(file.parent.name for file in folder.glob(f"*/{ADAPTER}"))
+    if found:
+        raise BadCheckpoint(
+            f"{folder}: no model, and adapters in its folders ({', '.join(found[:4])}"
+            f"{', …' if found[4:] else ''}); pass one of these"
+        )
 
 
 def refuse_shards_of_training(folder: Path) -> None:

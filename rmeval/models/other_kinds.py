@@ -1,43 +1,41 @@
 """Models that share the layout of a reward model and are of another kind, told by class or name.
 
 They would give numbers that look like scores: a process reward model's of the last step alone, and
-POLAR's of an answer without the reference that it is to be compared with.
+POLAR's, as InternLM2-Reward, of an answer without the reference that it is to be compared with.
 """
 
 import re
 
 from rmeval.errors import BadCheckpoint
 from rmeval.models.checkpoint import Checkpoint
+from rmeval.models.other_names import POLAR, PROCESS, PROCESS_IS
 
 # Qwen2ForProcessRewardModel (Qwen2.5-Math-PRM), Qwen2ForPrmModel (Skywork-o1-Open-PRM), …
 PROCESS_CLASS = re.compile(r"ProcessReward|Prm|PRM")
-PROCESS_NAME = re.compile(r"(?<![a-z])prm(?![a-z])[^/]*$|math-shepherd[^/]*$", re.IGNORECASE)
-POLAR_NAME = re.compile(r"(^|/)polar(?![a-z])[^/]*$", re.IGNORECASE)
 
 
 def refuse_other_kinds(checkpoint: Checkpoint) -> None:
-    """Raises BadCheckpoint for a process reward model, and for POLAR."""
-    if checkpoint.architecture == "InternLM2ForRewardModel" and (
-        has_polar_config(checkpoint) or checkpoint.is_called(POLAR_NAME)
-    ):
-        raise BadCheckpoint(
-            f"{checkpoint.folder}: POLAR (told by its name or config.json) compares an answer with "
-            "a reference answer, and without a reference there is no score; rmeval shows it none"
-        )
+    """Raises BadCheckpoint for a process reward model."""
     by_class = is_process_reward_model(checkpoint)
-    if by_class or checkpoint.is_called(PROCESS_NAME):
+    if by_class or checkpoint.is_called(PROCESS):
         told = "its class" if by_class else "its name"
         override = "" if by_class else "; if it is an outcome reward model, pass --family"
         raise BadCheckpoint(
             f"{checkpoint.architecture!r} in {checkpoint.folder} is a process reward model by "
-            f"{told}: it scores the steps of a solution, and rmeval needs one reward for a whole "
-            f"answer{override}"
+            f"{told}: {PROCESS_IS}{override}"
         )
 
 
 def is_process_reward_model(checkpoint: Checkpoint) -> bool:
     """Whether config.json's class says that a model scores steps."""
     return PROCESS_CLASS.search(checkpoint.architecture) is not None
+
+
+def is_polar(checkpoint: Checkpoint) -> bool:
+    """Whether InternLM2-Reward's layout is POLAR's, by its name or config.json."""
+    return checkpoint.architecture == "InternLM2ForRewardModel" and (
+        has_polar_config(checkpoint) or checkpoint.is_called(POLAR)
+    )
 
 
 def has_polar_config(checkpoint: Checkpoint) -> bool:

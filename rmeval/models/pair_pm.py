@@ -61,9 +61,9 @@ class PairPM(LogitRow, PairwiseFamily):
 
     def _answers(self) -> tuple[int, int]:
         """Returns the ids of "A" and "B". Raises BadCheckpoint where they are no single tokens."""
-        if not has_tokenizer(self.checkpoint.folder):
+        if not has_tokenizer(self.checkpoint.tokenizer_folder):
             return LLAMA_3
-        tokenizer = load_tokenizer(self.checkpoint.folder)
+        tokenizer = load_tokenizer(self.checkpoint.tokenizer_folder)
         first, second = (tokenizer.encode(text, add_special_tokens=False) for text in "AB")
         if len(first) != 1 or len(second) != 1:
             raise BadCheckpoint(

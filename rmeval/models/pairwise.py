@@ -12,7 +12,7 @@ from rmeval.duels import Duel, Verdict, one_pair, plan_duels, settle, texts_of
 from rmeval.engine.fit import Fitted
 from rmeval.engine.scoring import Store, score_sequences
 from rmeval.engine.workers import Workers
-from rmeval.errors import BadConversation, BadReward
+from rmeval.errors import BadConversation, BadOption, BadReward
 from rmeval.metrics.calibration import sigmoid
 from rmeval.models.family import Family
 from rmeval.models.model import LoadedModel, Plan
@@ -46,6 +46,10 @@ class PairwiseModel(LoadedModel):
     """
 
     family: PairwiseFamily
+
+    def __post_init__(self) -> None:
+        if self.system is not None:
+            raise BadOption("--system is for models that give rewards; this one compares")
 
     def compare(self, prompt: str | ConversationLike, a: str, b: str) -> float:
         """Returns the probability that `a` answers better than `b`, both orders averaged.

@@ -18,6 +18,7 @@ from rmeval.errors import BadCheckpoint
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.family import Family, Placed
 from rmeval.models.network import Network
+from rmeval.models.not_readable import refuse_adapter
 from rmeval.models.tokenizer_files import require_own_ids
 
 AUTO_CLASSES = {
@@ -53,6 +54,8 @@ class RemoteCode(Family):
 
     def load(self, device: torch.device, dtype: torch.dtype) -> Network:
         """Returns the loaded network, after the checks above. Raises BadCheckpoint."""
+        if self.checkpoint.adaptation is not None:
+            refuse_adapter(self.checkpoint.adaptation.folder, "its base has code of its own")
         auto_map = self.checkpoint.config["auto_map"]
         auto_class = next(AUTO_CLASSES[name] for name in AUTO_CLASSES if name in auto_map)
         model, report = auto_class.from_pretrained(

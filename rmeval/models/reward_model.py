@@ -12,7 +12,7 @@ from rmeval.errors import BadConversation, BadData
 from rmeval.models.model import LoadedModel, Plan
 from rmeval.models.tokenizer import encode_conversations
 from rmeval.preferences import ranks_of, to_candidates
-from rmeval.types import Conversation, Message, OnProgress, Preference, Score
+from rmeval.types import Conversation, Message, OnProgress, Preference, Score, with_system
 
 PROBES = ("x", "7")  # two contents without a common first or last token
 
@@ -156,7 +156,22 @@ class RewardModel(LoadedModel):
 
     def _read(self, conversations: Sequence[Conversation]) -> list[list[int]]:
         """Returns conversations as the engine takes them, however long."""
-        return encode_conversations(self.specials, conversations, self.family.end_token())
+        end, given = self.family.end_token(), self._with_system(conversations)
+        return encode_conversations(self.specials, given, end)
+
+    def _with_system(self, conversations: Sequence[Conversation]) -> Sequence[Conversation]:
+        """Returns the conversations with the model's system prompt, where it has one.
+
+        Raises BadConversation for one that has another: which of them counts, nobody said.
+        """
+        if self.system is None:
+            return conversations
+        for index, talk in enumerate(conversations):
+            if any(message.role == "system" for message in talk):
+                raise BadConversation(
+                    index, "has a system message, and --system is another; leave one of them out"
+                )
+        return [with_system(talk, self.system) for talk in conversations]
 
     def _encode(self, conversations: Sequence[Conversation]) -> list[Fitted]:
         return [

@@ -4,7 +4,7 @@ Which special tokens stand around the text is a policy (`rmeval.models.specials`
 template writes is fixed (`rmeval.models.day`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from rmeval.models.day import USUAL_DAY
 from rmeval.models.specials import Specials
 from rmeval.types import Conversation, tools_of
 
+CALLS = "tool_calls"
 ERRORS_OF_TEMPLATES = (
     TypeError,
     ValueError,
@@ -52,25 +53,37 @@ def render(
     """Returns the text of a conversation as the tokenizer's, or another, template writes it.
 
     It is written on the tokenizer's `day`, see `rmeval.models.day`. Raises BadConversation, naming
-    its `index`, for one that the template refuses.
+    its `index`, for one that the template refuses, or whose tools or tool calls it does not write.
     """
-    from jinja2 import TemplateError
-
+    messages = [message.fields() for message in conversation]
     tools = tools_of(conversation)
     template = _template_of(tokenizer, tools) if template is None else template
     if template is not None:
         template = getattr(tokenizer, "day", USUAL_DAY).fixed_in(template)
-    messages = [message.fields() for message in conversation]
+    options = {"chat_template": template, "add_generation_prompt": add_generation_prompt}
+    text = _apply(tokenizer, messages, tools, index, options)
+    if tools and _apply(tokenizer, messages, None, index, options) == text:
+        raise BadConversation(index, "it offers tools, which the chat template does not write")
+    if any(message.get(CALLS) for message in messages):
+        without = [{k: v for k, v in m.items() if k != CALLS} for m in messages]
+        if _apply(tokenizer, without, tools, index, options) == text:
+            raise BadConversation(index, f"it holds {CALLS}, which the chat template drops")
+    return text
+
+
+def _apply(
+    tokenizer: Any,
+    messages: Sequence[Mapping[str, Any]],
+    tools: Any,
+    index: int,
+    options: Mapping[str, Any],
+) -> str:
+    from jinja2 import TemplateError
+
     try:
-        text: str = tokenizer.apply_chat_template(
-            messages,
-            tools=tools,
-            chat_template=template,
-            tokenize=False,
-            add_generation_prompt=add_generation_prompt,
-        )
+        text: str = tokenizer.apply_chat_template(messages, tools=tools, tokenize=False, **options)
     except (TemplateError, *ERRORS_OF_TEMPLATES) as error:
-        roles = ", ".join(message.role for message in conversation)
+        roles = ", ".join(str(message["role"]) for message in messages)
         why = str(error) if isinstance(error, TemplateError) else first_line(error)
         raise BadConversation(
             index, f"the chat template refuses the roles ({roles}): {why}"

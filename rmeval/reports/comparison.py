@@ -1,13 +1,16 @@
 """Two results beside each other, for people and as a document."""
 
 from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import Any
 
+from rmeval.benchmarks import OWN
 from rmeval.comparison import Comparison, verdict
 from rmeval.errors import one_line
 from rmeval.metrics.paired import ALPHA, Difference
 from rmeval.reports.labels import metric_label
 from rmeval.reports.tables import format_rows
+from rmeval.types import Result
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -17,9 +20,9 @@ def describe_comparison(comparison: Comparison, most_different: Rows) -> str:
     a, b = comparison.a, comparison.b
     table = [_row(item, comparison) for item in comparison.differences]
     lines = [
-        f"A  {one_line(a.shown_name)}  {a.folder}",
-        f"B  {one_line(b.shown_name)}  {b.folder}",
-        f"{a.benchmark}, {len(a.scored)} rows, {comparison.weighting} weighting, percent",
+        f"A  {one_line(a.shown_name)}  {one_line(str(a.folder))}",
+        f"B  {one_line(b.shown_name)}  {one_line(str(b.folder))}",
+        f"{one_line(a.benchmark)}, {len(a.scored)} rows, {comparison.weighting} weighting, percent",
         "",
         verdict(comparison),
         "",
@@ -31,7 +34,7 @@ def describe_comparison(comparison: Comparison, most_different: Rows) -> str:
         "",
         *_causes(comparison),
         "",
-        *_rows_apart(most_different, a.benchmark),
+        *_rows_apart(most_different, _name_to_show(a)),
     ]
     return "\n".join(lines)
 
@@ -87,6 +90,12 @@ def _causes(comparison: Comparison) -> list[str]:
         return ["Both numbers were made in the same way."]
     rows = [{"made differently": what, "A": a, "B": b} for what, a, b in comparison.causes]
     return [format_rows(rows, "table")]
+
+
+def _name_to_show(result: Result) -> str:
+    """Returns what `rmeval show` knows a result's rows by: of one's own, where they are."""
+    own = result.definition == OWN
+    return quote(one_line(result.provenance["data"]["source"] if own else result.benchmark))
 
 
 def _rows_apart(rows: Rows, benchmark: str) -> list[str]:

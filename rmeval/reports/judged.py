@@ -113,10 +113,15 @@ def _account(account: Mapping[str, Any]) -> str:
     )
     parts = [f"answers: {account['answers']:,} ({account['kept_before']:,} kept from before)", took]
     if account["refused"]:
-        why = one_line(account["refused_because"])
+        why = one_line(str(account["refused_because"]))
         parts.append(f"{account['refused']:,} refused, the first: {why}")
     if account["cut"]:
         parts.append(f"{account['cut']:,} cut at the limit of new tokens")
+    if account.get("closing_tags_alone"):
+        parts.append(
+            f"{account['closing_tags_alone']:,} with </think> and no <think> before it, read whole "
+            "unless the prompt format says `thinks = true`"
+        )
     if "usd" in account:
         usd = account["usd"]
         parts.append("cost not known" if usd is None else f"cost {usd:.4f} USD")

@@ -12,7 +12,7 @@ from rmeval.baselines import fingerprint_items
 from rmeval.benchmarks import scheme_of
 from rmeval.comparison import require_same_rows, rows_in_order_of
 from rmeval.duels import UNKNOWN
-from rmeval.errors import BadData, UnknownName, one_line
+from rmeval.errors import BadData, UnknownName
 from rmeval.known import Published
 from rmeval.metrics.intervals import Z
 from rmeval.metrics.paired import real_differences
@@ -127,7 +127,7 @@ def _measured(result: Result, scheme: Scheme, weighting: str | None) -> Entry:
     family, data = result.provenance["model"]["family"], result.provenance["data"]
     where = str(data["revision"])[:8] if data["revision"] else data["source"].rsplit("/", 1)[-1]
     return Entry(
-        model=one_line(result.shown_name),
+        model=result.shown_name,
         type=TYPES.get(family, "pairwise" if is_judged(result) else "custom head"),
         weighting=weighting or result.weighting,
         score=None if score is None else 100 * score,

@@ -113,7 +113,11 @@ def explain(values: Mapping[str, float], strata: Strata, parts: Sequence[Part]) 
         ]
         total, weight = sum(values[i] * w for i, w in used.items()), sum(used.values())
         lines.append(f"    sum {100 * total:.4f} / {weight:g} = {_percent(values[part.name])}")
-    return lines
+    return [_on_one_line(line) for line in lines]
+
+
+def _on_one_line(line: str) -> str:
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 def _percent(value: float) -> str:

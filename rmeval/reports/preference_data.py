@@ -12,7 +12,7 @@ import numpy as np
 
 from rmeval.errors import BadData, OutputFailure, one_line
 from rmeval.files import prepare_folder, real, write_atomically
-from rmeval.preferences import PairRule, ScoredPair
+from rmeval.preferences import MARGIN, PairRule, ScoredPair
 from rmeval.reports.tables import format_rows
 
 CHUNK = 4096  # rows of parquet in memory at once
@@ -103,7 +103,7 @@ def _write_parquet(rows: Iterator[dict[str, Any]], path: Path) -> None:
 
     messages = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
     texts = [(name, messages) for name in ("prompt", "chosen", "rejected")]
-    numbers = [(name, pa.float64()) for name in ("score_chosen", "score_rejected", "margin")]
+    numbers = [(name, pa.float64()) for name in ("score_chosen", "score_rejected", MARGIN)]
     schema = pa.schema([*texts, *numbers])
     with pq.ParquetWriter(path, schema) as writer:
         while chunk := list(islice(rows, CHUNK)):
@@ -145,7 +145,7 @@ tags:
 {TITLE}
 
 `prompt`, `chosen` and `rejected` are conversations: TRL's preference layout with an explicit
-prompt. `score_chosen`, `score_rejected` and `margin`, their difference, are in units of the
+prompt. `score_chosen`, `score_rejected` and `score_margin`, their difference, are in units of the
 model's reward.
 
 {table}

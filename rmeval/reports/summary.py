@@ -21,14 +21,14 @@ def summarise(result: Result, scheme: Scheme) -> str:
     """Returns the tables and notes of a result, as text for a terminal."""
     tables = MetricTables(result, scheme)
     subsets = tables.subsets()
-    about = f"{one_line(result.shown_name)} on {result.benchmark}"
     lines = [
-        f"{about} ({result.weighting} weighting), accuracy in percent",
+        one_line(f"{result.shown_name} on {result.benchmark} ({result.weighting} weighting)")
+        + ", accuracy in percent",
         "",
         format_rows(tables.sections(), "table"),
         "",
         *([format_rows(subsets, "table"), ""] if 1 < len(subsets) <= MANY else []),
-        *notes_of(result),
+        *map(one_line, notes_of(result)),
     ]
     return "\n".join(lines)
 
@@ -52,7 +52,7 @@ def compare_with_published(published: Published, measured: Metrics, name: str) -
             row[column] = cell
     of = "" if name == published.model else f" of {published.model}"
     where = f"{published.source}, {published.date}, {published.weighting} weighting"
-    return f"published{of}: {where}\n\n{format_rows(list(rows.values()), 'table')}"
+    return f"{one_line(f'published{of}: {where}')}\n\n{format_rows(list(rows.values()), 'table')}"
 
 
 def beside_published(result: Result, scheme: Scheme, published: Published) -> str:

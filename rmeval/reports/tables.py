@@ -12,6 +12,7 @@ from tabulate import LATEX_ESCAPE_RULES, tabulate
 
 from rmeval.errors import one_line
 
+FORMULA = re.compile(r"\s*[=+\-@]|[\t\r]")  # what a spreadsheet may run
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -56,16 +57,21 @@ def _tabulate(rows: Rows, style: str, escaped: Callable[[str], str] = str) -> st
     cells = [[escaped(_cell(value)) for value in row.values()] for row in rows]
     numbers = [all(isinstance(row[name], int | float | None) for row in rows) for name in names]
     align = ["right" if number else "left" for number in numbers]
-    headers = [escaped(name) for name in names]
+    headers = [escaped(one_line(name)) for name in names]
     return tabulate(cells, headers, tablefmt=style, disable_numparse=True, colalign=align)
 
 
 def _csv(rows: Rows) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(_csv_cell, rows[0] if rows else []))
+    writer.writerows(map(_csv_cell, row.values()) for row in rows)
     return text.getvalue().rstrip("\n")
+
+
+def _csv_cell(value: Any) -> Any:
+    """Returns a text that a spreadsheet takes for a formula behind an apostrophe."""
+    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
 
 
 def _json(rows: Rows) -> str:
@@ -79,8 +85,8 @@ def _cell(value: Any) -> str:
 
 
 def _markdown_text(text: str) -> str:
-    """Returns text that Markdown shows as it is: no end of a cell, no HTML, no emphasis."""
-    return re.sub(r"([\\|<&*`])", r"\\\1", text)
+    """Returns text that Markdown shows as it is: no end of a cell, HTML, emphasis, link."""
+    return re.sub(r"([\\|<&*`\[\]])", r"\\\1", text)
 
 
 def _latex_text(text: str) -> str:

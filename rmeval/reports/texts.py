@@ -24,8 +24,12 @@ def _load_again(result: Result, data: Path | None) -> Benchmark:
     about = result.provenance["data"]
     source, revision = about["source"], about["revision"]
     if result.definition not in BENCHMARKS:
+        how = about["reading"]
         return load_own(
-            str(data or source), **about["reading"], revision=None if data else revision
+            str(data or source),
+            columns=how.get("columns"),
+            split=how.get("split"),
+            revision=None if data else revision,
         )
     local = data or (Path(source) if revision is None and result.definition != "demo" else None)
     return load_benchmark(result.definition, local, revision=None if local else revision)

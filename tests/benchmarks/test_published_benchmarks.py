@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from published_layouts import COMMIT, turns, write
 
 from rmeval import load_benchmark
-from rmeval.benchmarks import BENCHMARKS, define_benchmark
+from rmeval.benchmarks import BENCHMARKS, define_benchmark, published_name
+from rmeval.cli import main
 from rmeval.errors import Unreachable
 
 NAMES = [entry.name for entry in BENCHMARKS]
@@ -133,3 +135,41 @@ def test_definitions_load_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("allenai/reward-bench", "rewardbench"),
+        ("AllenAI/Reward-Bench/", "rewardbench"),
+        ("RewardBench", "rewardbench"),
+        ("rewardbench/", "rewardbench"),
+        ("allenai/reward-bench-2", "rewardbench-2"),
+        ("allenai/pref-test-sets", "prior-sets"),
+        ("THU-KEG/RM-Bench", "rm-bench"),
+        ("scalerlab/judgebench", "judgebench"),
+        ("CohereLabsCommunity/multilingual-reward-bench", "m-rewardbench"),
+        ("allenai/reward-bench-3", "allenai/reward-bench-3"),
+        ("pairs.jsonl", "pairs.jsonl"),
+        ("/data/reward-bench/", "/data/reward-bench/"),
+    ],
+)
+def test_the_name_of_a_benchmarks_data_set_is_the_benchmark(written: str, name: str) -> None:
+    assert published_name(written) == name
+
+
+def test_every_data_set_that_is_listed_is_a_benchmark() -> None:
+    known = [define_benchmark(entry.name) for entry in BENCHMARKS]
+    assert all(published_name(one.repository) == one.name for one in known if one.repository)
+
+
+def test_rows_under_the_data_sets_name_have_the_benchmarks_sections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its Score is no accuracy of rows; what is a folder here is a folder."""
+    monkeypatch.chdir(tmp_path)
+    rows = files("rmeval") / "data" / "demo" / "benchmark.jsonl"
+    Path("rows.jsonl").write_text(rows.read_text("utf-8"), "utf-8")
+    asked = ["run", "--benchmark", "allenai/Reward-Bench", "--data", "rows.jsonl", "--dry-run"]
+    assert main(asked) == 0
+    assert " on rewardbench" in capsys.readouterr().out

@@ -43,6 +43,8 @@ def keep(folder: Path, won: dict[str, int] | None = None, **changes: Any) -> Pat
     named = {"benchmark": "demo", "definition": "demo", "model": "org/m", "partial": None}
     made = {"scored": tuple(rows), "weighting": "rewardbench-v1", "provenance": PROVENANCE}
     values = {**named, **made, **changes}
-    metrics = describe_scores(scheme_of("demo"), values["scored"], values["weighting"])
+    metrics = describe_scores(
+        scheme_of(values["definition"]), values["scored"], values["weighting"]
+    )
     write_result(prepare_folder(folder), Result(**{"metrics": metrics, **values}))
     return folder

@@ -90,7 +90,7 @@ def test_every_verb_gives_the_same_scores(model, folder, tmp_path, capsys):
     assert ranked["responses"] == replies["responses"]
     better, worse = (GOOD, BAD) if good > bad else (BAD, GOOD)
     pair = {"prompt": [ASK], "tools": TOOLS, "chosen": [better], "rejected": [worse]}
-    assert out("filter", pair)["margin"] == pytest.approx(abs(good - bad), abs=1e-9)
+    assert out("filter", pair)["score_margin"] == pytest.approx(abs(good - bad), abs=1e-9)
     whole = {"chosen": [ASK, better], "rejected": [ASK, worse], "tools": json.dumps(TOOLS)}
     for name, row in (("replies", pair), ("whole", whole)):
         path = lines(tmp_path / f"{name}.jsonl", row)

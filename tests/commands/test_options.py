@@ -41,7 +41,10 @@ def test_the_version_is_the_packages(capsys: Capture) -> None:
         ("evaluate", "unknown verb 'evaluate'; see rmeval --help"),
         ("run --modle demo", "unknown option '--modle'; did you mean --model?"),
         ("run --mod demo", "unknown option '--mod'"),
-        ("run demo", "unknown option 'demo'; see rmeval run --help"),
+        ("run demo", "rmeval run takes no 'demo' here; did you mean --model demo?"),
+        ("run --verbose", "unknown option '--verbose'; see rmeval run --help"),
+        ("run -x", "unknown option '-x'; see rmeval run --help"),
+        ("check --baseline x", "pass the folder of one result, as DIR or as --result DIR"),
         ("list --all", "unknown option '--all'"),
         ("--limit 3", "unknown option '--limit'"),
         ("run --benchmark rewardbnech", "did you mean 'rewardbench'?"),
@@ -67,7 +70,9 @@ def test_a_mistake_is_one_line(
     arguments: str, complaint: str, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert complaint in refusal(capsys, *arguments.split())
+    line = refusal(capsys, *arguments.split())
+    assert complaint in line
+    assert len(line) < 1600
     assert list(tmp_path.iterdir()) == []
 
 
@@ -82,6 +87,9 @@ def test_a_mistake_is_one_line(
         ("--model internlm/internlm2-7b-rewrd", "did you mean 'internlm/internlm2-7b-reward'?"),
         ("--model internlm/internlm2-7b-reward", "wanted config.json of model internlm/internlm2"),
         ("--model .", "no config.json"),
+        ("--model /none/of/these", "model /none/of/these: no such folder; / has no none"),
+        ("--model ./none", "model ./none: no such folder; . has no none"),
+        (f"--model {'x' * 5000}", "unknown model 'xxx"),
         ("--model demo --revision main --limit 1", "revision"),
     ],
 )
@@ -89,7 +97,9 @@ def test_what_cannot_be_loaded_is_one_line(
     arguments: str, complaint: str, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert complaint in refusal(capsys, "run", "--benchmark", "demo", *arguments.split())
+    line = refusal(capsys, "run", "--benchmark", "demo", *arguments.split())
+    assert complaint in line
+    assert len(line) < 1600
 
 
 def test_a_file_where_the_output_should_be_is_found_before_the_model(
@@ -127,3 +137,32 @@ def test_a_reader_that_goes_away_early_is_no_error(arguments: list[str]) -> None
         os.close(writing)
     assert process.stderr == ""
     assert process.returncode == 0
+
+
+def test_a_mistyped_folder_is_answered_with_the_nearest(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runs/checkpoint-500").mkdir(parents=True)
+    line = refusal(capsys, "run", "--benchmark", "demo", "-m", tmp_path / "runs/chekpoint-500")
+    assert line.endswith(f"no such folder; did you mean {tmp_path / 'runs/checkpoint-500'}?")
+
+
+@pytest.mark.parametrize("asked", [["help"], ["help", "list"]])
+def test_help_is_a_verb_too(asked: list[str], capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(asked)
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith(" ".join(["usage: rmeval", *asked[1:]]))
+
+
+def test_version_is_a_verb_too(capsys: Capture) -> None:
+    with pytest.raises(SystemExit):
+        main(["version"])
+    assert capsys.readouterr().out == f"rmeval {rmeval.__version__}\n"
+
+
+def test_no_help_shows_a_percent_sign_twice(capsys: Capture) -> None:
+    for verb in VERBS:
+        with pytest.raises(SystemExit):
+            main([verb, "--help"])
+        assert "%%" not in capsys.readouterr().out

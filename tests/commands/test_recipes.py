@@ -23,7 +23,7 @@ def parsed(tmp_path: Path, recipe: str, *arguments: str) -> argparse.Namespace:
 
 def test_a_recipe_gives_every_kind_of_option(tmp_path: Path) -> None:
     recipe = 'model = "org/näme"\nbatch-tokens = 99\nmax_length = 7\ntrust_remote_code = true\n'
-    options = parsed(tmp_path, recipe + 'dtype = "float64"\n')
+    options = parsed(tmp_path, recipe + 'dtype = "float64"\n', "--trust-remote-code")
     assert (options.model, options.batch_tokens, options.max_length) == ("org/näme", 99, 7)
     assert (options.trust_remote_code, options.dtype) == (True, "float64")
 
@@ -34,7 +34,8 @@ def test_the_command_line_wins_over_the_recipe(tmp_path: Path) -> None:
 
 
 def test_false_leaves_a_switch_off(tmp_path: Path) -> None:
-    options = parsed(tmp_path, "trust-remote-code = false\nallow_pickle = true\n")
+    recipe = "trust-remote-code = false\nallow_pickle = true\n"
+    options = parsed(tmp_path, recipe, "--allow-pickle")
     assert (options.trust_remote_code, options.allow_pickle) == (False, True)
 
 
@@ -172,3 +173,25 @@ def test_there_is_a_recipe_for_every_published_model_that_can_be_loaded() -> Non
         "nicolinho/QRM-Llama3.1-8B",
         "LxzGordon/URM-LLaMa-3.1-8B",
     }
+
+
+@pytest.mark.parametrize(
+    ("recipe", "typed"),
+    [
+        ("trust-remote-code = true", "--trust-remote-code"),
+        ("trust_remote_code = true", "--trust-remote-code"),
+        ("allow-pickle = true", "--allow-pickle"),
+        ("model = 'judge:x'\nendpoint = 'https://x.example/v1'", "--endpoint https://x.example/v1"),
+        ("key-over-http = true", "--key-over-http"),
+        ("output = '/etc'", "--output /etc"),
+    ],
+)
+def test_a_recipe_says_nothing_in_the_place_of_who_runs_it(
+    recipe: str, typed: str, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("recipe.toml").write_text(recipe)
+    line = refusal(capsys, "run", "--config", "recipe.toml")
+    assert line.startswith(f"recipe.toml: {typed.split()[0].removeprefix('--')} ")
+    assert line.endswith(f"if you want it, pass {typed} on the command line")
+    assert [path.name for path in tmp_path.iterdir()] == ["recipe.toml"]

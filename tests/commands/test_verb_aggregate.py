@@ -1,6 +1,7 @@
 """`rmeval aggregate`: every number again, from the stored scores alone."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from command_line import Capture, done, refusal
 from demo_results import PROVENANCE, ZERO, keep
 
+from rmeval.cli import main
 from rmeval.files import prepare_folder
 from rmeval.metrics.rewardbench import PRIOR_ROWS, ROWS
 from rmeval.results import write_result
@@ -58,17 +60,72 @@ def test_the_other_weighting_gives_other_numbers_and_says_nothing_of_the_stored_
     assert set(found["statistics"]) == {"calibration", "length", "baselines"}
 
 
-def test_numbers_that_other_arithmetic_made_are_pointed_out(
+def store(made: Path, metric: str, value: object) -> None:
+    document = json.loads((made / "result.json").read_text("utf-8"))
+    document["metrics"][metric] = value
+    (made / "result.json").write_text(json.dumps(document), "utf-8")
+
+
+def test_numbers_that_other_arithmetic_made_are_pointed_out_and_put_right(
     tmp_path: Path, capsys: Capture
 ) -> None:
     made = keep(tmp_path / "a", LOST)
+    before = (made / "result.json").read_bytes()
+    store(made, "section/Chat", 0.123)
+    assert main(["aggregate", str(made)]) == 1
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.startswith("NOT as stored: section/Chat is another in result.json")
+    out, _ = done(capsys, "aggregate", made, "--write")
+    assert out.splitlines()[-1] == "written: result.json holds what the scores make"
+    assert (made / "result.json").read_bytes() == before
+    assert done(capsys, "aggregate", made)[0].splitlines()[-1] == "as stored"
+    line = refusal(capsys, "aggregate", made, "--write", "--weighting", "rewardbench-v1-2024-07")
+    assert line.startswith("--write goes with one folder")
+
+
+@pytest.mark.parametrize("value", [5.0, math.nan, math.inf, "0.5", None, 10**99], ids=str)
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["leaderboard", "."],
+        ["report", "a"],
+        ["plot", "a", "--output", "figures"],
+        ["export", "a", "--format", "csv"],
+        ["baseline", "a", "--output", "baseline.json"],
+        ["check", "--result", "a", "--baseline", "published"],
+        ["compare", "a", "b"],
+        ["ensemble", "a", "b", "--output", "out"],
+    ],
+    ids=lambda verb: verb[0],
+)
+def test_no_verb_takes_a_number_that_the_scores_do_not_make(
+    verb: list[str],
+    value: object,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    keep(Path("b"), model="org/n")
+    store(keep(Path("a"), LOST), "overall", value)
+    made = json.loads((tmp_path / "b/result.json").read_text("utf-8"))["metrics"]["overall"]
+    assert made == 1.0
+    line = refusal(capsys, *verb)
+    assert line.startswith(f"a: overall is {str(value)[:40]} in result.json, but its scores make 0")
+    assert line.endswith("`rmeval aggregate DIR --write` puts right what was made of them")
+    assert not Path("baseline.json").exists()
+
+
+def test_intervals_and_statistics_are_made_again_whoever_wrote_them(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    made = keep(tmp_path / "a", LOST)
+    sound = done(capsys, "leaderboard", tmp_path, "--format", "json")[0]
     document = json.loads((made / "result.json").read_text("utf-8"))
-    document["metrics"]["overall"] += 0.001
+    document |= {"intervals": {"overall": {"low": -9, "high": 9, "method": "none"}}}
+    document |= {"statistics": {"of": "an older rmeval"}, "counts": {}, "partial_sections": []}
     (made / "result.json").write_text(json.dumps(document), "utf-8")
-    out, _ = done(capsys, "aggregate", made)
-    assert out.splitlines()[-1].startswith(
-        "NOT as stored: result.json was made by other arithmetic"
-    )
+    assert done(capsys, "leaderboard", tmp_path, "--format", "json")[0] == sound
 
 
 def test_a_rounding_of_the_last_digit_is_no_other_arithmetic(

@@ -120,6 +120,7 @@ def test_the_sampling_that_was_asked_for_is_written_down(
     done(capsys, *local, "--seed", 7, "--temperature", 1.5)
     kept = json.loads((tmp_path / "out/sampling.json").read_text())
     assert len(kept.pop("prompts_sha256")) == 64
+    assert kept.pop("tokenizer")["file"].startswith("tokenizer")
     assert kept == {
         "generator": str(generator), "revision": None, "dtype": "float32", "n": 3,
         "temperature": 1.5, "top_k": 50, "top_p": 0.95, "max_new_tokens": 5, "seed": 7,

@@ -245,3 +245,12 @@ def test_no_verdict_of_an_earlier_check_stands_beside_an_error(
     refusal(capsys, "check", "--result", folder, "--baseline", tmp_path / "none.json")
     assert not (folder / "check.xml").exists()
     assert not (folder / "check.md").exists()
+
+
+def test_the_folder_may_stand_without_an_option(tmp_path: Path, capsys: Capture) -> None:
+    made = keep(tmp_path / "a")
+    done(capsys, "baseline", made, "--output", tmp_path / "b.json")
+    out, _ = done(capsys, "check", made, "--baseline", tmp_path / "b.json")
+    assert out == done(capsys, "check", "--result", made, "--baseline", tmp_path / "b.json")[0]
+    both = ("check", made, "--result", made, "--baseline", tmp_path / "b.json")
+    assert refusal(capsys, *both).startswith("pass the folder of one result")

@@ -97,11 +97,9 @@ DAMAGE = {
     "a row twice": ("scores.jsonl", "easy/1", "easy/0", "line 2: id alpacaeval-easy/0 is also"),
     "another subset": ("scores.jsonl", '"subset": "hep-go"', '"subset": "x"', "5 rows of hep-go"),
     "a newer schema": ("result.json", '"schema": 2', '"schema": 3', "schema 3, this rmeval"),
-    "no counts": ("result.json", '"counts"', '"count"', "not a result of rmeval"),
-    "no partial sections": ("result.json", '"partial_sections"', '"x"', "not a result of rmeval"),
+    "no metrics": ("result.json", '"metrics"', '"metric"', "metrics is missing"),
     "rows of no kind": ("result.json", '"rows": {', '"rows": 1, "x": {', "not a result of rmeval"),
     "no definition": ("result.json", '"definition": "demo"', '"definition": 5', "not a result"),
-    "half an interval": ("result.json", '"low"', '"lo"', "not a result of rmeval"),
     "brackets without end": ("result.json", "{", "[" * 99_999, "not a result of rmeval"),
 }
 
@@ -117,3 +115,14 @@ def test_a_damaged_result_is_refused_by_name_and_left_alone(
     assert message in line
     assert line.startswith(str(b / name))
     assert [path.read_bytes() for path in sorted(b.iterdir())] == kept
+
+
+def test_the_hint_names_what_show_can_read(tmp_path: Path, capsys: Capture) -> None:
+    """A benchmark of one's own has a name that only its results know: its file has another."""
+    data = {**PROVENANCE["data"], "source": "my pairs.jsonl"}
+    own = {"benchmark": "my-pairs", "definition": "pairs", "weighting": "rows"}
+    made = {**own, "provenance": {**PROVENANCE, "data": data}}
+    a, b = keep(tmp_path / "a", {"hep-go": 2}, **made), keep(tmp_path / "b", **made)
+    assert "rmeval show 'my pairs.jsonl' ID prints one" in done(capsys, "compare", a, b)[0]
+    a, b = keep(tmp_path / "c", {"hep-go": 2}), keep(tmp_path / "d")
+    assert "rmeval show demo ID prints one" in done(capsys, "compare", a, b)[0]

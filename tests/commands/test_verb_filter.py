@@ -75,9 +75,9 @@ def test_kept_and_others_are_all_lines_in_order_with_their_fields(
             **PAIRS[line["id"]],
             "score_chosen": line["score_chosen"],
             "score_rejected": line["score_rejected"],
-            "margin": line["score_chosen"] - line["score_rejected"],
+            "score_margin": line["score_chosen"] - line["score_rejected"],
         }
-        assert line["margin"] == pytest.approx(margins[line["id"]], abs=1e-4)
+        assert line["score_margin"] == pytest.approx(margins[line["id"]], abs=1e-4)
     assert f"{len(kept)} of 9 pairs kept" in err.splitlines()
     names = {path.name for path in files.output.parent.iterdir()}
     assert names == {"apart", "kept.jsonl", "kept.jsonl.provenance.json", "model", "pairs.jsonl"}
@@ -137,7 +137,7 @@ def test_pairs_that_rmeval_made_are_read_and_the_model_agrees_with_its_own(
     done(capsys, *files.command)
     assert len(read(files.output)) == 3
     for line, made in zip(read(files.output), read(files.input), strict=True):
-        assert line["margin"] == pytest.approx(made["margin"], abs=1e-4)
+        assert line["score_margin"] == pytest.approx(made["score_margin"], abs=1e-4)
 
 
 def test_columns_of_other_names(files: Files, capsys: Capture) -> None:

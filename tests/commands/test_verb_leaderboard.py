@@ -183,7 +183,7 @@ def test_results_is_the_folder_that_is_read_by_default(
     out, _ = done(capsys, "leaderboard", "--format", "json")
     assert [row["model"] for row in json.loads(out)] == ["org/mine"]
     out, _ = done(capsys, "leaderboard", "--published", "--format", "json")
-    assert "org/mine" not in out
+    assert "org/mine" in out
 
 
 @pytest.mark.parametrize(
@@ -207,3 +207,28 @@ def test_a_result_of_a_newer_rmeval_asks_for_an_update(found: Path, capsys: Capt
     line = refusal(capsys, "leaderboard", found)
     assert "schema 99" in line
     assert "update rmeval" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [("t.csv", "csv"), ("t.md", "markdown"), ("t.html", "html"), ("t", "table")]
+)
+def test_the_name_of_the_output_says_the_format(
+    name: str, form: str, tmp_path: Path, capsys: Capture
+) -> None:
+    done(capsys, "leaderboard", "--card", "grm", "--output", tmp_path / name)
+    expected, _ = done(capsys, "leaderboard", "--card", "grm", "--format", form)
+    assert (tmp_path / name).read_text("utf-8") == expected
+    done(capsys, "leaderboard", "--card", "grm", "--output", tmp_path / name, "--format", "json")
+    assert json.loads((tmp_path / name).read_text("utf-8"))
+
+
+def test_published_rows_stand_beside_the_results_that_are_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    without, _ = done(capsys, "leaderboard", "--published", "--benchmark", "rewardbench")
+    assert "org/mine" not in without
+    keep(tmp_path / "results", measured("org/mine"))
+    for asked in ("--published", "--card=grm"):
+        out, _ = done(capsys, "leaderboard", asked, "--benchmark", "rewardbench")
+        assert "org/mine" in out

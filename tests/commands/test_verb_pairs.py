@@ -53,7 +53,7 @@ def test_the_columns_are_trls_conversations(
     table = load(tmp_path / "data")
     for column in ("prompt", "chosen", "rejected"):
         assert table.schema.field(column).type == MESSAGES
-    for column in ("score_chosen", "score_rejected", "margin"):
+    for column in ("score_chosen", "score_rejected", "score_margin"):
         assert table.schema.field(column).type == pa.float64()
     assert table.to_pylist() == [
         {
@@ -62,7 +62,7 @@ def test_the_columns_are_trls_conversations(
             "rejected": [{"role": "assistant", "content": rejected}],
             "score_chosen": high,
             "score_rejected": low,
-            "margin": high - low,
+            "score_margin": high - low,
         }
         for prompt, chosen, rejected, high, low in (
             ("Why?", "best", "bad", 4.5, 1.0),

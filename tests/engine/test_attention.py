@@ -8,11 +8,12 @@ import torch
 from tiny_families import alone, family_tree, in_one_pack, tiny, tokens
 
 from rmeval.engine import attention
-from rmeval.engine.attention import Pack, attending, has_fused_kernel, packed_attention
-from rmeval.engine.plan import lay_out
+from rmeval.engine.attention import Pack, attending, packed_attention, why_not_fused
+from rmeval.engine.plan import lay_out, plan_attention
 
 # new tokens and lengths: 12 of 12, 1 of 4, 7 of 12, 9 of 10, 1 of 1
 SEQUENCES = ([1] * 12, [1, 1, 1, 2], [1, 1, 1, 2, 3, *[4] * 7], [1, *[5] * 9], [6])
+CUDA = torch.device("cuda")
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
@@ -57,11 +58,12 @@ def softmax_written_out(sequences, states, scale, window=None, softcap=None):
 @pytest.mark.parametrize("softcap", [None, 0.7])
 @pytest.mark.parametrize("window", [None, 1, 3, 12, 100])
 @pytest.mark.parametrize(("heads", "kv_heads"), [(2, 2), (4, 2), (3, 1)])
-@pytest.mark.parametrize("rows_at_once", [2, 1024])
+@pytest.mark.parametrize(("at_once", "together"), [(24, 0), (10**6, 0), (10**6, 90), (24, 10**6)])
 def test_attention_is_the_softmax_along_each_path(
-    monkeypatch, rows_at_once, heads, kv_heads, window, softcap
+    monkeypatch, at_once, together, heads, kv_heads, window, softcap
 ):
-    monkeypatch.setattr(attention, "ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(attention, "PAIRS_AT_ONCE", at_once)
+    monkeypatch.setitem(attention.PAIRS_TOGETHER, "cpu", together)
     pack = pack_of()
     states = random_states(pack, heads, kv_heads)
     expected = softmax_written_out(SEQUENCES, states, 0.3, window, softcap)
@@ -106,14 +108,57 @@ def test_outside_a_pack_there_is_nothing_to_attend_to():
         packed_attention(torch.nn.Identity(), *random_states(pack_of(), 2, 2), None)
 
 
-def test_the_fused_kernel_is_for_a_gpu_in_half_precision_without_a_cap():
-    cuda, cpu = torch.device("cuda"), torch.device("cpu")
-    assert has_fused_kernel(cuda, torch.bfloat16, 128, None)
-    assert has_fused_kernel(cuda, torch.float16, 256, None)
-    assert not has_fused_kernel(cuda, torch.bfloat16, 257, None)
-    assert not has_fused_kernel(cuda, torch.bfloat16, 128, 50.0)
-    assert not has_fused_kernel(cuda, torch.float32, 128, None)
-    assert not has_fused_kernel(cpu, torch.bfloat16, 128, None)
+@pytest.fixture
+def ampere(monkeypatch):
+    """A GPU that has FlashAttention, as far as anybody asks."""
+    monkeypatch.setattr(torch.backends.cuda, "is_flash_attention_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
+
+
+@pytest.mark.parametrize("head_dim", [8, 64, 80, 96, 128, 256])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_the_fused_kernel_takes_half_precision_on_a_gpu(ampere, dtype, head_dim):
+    assert why_not_fused(CUDA, dtype, head_dim, None) is None
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "head_dim", "softcap", "reason"),
+    [
+        (torch.device("cpu"), torch.bfloat16, 128, None, "runs on GPUs"),
+        (CUDA, torch.float32, 128, None, "half precision, not float32"),
+        (CUDA, torch.bfloat16, 128, 50.0, "no soft cap"),
+        (CUDA, torch.bfloat16, 257, None, "no heads of 257 numbers"),
+        (CUDA, torch.bfloat16, 264, None, "no heads of 264 numbers"),
+        (CUDA, torch.bfloat16, 4, None, "no heads of 4 numbers"),
+        (CUDA, torch.bfloat16, 12, None, "no heads of 12 numbers"),
+    ],
+)
+def test_what_the_fused_kernel_does_not_take(ampere, device, dtype, head_dim, softcap, reason):
+    assert reason in why_not_fused(device, dtype, head_dim, softcap)
+
+
+def test_a_torch_or_a_card_without_the_kernel_is_named(ampere, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    assert "does not run on Tesla T4" in why_not_fused(CUDA, torch.float16, 64, None)
+    monkeypatch.setattr(torch.backends.cuda, "is_flash_attention_available", lambda: False)
+    assert torch.__version__ in why_not_fused(CUDA, torch.float16, 64, None)
+
+
+def test_a_pack_of_many_is_computed_in_few_calls_on_a_gpu():
+    """A call of the plain path is a dozen kernels; on a CPU each sequence has one, unpadded."""
+    draw = np.random.default_rng(0)
+    lengths = draw.integers(2, 200, 90).tolist()
+    layout = pack_of([[place, *[1] * length] for place, length in enumerate(lengths)]).layout
+    assert len(plan_attention(layout, attention.PAIRS_TOGETHER["cpu"])) == 90
+    groups = plan_attention(layout, attention.PAIRS_TOGETHER["cuda"])
+    assert len(groups) < 15
+    assert sorted(place for group in groups for place in group) == list(range(90))
+    pairs = sum(
+        new * length for new, length in zip(layout.new_lengths, layout.lengths, strict=True)
+    )
+    padded = sum(len(g) * max(layout.lengths[i] for i in g) ** 2 for g in groups)
+    assert padded < 2 * pairs
 
 
 @gpu

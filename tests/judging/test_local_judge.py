@@ -9,7 +9,7 @@ from transformers import GenerationConfig
 import rmeval
 from rmeval.endpoint import Answer, RequestRefused
 from rmeval.errors import BadCheckpoint
-from rmeval.judging.loading import Asking, make_judge, open_local
+from rmeval.judging.loading import Answering, Asking, make_judge, open_local
 from rmeval.models.generator import LocalGenerator
 from rmeval.types import Message, Sampling
 
@@ -88,7 +88,7 @@ def test_a_prompt_that_is_too_long_is_refused_and_the_others_are_not(tmp_path_fa
 
 
 def judge(folder, **asking):
-    answers = open_local(str(folder), None, "auto", "cpu", 4)
+    answers = open_local(str(folder), Answering(device="cpu", batch=4))
     return make_judge(str(folder), answers, Asking("rewardbench", max_new_tokens=4, **asking))
 
 
@@ -129,3 +129,19 @@ def test_rows_that_are_too_long_are_left_out(tmp_path_factory):
 def test_what_is_no_language_model_is_named_as_the_judge(tmp_path):
     with pytest.raises(BadCheckpoint, match=r"^judge .*: no model that transformers knows"):
         rmeval.load_judge(str(tmp_path))
+
+
+def test_a_template_that_begins_every_answer_with_thinking_is_said_in_the_answer(
+    folder, tmp_path_factory
+):
+    other = tiny_generator(tmp_path_factory.mktemp("thinks"))
+    template = other / "chat_template.jinja"
+    asks = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    asks += "{% if add_generation_prompt %}: <think>\n{% endif %}"
+    template.write_text(asks)
+    (thinking,) = answers(other, [0], prompts=PROMPTS[:1]).values()
+    assert thinking.text == "<think>" + by_hand(other, PROMPTS[0], 6)[0]
+    quoting = [(Message("user", "what is <think>"),)]
+    template.write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
+    (plain,) = answers(other, [0], prompts=quoting).values()
+    assert plain.text == by_hand(other, quoting[0], 6)[0]

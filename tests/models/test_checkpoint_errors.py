@@ -186,10 +186,8 @@ def test_an_unknown_name_offers_the_nearest(name, nearest):
 
 
 @pytest.mark.parametrize("path", ["./not-there", "/no/such/folder", "~nobody-of-this-name/model"])
-def test_a_path_that_is_not_there_is_an_unknown_model(path):
-    message = refusal(path, UnknownName)
-    assert repr(path) in message
-    assert "a model is a local folder" in message
+def test_a_path_that_is_not_there_is_called_a_folder(path):
+    assert refusal(path, BadOption).startswith(f"model {path}: no such folder")
 
 
 def test_too_few_batch_tokens_are_refused(folder):

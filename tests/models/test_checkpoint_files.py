@@ -194,8 +194,8 @@ def test_loading_holds_one_tensor_of_the_checkpoint_at_a_time(tmp_path, monkeypa
     write_tensors(folder, {key: tensor.half() for key, tensor in read_tensors(folder).items()})
     plain, born, most = Checkpoint.tensors, [], [0]
 
-    def watched(checkpoint):
-        for key, tensor in plain(checkpoint):
+    def watched(checkpoint, names=None):
+        for key, tensor in plain(checkpoint, names):
             born.append(weakref.ref(tensor))
             most[0] = max(most[0], sum(ref() is not None for ref in born))
             yield key, tensor

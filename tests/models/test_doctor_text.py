@@ -79,7 +79,7 @@ def test_pairs_that_the_template_refuses_are_left_out(golden):
 @pytest.mark.parametrize("template", ["{{ raise_exception('no') }}", "{{ '' }}"])
 def test_a_template_that_renders_nothing_ends_the_examination(golden, template):
     checks = examine(golden(template=template))
-    assert list(checks) == ["weights", "template"]
+    assert list(checks) == ["weights", "files", "template"]
     assert failed(checks) == ["template"]
 
 

@@ -115,7 +115,7 @@ def test_a_language_model_without_reference_is_told_of_it(pair):
 @pytest.mark.parametrize(
     ("reference", "said"),
     [
-        ("./sft", "--reference ./sft: unknown model './sft'; pass a local folder"),
+        ("./sft", "--reference ./sft: no such folder; pass a local folder"),
         ("", "--reference names no model"),
         ("  ", "--reference names no model"),
     ],

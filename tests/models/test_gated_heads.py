@@ -170,6 +170,20 @@ def test_scores_are_the_formulas_alone_and_together(tmp_path, name, engine):
         assert model.score_tokens(rows) == near(expected)
 
 
+def test_quantiles_on_llama_need_no_transform(tmp_path):
+    """QRM-Llama3.1-8B-v2 has none: the objectives count as the regression layer gives them."""
+    folder = make(tmp_path, "qrm")
+    tensors = read_tensors(folder)
+    transformed = [by_hand(folder, "qrm", ids)[0] for ids in SEQUENCES]
+    del tensors["reward_transform_matrix"]
+    write_tensors(folder, tensors)
+    model = load(folder)
+    expected = [by_hand(folder, "qrm", ids)[0] for ids in SEQUENCES]
+    assert model.family.name == "qrm"
+    assert model.score_tokens(SEQUENCES) == near(expected)
+    assert expected != near(transformed)
+
+
 @pytest.mark.parametrize("engine", ["packed", "padded"])
 @pytest.mark.parametrize(("name", "told"), [("armorm", 1), ("qrm", 2), ("qrm-gemma", 1)])
 def test_the_objectives_are_those_that_the_authors_code_tells(tmp_path, name, told, engine):

@@ -177,7 +177,9 @@ def test_memory_that_runs_out_says_what_to_make_smaller(folder, monkeypatch):
 
 
 def test_it_says_what_it_is(folder):
-    assert generator(folder).settings() == {
+    settings = generator(folder).settings()
+    assert settings.pop("tokenizer")["read_by"] == "tokenizers"
+    assert settings == {
         "generator": str(folder),
         "revision": None,
         "dtype": "float32",

@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from fnmatch import fnmatch
 from pathlib import Path
 from types import SimpleNamespace
@@ -166,3 +169,73 @@ def test_without_weights_and_without_a_network_that_is_said(cache):
     (cache / "snapshots" / NEW / "model.safetensors").unlink()
     with pytest.raises(Unreachable, match="shapes of model"):
         load(weights=False)
+
+
+def refusals(status):
+    """What huggingface_hub raises for a status, as it does: what was tried first is the cause."""
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    response = SimpleNamespace(status_code=status, headers={}, request=None)
+    error = HfHubHTTPError.__new__(HfHubHTTPError)
+    OSError.__init__(error, f"{status} Error")
+    error.response = response
+    cached = LocalEntryNotFoundError("nothing is cached")
+    cached.__cause__ = error
+    return cached
+
+
+def broken(kind):
+    from huggingface_hub.errors import HTTPError
+
+    return type(kind, (HTTPError,), {})("peer closed connection")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (lambda: refusals(401), "refuses access (401): `hf auth login`"),
+        (lambda: refusals(403), "refuses access (403): `hf auth login`"),
+        (lambda: refusals(429), "too many requests (429): wait"),
+        (lambda: refusals(500), "the Hub fails at the moment (500): try again later"),
+        (lambda: refusals(503), "the Hub fails at the moment (503): try again later"),
+        (lambda: refusals(418), "the Hub answers 418"),
+        (lambda: broken("RemoteProtocolError"), "the connection to the Hub broke off"),
+        (lambda: broken("ConnectError"), "the Hub cannot be reached"),
+        (lambda: ConnectionError("no route"), "the Hub cannot be reached"),
+        (lambda: OSError(28, "No space left on device"), "cannot be written (No space left"),
+    ],
+)
+def test_each_way_in_which_the_hub_gives_nothing_has_a_line(error, said, monkeypatch):
+    def fail(*_, **__):
+        raise error()
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
+    with pytest.raises(Unreachable) as caught:
+        load()
+    assert said in str(caught.value)
+    assert str(caught.value).startswith("wanted config.json of model some-lab/tiny-reward, but ")
+    assert "\n" not in str(caught.value)
+
+
+DOWNLOADS = """
+import sys, time
+import huggingface_hub
+def slow(*_, **__):
+    print("begun", file=sys.__stderr__, flush=True)
+    time.sleep(60)
+huggingface_hub.snapshot_download = slow
+sys.argv = ["rmeval", "run", "--benchmark", "demo", "--model", "some-lab/tiny-reward"]
+from rmeval.cli import main
+sys.exit(main())
+"""
+
+
+def test_control_c_waits_for_no_download(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", DOWNLOADS], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr.readline() == "begun\n"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert err == "rmeval: interrupted; run the same command again to go on\n"

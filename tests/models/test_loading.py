@@ -1,13 +1,24 @@
 """Devices, precision, and where each weight goes."""
 
+import re
+import shutil
+
 import pytest
 import torch
-from checkpoints import golden_cases, load_golden
-from conftest import GOLDEN
+from checkpoints import (
+    TOKENIZER_FILES,
+    golden_cases,
+    internlm2_config,
+    internlm2_tensors,
+    load_golden,
+    write_checkpoint,
+)
+from conftest import DEMO_MODEL, GOLDEN
 
 import rmeval
-from rmeval.errors import BadOption, RmevalError, UnknownName
-from rmeval.models.loading import _device_of, choose_device, choose_dtype
+from rmeval.errors import BadCheckpoint, BadOption, RmevalError, UnknownName
+from rmeval.models.loading import choose_dtype
+from rmeval.models.placement import choose_device, device_of
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
 LAYERS = {"backbone.embed": 0, "backbone.layers.1": 1, "backbone.layers.10": 2, "backbone": "cpu"}
@@ -25,13 +36,13 @@ LAYERS = {"backbone.embed": 0, "backbone.layers.1": 1, "backbone.layers.10": 2, 
     ],
 )
 def test_a_weight_goes_where_the_longest_path_above_it_goes(name, device):
-    assert _device_of(name, LAYERS) == device
-    assert _device_of(name, dict(reversed(LAYERS.items()))) == device
+    assert device_of(name, LAYERS) == device
+    assert device_of(name, dict(reversed(LAYERS.items()))) == device
 
 
 def test_the_empty_path_takes_what_no_other_does():
-    assert _device_of("head.weight", {"": "cpu", "backbone": 0}) == "cpu"
-    assert _device_of("head.weight", {"": 0}) == 0
+    assert device_of("head.weight", {"": "cpu", "backbone": 0}) == "cpu"
+    assert device_of("head.weight", {"": 0}) == 0
 
 
 @pytest.fixture
@@ -132,3 +143,18 @@ def test_a_loaded_network_neither_trains_nor_caches():
     network = load_golden("seqcls").network
     assert not network.training
     assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_weights_that_are_not_finite_are_refused_by_name(tmp_path, value, dtype):
+    """One row of the embedding, which only texts with that token meet."""
+    config = internlm2_config(num_hidden_layers=1)
+    tensors = {key: tensor.to(dtype) for key, tensor in internlm2_tensors(config).items()}
+    key = next(key for key in tensors if "tok_embeddings" in key)
+    tensors[key][7, 3] = value
+    folder = write_checkpoint(tmp_path, config, tensors)
+    for file in TOKENIZER_FILES:
+        shutil.copy(DEMO_MODEL / file, folder or tmp_path)
+    with pytest.raises(BadCheckpoint, match=f"{re.escape(key)} holds NaN or infinite weights"):
+        rmeval.load_model(str(tmp_path), device="cpu")

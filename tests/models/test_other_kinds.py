@@ -25,21 +25,6 @@ def refusal(folder, **options):
     return str(error.value)
 
 
-@pytest.mark.parametrize("name", ["POLAR-7B", "polar_1_8b"])
-def test_polar_is_told_by_its_folder(tmp_path, name):
-    folder = copy_golden("internlm2", tmp_path / name)
-    assert "without a reference there is no score" in refusal(folder)
-
-
-def test_polar_is_told_by_its_configs_own_name_and_by_its_angles(tmp_path):
-    folder = copy_golden("internlm2", tmp_path / "step-100")
-    edit_config(folder, _name_or_path="internlm/POLAR-1_8B")
-    assert "POLAR" in refusal(folder)
-    edit_config(folder, remove=("_name_or_path",), **POLAR)
-    assert "POLAR" in refusal(folder)
-    assert "does not fit" in refusal(folder, family="internlm2")
-
-
 @pytest.mark.parametrize("name", ["polarity", "internlm2-20b-reward"])
 def test_a_name_like_polars_is_not_polars(tmp_path, name):
     folder = copy_golden("internlm2", tmp_path / name)
@@ -80,4 +65,39 @@ def test_a_process_reward_model_is_refused_by_its_name(tmp_path, name):
     with pytest.raises(BadCheckpoint, match=r"by its name.*pass --family"):
         detect_family(Checkpoint(name, tmp_path, None, config, shapes, ()))
     other = Checkpoint("some-lab/supreme-prompt-rm", tmp_path, None, config, shapes, ())
-    assert detect_family(other).name == "inf-orm"
+    assert detect_family(other).name == "qwen-rm"
+
+
+@pytest.fixture
+def no_downloads(monkeypatch):
+    def refuse(*_, **__):
+        pytest.fail("something is downloaded of a model that its name tells")
+
+    monkeypatch.setattr("rmeval.models.checkpoint.fetch_snapshot", refuse)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("internlm/POLAR-7B", "internlm/POLAR-7B: POLAR, by its name, compares"),
+        ("internlm/POLAR-1_8B-Base", "compares an answer with a reference answer"),
+        ("Skywork/Skywork-o1-Open-PRM-Qwen-2.5-7B", "a process reward model by its name"),
+        ("peiyi9979/math-shepherd-mistral-7b-prm", "it scores the steps of a solution"),
+        ("./POLAR-7B", "is no folder on this machine: POLAR"),
+    ],
+)
+def test_a_name_on_the_hub_is_refused_before_anything_is_downloaded(no_downloads, name, told):
+    assert told in refusal(name, without_reference="rewardbench")
+
+
+def test_a_file_called_polar_is_told_from_a_folder(tmp_path, no_downloads):
+    (tmp_path / "POLAR-7B").write_text("elsewhere")
+    assert "is a file, no folder: POLAR" in refusal(tmp_path / "POLAR-7B")
+
+
+def test_who_insists_on_a_family_is_asked_for_the_files(monkeypatch):
+    asked = []
+    monkeypatch.setattr("rmeval.models.checkpoint.fetch_snapshot", lambda *a: asked.append(a[0]))
+    with pytest.raises(AttributeError):
+        load_scorer("some/PRM-7B", {"family": "inf-orm", "device": "cpu"})
+    assert asked == ["some/PRM-7B"]

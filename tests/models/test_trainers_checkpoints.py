@@ -1,7 +1,5 @@
 """What trainers leave on disks: read as they would score it, or refused by what it is."""
 
-import json
-
 import pytest
 import torch
 from checkpoints import copy_golden, edit_config, golden_cases, load_golden, read_tensors
@@ -46,27 +44,6 @@ def last_states(folder):
     body = LlamaModel.from_pretrained(folder, dtype=torch.float32)
     with torch.inference_mode():
         return torch.stack([body(torch.tensor([ids])).last_hidden_state[0, -1] for ids in IDS])
-
-
-ADAPTER = {"peft_type": "LORA", "base_model_name_or_path": "some-lab/base", "r": 4}
-
-
-@pytest.mark.parametrize("weights", ["adapter_model.safetensors", "adapter_model.bin"])
-@pytest.mark.parametrize("beside", [True, False], ids=["beside its base", "alone"])
-def test_an_adapter_is_refused_by_name_and_base(folder, weights, beside):
-    (folder / "adapter_config.json").write_text(json.dumps(ADAPTER))
-    (folder / weights).write_bytes(b"")
-    if not beside:
-        (folder / "config.json").unlink()
-        (folder / "model.safetensors").unlink()
-    message = refusal(folder)
-    assert "a LoRA adapter of some-lab/base" in message
-    assert "merge_and_unload" in message
-
-
-def test_an_adapter_without_its_config_is_refused_too(folder):
-    (folder / "adapter_model.safetensors").write_bytes(b"")
-    assert "adapter_model.safetensors" in refusal(folder)
 
 
 def language_model(folder, *, tied=False):

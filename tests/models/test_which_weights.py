@@ -23,7 +23,7 @@ from transformers import LlamaForSequenceClassification
 import rmeval
 from rmeval.errors import BadCheckpoint, Unreachable
 from rmeval.models.checkpoint import open_checkpoint
-from rmeval.models.doctor import check_weights
+from rmeval.models.doctor import check_files, check_weights
 
 IDS = golden_cases(GOLDEN / "seqcls")[0][:4]
 FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
@@ -124,9 +124,9 @@ def test_what_lies_beside_the_one_file_is_not_read_and_is_named(folder, name):
     assert model.score_tokens(IDS[:1]) == pytest.approx([logits.item()], abs=1e-5)
     assert model.family.checkpoint.unclaimed == (folder / name,)
     assert model.fingerprint == before
-    check = check_weights(model)
+    check = check_files(model)
     assert check.status == "warn"
-    assert f"not read: {name}" in check.finding
+    assert name in check.finding
 
 
 def test_with_nothing_beside_it_the_doctor_has_no_warning(folder):
@@ -332,11 +332,24 @@ def test_shapes_that_the_hubs_index_contradicts_are_refused(folder, hub, monkeyp
 def test_an_adapter_on_the_hub_is_refused_before_anything_large_is_downloaded(folder, hub):
     (folder / "config.json").unlink()
     (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
-    about = {"peft_type": "LORA", "base_model_name_or_path": "some-lab/base"}
+    about = {"peft_type": "IA3", "base_model_name_or_path": "some-lab/base"}
     (folder / "adapter_config.json").write_text(json.dumps(about))
-    with pytest.raises(BadCheckpoint, match="a LoRA adapter of some-lab/base"):
+    with pytest.raises(BadCheckpoint, match="an IA3 adapter of some-lab/base"):
         open_checkpoint(NAME)
     assert hub == ["adapter_config.json"]
+
+
+def test_of_an_adapter_on_the_hub_its_own_files_are_downloaded(tmp_path, hub):
+    folder = GOLDEN.parent / "golden_adapters" / "fresh-head"
+    shutil.copytree(folder, tmp_path / "model")
+    (tmp_path / "model" / "adapter_model.bin").write_bytes(b"")
+    base = folder.parent / "bases" / "llama-lm"
+    model = rmeval.load_model(NAME, base=base, dtype="float32", device="cpu")
+    told = json.loads((folder / "scores.json").read_text())["scores"]
+    texts = json.loads((folder.parent / "texts.json").read_text())["input_ids"]
+    assert model.score_tokens(texts) == pytest.approx(told, abs=5e-5)
+    assert "adapter_model.bin" not in hub
+    assert model.family.checkpoint.revision == "b" * 40
 
 
 def test_a_repository_without_weights_says_so(folder, hub):

@@ -1,0 +1,65 @@
+"""Write a reward model as a plain checkpoint that transformers, TRL, vLLM and SGLang load.
+
+As a classifier, a model whose reward is linear in one token's state gives the same rewards there;
+as a backbone, any model's body gives the states that its head reads.
+"""
+
+import argparse
+from pathlib import Path
+
+from rmeval.commands.options import one_of
+from rmeval.files import prepare_folder
+from rmeval.types import DTYPES
+
+FORMS = ("classifier", "backbone")
+
+
+def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
+    """Runs the verb; what cannot be said as it is asked is found before anything is written."""
+    _add_options(parser)
+    options = parser.parse_args(arguments)
+    from rmeval.models.checkpoint import open_checkpoint
+    from rmeval.models.converting import Converted
+    from rmeval.models.load import load_scorer, require_reward_model
+    from rmeval.models.merging import require_empty
+
+    require_empty(options.output)
+    opened = (options.model, options.revision, options.allow_pickle)
+    open_checkpoint(*opened, base=options.base)  # brings the weights of a model on the Hub
+    loading = {
+        "revision": options.revision,
+        "family": options.family,
+        "base": options.base,
+        "chat_template": options.chat_template,
+        "allow_pickle": options.allow_pickle,
+        "device": "cpu",
+        "weights": False,
+    }
+    model = require_reward_model(load_scorer(options.model, loading))
+    converted = Converted(model, options.form, options.dtype, drop_bias=options.drop_bias)
+    converted.write(prepare_folder(options.output))
+    print(f"{options.output}: {options.model} as {converted.architecture}{converted.notes()}")
+    return 0
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="ID_OR_FOLDER", required=True)
+    parser.add_argument("--as", dest="form", type=one_of("form", FORMS), required=True)
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="empty, or new")
+    parser.add_argument("--revision", metavar="R", help="branch, tag or commit on the Hub")
+    parser.add_argument("--family", metavar="NAME", help="an adapter of `rmeval list`")
+    parser.add_argument("--base", metavar="ID_OR_FOLDER", help="what an adapter (LoRA) is of")
+    parser.add_argument("--chat-template", metavar="FILE_OR_NAME")
+    parser.add_argument("--allow-pickle", action="store_true", help="read .bin weights")
+    parser.add_argument(
+        "--drop-bias",
+        action="store_true",
+        help="leave out a number that the head adds to every reward: order and margins stay",
+    )
+    parser.add_argument(
+        "--dtype",
+        type=one_of("dtype", DTYPES),
+        default="auto",
+        metavar="|".join(DTYPES),
+        help="auto: the weights' own; what an adapter changes, in float32",
+    )
