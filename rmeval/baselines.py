@@ -7,20 +7,24 @@ a later result can be compared row by row without the scores that the baseline w
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from operator import index
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from rmeval.benchmarks import scheme_of
 from rmeval.errors import BadData, BadOption
 from rmeval.files import write_atomically
-from rmeval.known import known_checkpoints
+from rmeval.known import NOT_STATED, Published, published_of
+from rmeval.metrics.intervals import metric_intervals
+from rmeval.metrics.rewardbench import PRIOR
 from rmeval.metrics.scheme import Floats, Strata, Stratum
-from rmeval.types import Result
+from rmeval.types import Metrics, Result
 
 SCHEMA = 1
 KIND = "rmeval baseline"
@@ -130,24 +134,89 @@ def read_baseline(path: Path) -> Baseline:
         raise BadData(f"{path}: a damaged baseline; make it again") from error
 
 
-def published_baseline(result: Result) -> Baseline:
-    """Returns a model's published row. Raises BadOption where there is none."""
-    known = known_checkpoints().get(result.model)
-    if known is None or known.published is None or result.benchmark != "rewardbench":
+def published_baselines(result: Result) -> tuple[Baseline, ...]:
+    """Returns a model's published rows, the nearest first. Raises BadOption where there is none.
+
+    A row of which nobody says how its Score adds up holds nothing.
+    """
+    weightings = scheme_of(result.definition).weightings
+    found = published_of(result.model, result.benchmark)
+    rows = [row for row in found if row.weighting in weightings]
+    if not rows:
         raise BadOption(
             f"no published row for {result.model} on {result.benchmark}; pass a baseline file"
         )
-    row = known.published
-    return Baseline(
-        source=f"the published row of {result.model} ({row.source})",
-        benchmark=result.benchmark,
-        definition=result.definition,
-        weighting=row.weighting,
-        metrics={
-            "overall": row.overall / 100,
-            **{f"section/{name}": value / 100 for name, value in row.sections.items()},
-        },
+    return tuple(
+        Baseline(
+            source=f"the published row of {result.model} ({row.cited})",
+            benchmark=result.benchmark,
+            definition=result.definition,
+            weighting=row.weighting,
+            metrics={name: value / 100 for name, value in figures.items()},
+        )
+        for row, _, figures, _ in nearest_first(result, rows)
     )
+
+
+class Beside(NamedTuple):
+    """A published row, and what was measured under its weighting, as fractions by metric.
+
+    `apart` is how far they are apart, in points: the mean of the absolute differences over the
+    figures that all rows of the model have, or None where none of them was measured.
+    """
+
+    row: Published
+    measured: Metrics
+    figures: dict[str, float]
+    apart: float | None
+
+
+def nearest_first(result: Result, rows: Sequence[Published]) -> list[Beside]:
+    """Returns published rows beside what was measured, the nearest first.
+
+    A row of which nobody says how its Score adds up is taken under the result's weighting.
+    """
+    made: dict[str, Metrics] = {}
+    pairs = []
+    for row in rows:
+        weighting = row.weighting if row.weighting != NOT_STATED else result.weighting
+        if weighting not in made:
+            made[weighting] = _with_intervals(result, weighting)
+        pairs.append((row, made[weighting], figures_of(row, made[weighting].values)))
+    shared = set.intersection(*(set(figures) for _, _, figures in pairs)) if pairs else set()
+    found = []
+    for row, metrics, figures in pairs:
+        values = metrics.values
+        apart = [abs(100 * values[name] - figures[name]) for name in shared if name in values]
+        found.append(Beside(row, metrics, figures, fmean(apart) if apart else None))
+    return sorted(found, key=lambda beside: inf if beside.apart is None else beside.apart)
+
+
+def _with_intervals(result: Result, weighting: str) -> Metrics:
+    scheme = scheme_of(result.definition)
+    metrics, strata = scheme.metrics(result.scored, weighting), scheme.stratify(result.scored)
+    intervals = metric_intervals(strata, scheme.parts(strata, weighting), metrics.values)
+    return replace(metrics, intervals=intervals)
+
+
+def figures_of(row: Published, measured: Collection[str]) -> dict[str, float]:
+    """Returns a published row's figures, in percent, by the names of the metrics that they are.
+
+    A Score with Prior in it is made again of the other sections where Prior was not measured.
+    """
+    figures = {metric_of(name, measured): value for name, value in row.sections.items()}
+    score = "overall" if not row.of else metric_of(row.of, measured)
+    prior = f"section/{PRIOR}"
+    if prior not in figures or prior in measured:
+        return {score: row.overall, **figures}
+    del figures[prior]
+    return {score: fmean(figures.values()), **figures}
+
+
+def metric_of(column: str, measured: Collection[str]) -> str:
+    """Returns the metric that a published column is: a section, subset or level."""
+    names = (f"{kind}/{column}" for kind in ("section", "subset", "overall"))
+    return next((name for name in names if name in measured), f"section/{column}")
 
 
 def _pack(stratum: Stratum) -> dict[str, Any]:

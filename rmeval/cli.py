@@ -5,10 +5,11 @@ import os
 import sys
 from collections.abc import Sequence
 from types import TracebackType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rmeval.door import opened
 from rmeval.errors import BadOption, RmevalError, brief, nearest_name, one_line
+from rmeval.files import reading
 
 VERBS = {
     "run": "evaluate a model on a benchmark",
@@ -87,6 +88,15 @@ class Parser(argparse.ArgumentParser):
             message = self._advice(unknown.split()[0])
         raise BadOption(message)
 
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        """Refuses what no option can mean before its own type sees it: nothing, or no text."""
+        named = "/".join(action.option_strings) or action.metavar or action.dest
+        if not arg_string.strip():
+            raise BadOption(f"{named} is given an empty word; was a variable unset?")
+        if "\0" in arg_string or any("\ud800" <= letter <= "\udfff" for letter in arg_string):
+            raise BadOption(f"{named} is given {arg_string!a}, which is no text in UTF-8")
+        return super()._get_value(action, arg_string)
+
     def _advice(self, unknown: str) -> str:
         """Returns what to type in the place of something that no option is."""
         known = {name.lstrip("-"): name for name in self._option_string_actions if len(name) > 2}
@@ -150,7 +160,8 @@ def _dispatch(arguments: list[str]) -> int:
         command = import_module(f"rmeval.commands.{verb.replace('-', '_')}")
         parser = Parser(prog=f"rmeval {verb}", description=command.__doc__, allow_abbrev=False)
         parser.examples = EXAMPLES[verb]
-        status: int = command.run(parser, arguments[1:])
+        with reading(kind=BadOption):
+            status: int = command.run(parser, arguments[1:])
         return status
     parser = Parser(prog="rmeval", description="Evaluates reward models.", allow_abbrev=False)
     from rmeval import __version__

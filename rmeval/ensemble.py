@@ -31,6 +31,7 @@ from rmeval.types import Comparisons, Result, Score, ScoredPreference
 
 Floats = NDArray[np.float64]
 FAMILY = "ensemble"
+FIXED = "fixed bounds"
 logger = logging.getLogger("rmeval")
 
 
@@ -39,11 +40,14 @@ class Mixture:
     """How members are put together: a weight each, and how their scores are made comparable.
 
     `name` is what the ensemble is called; None names it after the members and their weights.
+    `bounds` has each member's minimum and maximum for min-max, instead of those of its responses:
+    a response's score is then its own, whatever else is scored. Beyond them is beyond 0 and 1.
     """
 
     weights: tuple[float, ...]
     normalise: str
     name: str | None = None
+    bounds: tuple[tuple[float, float], ...] | None = None
 
 
 def combine_results(
@@ -59,7 +63,7 @@ def combine_results(
     different rows or one whose scores cannot be normalised.
     """
     started = datetime.now(UTC)
-    _check(members, mixture.weights)
+    _check(members, mixture)
     first = members[0]
     for other in members[1:]:
         require_same_rows(first, other)
@@ -97,22 +101,37 @@ def place_result(result: Result, output: Path) -> Result:
     return replace(result, folder=prepare_folder(place))
 
 
-def _check(members: Sequence[Result], weights: Sequence[float]) -> None:
+def _check(members: Sequence[Result], mixture: Mixture) -> None:
+    weights, bounds = mixture.weights, mixture.bounds
     if len(members) < 2:
         raise BadOption("an ensemble has at least two members: pass the folders of two results")
     if len(weights) != len(members):
         raise BadOption(f"{len(weights)} weights for {len(members)} members; pass one for each")
     if not all(map(isfinite, weights)) or not any(weights):
         raise BadOption("the weights must be finite, and one of them other than 0")
+    if bounds is None:
+        return
+    if mixture.normalise != "minmax":
+        raise BadOption(f"bounds go with the normalisation minmax, not with {mixture.normalise}")
+    if len(bounds) != len(members):
+        raise BadOption(f"{len(bounds)} bounds for {len(members)} members; pass one for each")
+    for member, (low, high) in zip(members, bounds, strict=True):
+        if not (isfinite(low) and isfinite(high) and low < high):
+            raise BadOption(f"the bounds of {member.model}, {low:g} and {high:g}, are no range")
 
 
 def _combine(members: Sequence[Result], mixture: Mixture) -> tuple[ScoredPreference, ...]:
     """Returns the first member's rows with the ensemble's scores."""
     ordered = [_in_order_of(members[0], member) for member in members]
     scaled = []
-    for member, rows, weight in zip(members, ordered, mixture.weights, strict=True):
+    for place, (member, rows) in enumerate(zip(members, ordered, strict=True)):
         values = np.array([score.value for item in rows for score in item.scores])
-        scaled.append(weight * NORMALISATIONS[mixture.normalise](values, _name(member)))
+        if mixture.bounds is None:
+            values = NORMALISATIONS[mixture.normalise](values, _name(member))
+        else:
+            low, high = mixture.bounds[place]
+            values = (values - low) / (high - low)
+        scaled.append(mixture.weights[place] * values)
     total = np.sum(scaled, axis=0)
     if not np.isfinite(total).all():
         raise BadData("the weighted sum is not finite; use smaller weights or --normalise rank")
@@ -186,11 +205,24 @@ def _name(result: Result) -> str:
     return f"{result.folder or result.model}"
 
 
+def _bounds(members: Sequence[Result], mixture: Mixture) -> list[list[float] | None]:
+    """Returns the minimum and maximum that each member was scaled with; None without min-max."""
+    if mixture.bounds is not None:
+        return [list(bounds) for bounds in mixture.bounds]
+    if mixture.normalise != "minmax":
+        return [None] * len(members)
+    values = (
+        [score.value for item in member.scored for score in item.scores] for member in members
+    )
+    return [[min(several), max(several)] for several in values]
+
+
 def _provenance(members: Sequence[Result], mixture: Mixture) -> dict[str, Any]:
     """Returns who the members are and how they were put together, under every result's keys."""
     models = [member.provenance["model"] for member in members]
     anonymous = [{k: v for k, v in model.items() if k != "name"} for model in models]
-    made_of = [anonymous, mixture.weights, mixture.normalise]
+    made_of: list[Any] = [anonymous, mixture.weights, mixture.normalise]
+    made_of += [mixture.bounds] if mixture.bounds else []
     fingerprint = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
     return {
         "model": {
@@ -202,16 +234,19 @@ def _provenance(members: Sequence[Result], mixture: Mixture) -> dict[str, Any]:
         },
         "ensemble": {
             "normalise": mixture.normalise,
-            "over": "all responses of a member's result",
+            "over": FIXED if mixture.bounds else "all responses of a member's result",
             "tokens": "of the first member",
             "members": [
                 {
                     "result": None if member.folder is None else str(member.folder),
                     "weight": weight,
+                    "bounds": bounds,
                     "model": member.provenance["model"],
                     "scores_sha256": scores_digest(member.scored),
                 }
-                for member, weight in zip(members, mixture.weights, strict=True)
+                for member, weight, bounds in zip(
+                    members, mixture.weights, _bounds(members, mixture), strict=True
+                )
             ],
         },
         "engine": {"path": "stored scores", "reason": None, "device": "no device"},

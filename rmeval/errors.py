@@ -6,10 +6,26 @@ and exits with status 2. Anything that is not an `RmevalError` is a bug and keep
 
 import re
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from difflib import get_close_matches
 
 WORD, MESSAGE = 300, 1500  # characters of a word, and of a message, that are shown
 SHOWN = 24  # names in an error that lists what is known
+
+
+FOREIGN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What code that is not ours raises of what it cannot take."""
 
 
 class RmevalError(Exception):
@@ -82,6 +98,33 @@ class ServerFailure(RmevalError):
 
 class Unreachable(RmevalError):
     """A file that is neither on this machine nor to be had from the Hub."""
+
+
+class Blaming(AbstractContextManager[None]):
+    """Says of what code that is not ours raises in the block whose fault it is: `kind(what)`.
+
+    Libraries in Rust raise `Exception` itself, and pyo3's PanicException, which no name here is of.
+    `also` are further errors, of a library.
+    """
+
+    def __init__(self, kind: type[RmevalError], what: str, *also: type[Exception]) -> None:
+        self._kind, self._what = kind, what
+        self._caught: tuple[type[BaseException], ...] = (*FOREIGN, *also)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        if kind is None or error is None:
+            return
+        if kind is Exception or kind.__name__ == "PanicException" or issubclass(kind, self._caught):
+            raise self._kind(f"{self._what} ({reason_of(error)})") from error
+
+
+def reason_of(error: BaseException) -> str:
+    """Returns an error's message on one line; that of a bare KeyError says too little alone."""
+    text = " ".join(str(error).split())
+    named = not text or isinstance(error, (LookupError, MemoryError, RecursionError))
+    return f"{type(error).__name__}: {text}".removesuffix(": ") if named else text
 
 
 def first_line(error: BaseException) -> str:

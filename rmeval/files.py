@@ -11,7 +11,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from rmeval.errors import OutputFailure, first_line
+from rmeval.errors import BadData, OutputFailure, RmevalError, first_line
 
 NO_LOCKS = "%s: no locks here, on this file system or machine; start no second run into it"
 logger = logging.getLogger("rmeval")
@@ -78,6 +78,24 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or first_line(error)
         raise OutputFailure(f"cannot write {path} ({reason})") from error
+
+
+@contextmanager
+def reading(path: Path | None = None, kind: type[RmevalError] = BadData) -> Iterator[None]:
+    """Says of an OSError in the block that a file cannot be read: the one it names, or `path`.
+
+    Without either it is passed on. Raises an error of a `kind`.
+    """
+    try:
+        yield
+    except OSError as error:
+        named = error.filename or path
+        if named is None:
+            raise
+        reason = error.strerror or first_line(error)
+        raise kind(
+            f"{named}: cannot be read ({reason}); pass another, or mend its rights"
+        ) from error
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from io import StringIO
+from math import nan
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,14 +22,20 @@ PROOFS = ("golden cases", "inspection", "not yet")
 BYTES = {"float16": 2, "bfloat16": 2, "float32": 4}
 STATED = re.compile(r"\{#-?\s*specials: ([\w+]+)")
 FACTS = ("benchmark", "model", "type", "Score", "weighting", "source", "date", "note")
+MAY_HAVE = ("revision", "of")
+NOT_STATED = "not stated"  # the weighting of a row whose publisher does not say it
+# Percentages beyond 0 to 100: RewardBench 2's Ties runs from -1 to 101, its Score is a mean of six.
+RANGES = {("rewardbench-2", "Ties"): (-1.0, 101.0), ("rewardbench-2", "Score"): (-1 / 6, 601 / 6)}
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
     """A row of a published table, in percent, with the weighting that it carries.
 
-    `type` is what kind of model it is: sequence classifier, custom head or generative.
-    `note` says what is odd about the row, if anything.
+    `type` is what kind of model it is, in its publisher's words: sequence classifier, custom head,
+    generative, … `note` says what is odd about the row, if anything: its publisher's marks too.
+    `revision` is that of the model, where its publisher gives several. `of` names the section that
+    the Score is of, where it is not the benchmark's.
     """
 
     model: str
@@ -40,17 +47,25 @@ class Published:
     source: str
     date: str
     note: str
+    revision: str = ""
+    of: str = ""
+
+    @property
+    def cited(self) -> str:
+        """Where and when it was published, and of which revision."""
+        return ", ".join(filter(None, [self.source, self.date, self.revision]))
 
 
 @dataclass(frozen=True, slots=True)
 class KnownCheckpoint:
-    """A checkpoint's family, size, proof and, where a table has one, its RewardBench v1 row.
+    """A checkpoint's family, size and proof.
 
     `dtype` is that of its weights, or None where nobody has read it. `proof`, one of PROOFS, says
     what shows that the adapter gives the authors' scores; `golden` names the folder of cases.
     `template` names the shipped chat template that stands in where its tokenizer has none;
     `specials` is its authors' policy where that is not its family's, one of SPECIALS, and
     `max_length` the tokens to which they cut a text, where config.json allows more.
+    `published_as` is what published tables call it.
     """
 
     name: str
@@ -61,7 +76,7 @@ class KnownCheckpoint:
     golden: str | None
     template: str | None
     specials: str | None
-    published: Published | None
+    published_as: str
     max_length: int | None = None
 
     @property
@@ -75,7 +90,6 @@ class KnownCheckpoint:
 def known_checkpoints() -> dict[str, KnownCheckpoint]:
     """Returns the shipped table, `rmeval/data/checkpoints.toml`, by Hub name."""
     text = (files("rmeval") / "data" / "checkpoints.toml").read_text(encoding="utf-8")
-    rows = {row.model: row for row in published_rows() if row.benchmark == "rewardbench"}
     return {
         name: KnownCheckpoint(
             name=name,
@@ -86,7 +100,7 @@ def known_checkpoints() -> dict[str, KnownCheckpoint]:
             golden=facts.get("golden"),
             template=facts.get("template"),
             specials=facts.get("specials"),
-            published=rows.get(facts.get("published_as", name)),
+            published_as=facts.get("published_as", name),
             max_length=facts.get("max_length"),
         )
         for name, facts in tomllib.loads(text).items()
@@ -154,7 +168,7 @@ def objective_names(family: str, number: int) -> tuple[str, ...]:
 
 @cache
 def published_tables() -> dict[str, tuple[Published, ...]]:
-    """Returns the shipped tables, `rmeval/data/published/*.csv`, each as a model card has it."""
+    """Returns the shipped tables, `rmeval/data/published/*.csv`, each as its publisher has it."""
     folder = files("rmeval") / "data" / "published"
     return {
         item.name.removesuffix(".csv"): _read_table(item.read_text(encoding="utf-8"), item.name)
@@ -167,13 +181,61 @@ def published_rows() -> tuple[Published, ...]:
     return without_repeats(row for table in published_tables().values() for row in table)
 
 
+def published_of(model: str, benchmark: str) -> tuple[Published, ...]:
+    """Returns the rows of a model, by its name on the Hub; several only where figures differ.
+
+    Model cards come before leaderboards.
+    """
+    known = known_checkpoints().get(model)
+    name = (known.published_as if known else model).casefold()
+    rows = (row for table in published_tables().values() for row in table)
+    found = (row for row in rows if row.benchmark == benchmark and row.model.casefold() == name)
+    return without_repeats(found)
+
+
+def published_beside(model: str, benchmark: str, own: Published | None) -> list[Published]:
+    """Returns a recipe's own row, where it is of the benchmark, and the model's that differ."""
+    rows = published_of(own.model if own else model, benchmark)
+    if own is None or own.benchmark != benchmark:
+        return list(rows)
+    return [own, *(row for row in rows if not same_figures(row, own))]
+
+
 def without_repeats(rows: Iterable[Published]) -> tuple[Published, ...]:
-    """Returns the first of the rows that have the same figures: model cards cite each other."""
-    first: dict[tuple[object, ...], Published] = {}
+    """Returns rows without those that repeat another's figures: tables cite each other.
+
+    Of two that agree the finer one stays, in the place of the first.
+    """
+    kept: dict[tuple[str, ...], list[Published]] = {}
     for row in rows:
-        figures = (row.overall, *sorted(row.sections.items()))
-        first.setdefault((row.benchmark, row.model, row.weighting, *figures), row)
-    return tuple(first.values())
+        same = kept.setdefault((row.benchmark, row.model.casefold()), [])
+        place = next((i for i, other in enumerate(same) if same_figures(row, other)), None)
+        if place is None:
+            same.append(row)
+        elif _fineness(row) > _fineness(same[place]):
+            same[place] = row
+    return tuple(row for same in kept.values() for row in same)
+
+
+def same_figures(a: Published, b: Published) -> bool:
+    """Whether two rows of one model are under one weighting and agree, as far as both print."""
+    if (a.weighting, a.of) != (b.weighting, b.of):
+        return False
+    pairs = [(a.overall, b.overall)]
+    pairs += [(value, b.sections[name]) for name, value in a.sections.items() if name in b.sections]
+    return all(
+        abs(x - y) <= 0.5 * 10.0 ** -min(_decimals(x), _decimals(y)) + 1e-9 for x, y in pairs
+    )
+
+
+def _fineness(row: Published) -> tuple[int, int]:
+    figures = (row.overall, *row.sections.values())
+    return len(figures), max(map(_decimals, figures))
+
+
+def _decimals(figure: float) -> int:
+    """Returns how many decimals a figure is printed with, at least one."""
+    return max(1, len(f"{figure:.12f}".rstrip("0").partition(".")[2]))
 
 
 def read_published(path: Path) -> tuple[Published, ...]:
@@ -193,17 +255,24 @@ def published_from(facts: Mapping[str, Any], place: str) -> Published:
     missing = [fact for fact in FACTS if not isinstance(facts.get(fact), str | int | float)]
     if missing:
         raise BadData(f"{place}: no {missing[0]}; a published row has {', '.join(FACTS)}")
-    sections = {name: value for name, value in facts.items() if name not in FACTS and value != ""}
+    named = (*FACTS, *MAY_HAVE)
+    figures = {"Score": facts["Score"]}
+    figures |= {name: value for name, value in facts.items() if name not in named and value != ""}
+    found = {
+        name: _percent(value, f"{place}: {name}", RANGES.get((facts["benchmark"], name)))
+        for name, value in figures.items()
+    }
     return Published(
         model=facts["model"],
         benchmark=facts["benchmark"],
         type=facts["type"],
         weighting=facts["weighting"],
-        overall=_percent(facts["Score"], f"{place}: Score"),
-        sections={name: _percent(value, f"{place}: {name}") for name, value in sections.items()},
+        overall=found.pop("Score"),
+        sections=found,
         source=facts["source"],
         date=facts["date"],
         note=facts["note"],
+        **{name: facts[name] for name in MAY_HAVE if facts.get(name)},
     )
 
 
@@ -219,11 +288,12 @@ def _read_table(text: str, name: str) -> tuple[Published, ...]:
         raise BadData(f"{name} line {reader.reader.line_num}: not CSV ({error})") from error
 
 
-def _percent(value: Any, place: str) -> float:
+def _percent(value: Any, place: str, ends: tuple[float, float] | None) -> float:
+    low, high = ends or (0.0, 100.0)
     try:
         percent = float(value)
     except (TypeError, ValueError):
-        percent = -1.0
-    if not 0 <= percent <= 100:  # also not for NaN
+        percent = nan
+    if not low <= percent <= high:  # also not for NaN
         raise BadData(f"{place} is {value!r}, no percentage")
     return percent

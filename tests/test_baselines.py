@@ -9,15 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from measured import measured
 
 from rmeval.baselines import (
+    figures_of,
     fingerprint_items,
-    published_baseline,
+    metric_of,
+    nearest_first,
+    published_baselines,
     read_baseline,
     write_baseline,
 )
 from rmeval.benchmarks import scheme_of
 from rmeval.errors import BadData, BadOption
+from rmeval.known import published_from, published_of
 from rmeval.metrics.rewardbench import ROWS
 from rmeval.metrics.scheme import Stratum
 from rmeval.types import Result, Score, ScoredPreference
@@ -243,11 +248,13 @@ def test_the_rows_of_another_result_are_refused(path: Path) -> None:
         baseline.strata({"s": one})
 
 
-def test_a_published_row_is_there_for_known_checkpoints_on_rewardbench_only() -> None:
-    known = replace(SMALL, model="internlm/internlm2-1_8b-reward", benchmark="rewardbench")
-    baseline = published_baseline(known)
-    assert (baseline.weighting, baseline.items) == ("rewardbench-v1-2024-07", None)
-    assert baseline.metrics == pytest.approx(
+def test_published_rows_are_there_for_models_that_have_one_the_nearest_first() -> None:
+    """InternLM2-Reward's card and the leaderboard differ: 80.6 and 82.17."""
+    known = measured("internlm/internlm2-1_8b-reward", lost=9)
+    nearest, card = published_baselines(known)
+    assert (card.weighting, card.items) == ("rewardbench-v1-2024-07", None)
+    assert nearest.weighting == "rewardbench-v1"
+    assert card.metrics == pytest.approx(
         {
             "overall": 0.806,
             "section/Chat": 0.95,
@@ -256,7 +263,48 @@ def test_a_published_row_is_there_for_known_checkpoints_on_rewardbench_only() ->
             "section/Reasoning": 0.874,
         }
     )
-    assert baseline.strata({}) is None
-    for other in (replace(known, benchmark="demo"), replace(known, model="org/unknown")):
-        with pytest.raises(BadOption, match=f"no published row for {other.model} on"):
-            published_baseline(other)
+    assert nearest.metrics["overall"] == pytest.approx(0.8217)
+    assert card.strata({}) is None
+    other = measured("org/unknown")
+    with pytest.raises(BadOption, match=f"no published row for {other.model} on"):
+        published_baselines(other)
+
+
+def test_distance_is_the_mean_over_the_figures_that_all_rows_have() -> None:
+    made = measured("org/m", lost=9)
+    values = {name.partition("/")[2]: 100 * v for name, v in made.metrics.values.items()}
+    figures = {"Score": 100 * made.metrics.values["overall"] - 1, "Chat": values["Chat"] + 3}
+    facts = {"benchmark": "rewardbench", "model": "org/m", "type": "", "note": "", "date": ""}
+    facts["weighting"] = "rewardbench-v1"
+    near, far = (
+        published_from({**facts, **figures, "source": "near", "Safety": 0}, "here"),
+        published_from({**facts, **figures, "source": "far", "Chat": 50.0}, "here"),
+    )
+    found = nearest_first(made, [far, near])
+    assert [one.row.source for one in found] == ["near", "far"]
+    assert [one.apart for one in found] == pytest.approx([2.0, (1 + values["Chat"] - 50) / 2])
+    (alone,) = nearest_first(made, [near])
+    assert alone.apart == pytest.approx((1 + 3 + values["Safety"]) / 3)
+
+
+def test_a_score_with_prior_in_it_is_made_again_of_its_sections_where_prior_was_not_measured() -> (
+    None
+):
+    row = published_of("sfairXC/FsfairX-LLaMA3-RM-v0.1", "rewardbench")[1]
+    assert (row.overall, row.sections["Prior"]) == (83.38, 74.92)
+    figures = figures_of(row, measured().metrics.values)
+    assert figures["overall"] == pytest.approx((99.44 + 65.13 + 86.76 + 86.44) / 4)
+    assert "section/Prior" not in figures
+    with_prior = figures_of(row, ["section/Prior"])
+    assert (with_prior["overall"], with_prior["section/Prior"]) == (83.38, 74.92)
+
+
+def test_a_published_column_is_the_section_subset_or_level_of_its_name() -> None:
+    measured_names = ["overall", "section/chat", "subset/Ties", "overall/hard"]
+    names = [metric_of(name, measured_names) for name in ("chat", "Ties", "hard", "none")]
+    assert names == ["section/chat", "subset/Ties", "overall/hard", "section/none"]
+    row = published_of("internlm/internlm2-7b-reward", "judgebench")[0]
+    figures = figures_of(row, ["section/gpt-4o", "subset/gpt-4o/math"])
+    assert figures["section/gpt-4o"] == 59.43
+    assert figures["subset/gpt-4o/math"] == 71.43
+    assert "overall" not in figures

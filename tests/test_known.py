@@ -1,11 +1,13 @@
 """What is published, and what a table of it must look like."""
 
+import csv
 import tomllib
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import pytest
-from conftest import GOLDEN
+from conftest import GOLDEN, SHARED
 
 from rmeval.errors import BadData
 from rmeval.known import (
@@ -13,15 +15,20 @@ from rmeval.known import (
     known_checkpoints,
     objective_names,
     published_from,
+    published_of,
     published_rows,
     published_tables,
     read_published,
+    same_figures,
     shipped_templates,
 )
+from rmeval.metrics.pairs import JUDGEBENCH_ROWS
 from rmeval.metrics.rewardbench import SECTIONS, WEIGHTINGS
+from rmeval.metrics.rewardbench2 import ROWS as REWARDBENCH_2_ROWS
 from rmeval.models import FAMILIES, detect_family
 from rmeval.models.checkpoint import open_checkpoint
 
+PUBLISHED = SHARED / "published"
 RECIPES = Path(__file__).parents[1] / "configs" / "reproduce"
 
 # Model, Score, Chat, Chat Hard, Safety, Reasoning, in the order of the cards.
@@ -66,37 +73,154 @@ def test_a_table_is_the_model_cards_digit_for_digit(card: str) -> None:
     assert rows == [line.split() for line in CARDS[card].split("\n") if line.split()]
 
 
-def test_there_are_no_other_tables() -> None:
-    assert sorted(published_tables()) == sorted(CARDS)
-
-
 def test_tables_of_before_september_2024_carry_the_older_weighting() -> None:
-    for name, rows in published_tables().items():
+    for name in CARDS:
         old = "-2024-07" if name in ("internlm2-reward", "grm") else ""
-        assert {row.weighting for row in rows} == {f"rewardbench-v1{old}"}
+        assert {row.weighting for row in published_tables()[name]} == {f"rewardbench-v1{old}"}
 
 
-def test_a_score_is_the_mean_of_its_sections_but_for_one_that_says_so() -> None:
-    assert len(published_rows()) == 19
-    for row in published_rows():
+def test_a_cards_score_is_the_mean_of_its_sections_but_for_one_that_says_so() -> None:
+    for row in (row for card in CARDS for row in published_tables()[card]):
         assert list(row.sections) == list(SECTIONS)
         # Every figure is rounded to 0.1; 1e-9 is for sums of such figures.
         agrees = abs(sum(row.sections.values()) / 4 - row.overall) <= 0.1 + 1e-9
         assert agrees != (row.model == "infly/INF-ORM-v2"), row
         assert agrees or row.note == "the published sections give 94.6"
         assert row.weighting in WEIGHTINGS
+    assert [row.revision for row in published_tables()["inf-orm-versions"]] == ["v1", "v2", "v3"]
 
 
-def test_a_row_that_stands_in_two_tables_comes_once_and_never_with_other_figures() -> None:
-    models = [row.model for row in published_rows()]
-    assert len(set(models)) == len(models)
+def test_the_rewardbench_leaderboard_has_four_sections_and_prior_where_its_scores_have() -> None:
+    rows = published_tables()["rewardbench-leaderboard"]
+    assert len(rows) == 172
+    prior = [row for row in rows if "Prior" in row.sections]
+    assert len(prior) == 105
+    for row in rows:
+        *four, weighed = *(row.sections[name] for name in SECTIONS), row.sections.get("Prior")
+        mean = sum(four) / 4 if weighed is None else (sum(four) + weighed / 2) / 4.5
+        assert ("the Score has Prior in it" in row.note) == (weighed is not None)
+        four_only = sum(four) / 4
+        assert min(abs(mean - row.overall), abs(four_only - row.overall)) <= 0.02, row
+
+
+def test_the_rewardbench_2_leaderboard_is_the_mean_of_six_to_the_last_digit() -> None:
+    rows = published_tables()["rewardbench-2-leaderboard"]
+    assert len(rows) == 71
+    for row in rows:
+        assert list(row.sections) == list(REWARDBENCH_2_ROWS)
+        assert row.overall == pytest.approx(sum(row.sections.values()) / 6, abs=1e-9)
+    assert sum(row.note.startswith("unverified") for row in rows) == 3
+    assert sum(row.sections["Ties"] < 0 for row in rows) == 3
+    assert min(row.sections["Ties"] for row in rows) == pytest.approx(-1, abs=1e-3)
+
+
+def test_an_rm_bench_row_is_a_mean_of_domains_or_levels_but_where_its_publisher_says_not() -> None:
+    rows = published_tables()["rm-bench-leaderboard"]
+    assert len(rows) == 51
+    for row in rows:
+        means = [
+            sum(row.sections[name] for name in names) / len(names)
+            for names in (("chat", "math", "code", "safety"), ("hard", "normal", "easy"))
+            if row.sections.keys() >= set(names)
+        ]
+        assert not means or min(abs(mean - row.overall) for mean in means) <= 0.25, row
+        if not row.note and len(means) == 2:
+            assert abs(means[0] - means[1]) <= 0.51, row
+    assert sum("averages do not match" in row.note for row in rows) == 6
+
+
+def test_the_other_tables_are_whole() -> None:
+    tables = published_tables()
+    assert len(tables["judgebench-outputs"]) == 5
+    for row in tables["judgebench-outputs"]:
+        sizes = {n: JUDGEBENCH_ROWS[n] for n in row.sections}
+        won = sum(row.sections[n] * sizes[n] for n in sizes) / sum(sizes.values())
+        assert {n.partition("/")[0] for n in sizes} == {row.of}
+        assert row.overall == pytest.approx(won, abs=0.01)
+    seven = tables["skywork-reward-v2"]
+    assert len({row.model for row in seven}) == 27
+    assert len({row.benchmark for row in seven}) == 7
+    assert len(seven) == 149
+    assert tables.keys() == {
+        *CARDS, "judgebench-outputs", "metametrics", "rewardbench-2-leaderboard",
+        "rewardbench-leaderboard", "rm-bench-leaderboard", "skywork-reward-v2",
+    }  # fmt: skip
+
+
+def gathered(name: str) -> list[dict[str, str]]:
+    if not (PUBLISHED / name).is_file():
+        pytest.skip("no ../shared/data/published here")
+    with (PUBLISHED / name).open(encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.mark.parametrize(
+    ("table", "file"),
+    [
+        ("rewardbench-leaderboard", "rewardbench_v1_leaderboard.csv"),
+        ("rewardbench-2-leaderboard", "rewardbench2_leaderboard.csv"),
+    ],
+)
+def test_a_leaderboard_is_what_was_gathered_digit_for_digit(table: str, file: str) -> None:
+    rows = published_tables()[table]
+    theirs = [row for row in gathered(file) if row.get("Reasoning", "whole")]
+    assert [row.model for row in rows] == [row["model"] for row in theirs]
+    for row, wanted in zip(rows, theirs, strict=True):
+        figures = {"Score": row.overall, **row.sections}
+        assert figures == {n: float(wanted[n]) for n in figures}
+        assert ("Prior" in figures) == bool(wanted.get("Prior"))
+        assert ("unverified" in row.note) == bool(wanted.get("unverified"))
+
+
+def test_rm_bench_is_what_was_gathered_digit_for_digit() -> None:
+    theirs = gathered("rm_bench_leaderboard.csv")
+    for row, wanted in zip(published_tables()["rm-bench-leaderboard"], theirs, strict=True):
+        lower = {name.lower(): value for name, value in wanted.items() if value}
+        assert row.overall == float(wanted["Overall"])
+        names = ("chat", "math", "code", "safety", "hard", "normal", "easy")
+        assert row.sections == {n: float(lower[n]) for n in names if n in lower}
+        mismatch = wanted["Potentially Score Mismatch"] == "True"
+        assert ("averages do not match" in row.note) == mismatch
+
+
+def test_the_seven_benchmarks_and_judgebench_are_what_was_gathered_digit_for_digit() -> None:
+    seven = gathered("skywork_v2_seven_benchmarks.csv")
+    columns = [
+        "RewardBench v1", "RewardBench v2", "PPE Preference", "PPE Correctness", "RMB", "RM-Bench",
+        "JudgeBench",
+    ]  # fmt: skip
+    wanted = [float(row[column]) for row in seven for column in columns if row[column]]
+    assert [row.overall for row in published_tables()["skywork-reward-v2"]] == wanted
+    outputs = gathered("judgebench_from_outputs.csv")
+    for row, theirs in zip(published_tables()["judgebench-outputs"], outputs, strict=True):
+        figures = {name.partition("/")[2]: value for name, value in row.sections.items()}
+        assert figures == {name: float(theirs[name]) for name in figures}
+        assert row.overall == float(theirs["overall"])
+
+
+def test_rows_that_agree_as_far_as_both_are_printed_come_once_and_the_finer_stays() -> None:
+    rows = published_rows()
+    (inf,) = [
+        r for r in rows if (r.model, r.benchmark) == ("infly/INF-ORM-Llama3.1-70B", "rewardbench")
+    ]
+    assert (inf.overall, inf.sections["Chat"]) == (95.11, 96.65)
+    for a, b in combinations(rows, 2):
+        if (a.model.casefold(), a.benchmark) == (b.model.casefold(), b.benchmark):
+            assert not same_figures(a, b)
+
+
+def test_the_two_rows_of_internlm2_reward_are_both_there_the_card_first() -> None:
+    for size, card, board in (("1_8b", 80.6, 82.17), ("7b", 86.6, 87.59), ("20b", 89.5, 90.16)):
+        rows = published_of(f"internlm/internlm2-{size}-reward", "rewardbench")
+        assert [row.overall for row in rows] == [card, board]
 
 
 @pytest.mark.parametrize("known", known_checkpoints().values(), ids=lambda known: known.name)
 def test_a_known_checkpoint_has_a_family_and_a_type_that_agree(known) -> None:
     assert known.family in [entry.name for entry in FAMILIES]
-    if known.published is not None and known.family == "classifier":
-        assert known.published.type == "sequence classifier"
+    rows = published_of(known.name, "rewardbench")
+    if rows and known.family == "classifier":
+        assert rows[0].type in ("sequence classifier", "Bradley-Terry")
 
 
 @pytest.mark.parametrize("known", known_checkpoints().values(), ids=lambda known: known.name)
@@ -123,12 +247,8 @@ def test_every_recipe_is_of_a_known_checkpoint_and_every_dtype_is_in_a_recipe() 
 
 
 def test_a_row_that_is_published_under_another_name_is_found() -> None:
-    known = known_checkpoints()["nvidia/Llama-3.1-Nemotron-70B-Reward-HF"]
-    assert known.published is not None
-    assert (known.published.model, known.published.overall) == (
-        "nvidia/Llama-3.1-Nemotron-70B-Reward",
-        94.1,
-    )
+    (row,) = published_of("nvidia/Llama-3.1-Nemotron-70B-Reward-HF", "rewardbench")
+    assert (row.model, row.overall) == ("nvidia/Llama-3.1-Nemotron-70B-Reward", 94.11)
 
 
 @pytest.mark.parametrize("name", known_checkpoints())
@@ -201,3 +321,17 @@ def test_a_table_that_is_no_text_or_not_there_is_named(tmp_path: Path) -> None:
 def test_a_row_needs_every_fact() -> None:
     with pytest.raises(BadData, match=r"^here: no benchmark; a published row has benchmark, "):
         published_from({"Score": 9.0}, "here")
+
+
+@pytest.mark.parametrize(("ties", "good"), [(-1, True), (101, True), (-1.1, False), (102, False)])
+def test_ties_runs_from_minus_1_to_101_and_nothing_else_does(ties: float, good: bool) -> None:
+    facts = {"benchmark": "rewardbench-2", "model": "m", "type": "t", "Score": -0.1}
+    facts |= {"weighting": "mean", "source": "s", "date": "d", "note": "", "Ties": ties}
+    if not good:
+        with pytest.raises(BadData, match=r"^here: Ties is .*, no percentage$"):
+            published_from(facts, "here")
+        return
+    assert published_from(facts, "here").sections == {"Ties": ties}
+    for other in ({"Math": -1}, {"benchmark": "rewardbench", "Score": 1}):
+        with pytest.raises(BadData, match="no percentage"):
+            published_from({**facts, **other}, "here")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import rmeval
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CONFIG = """
@@ -43,14 +45,15 @@ def test_the_scorer_of_the_guide_is_evaluated_ranked_and_reported_without_torch(
     assert len([line for line in of_class.splitlines() if line.strip()]) <= 20
 
 
-def test_the_guide_to_notebooks_runs_as_it_stands(tmp_path, monkeypatch):
+def test_the_guide_to_python_runs_as_it_stands(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found: dict[str, object] = {}
-    exec(python_of(ROOT / "docs" / "notebooks.md"), found)
+    exec(python_of(ROOT / "docs" / "python.md"), found)
     assert found["mine"].preferences[0].responses == ("4", "5")
     assert {"demo", "Ray2333/GRM-llama3-8B-sftreg"} <= set(found["everything"]["model"]) | set(
         found["ranking"]["model"]
     )
+    assert rmeval.section_scores(found["subsets"]).keys() == {"Chat"}
     assert (tmp_path / "report.html").is_file()
 
 

@@ -2,16 +2,14 @@
 
 import codecs
 import csv
-import gzip
 import io
 import json
 import sys
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
+from rmeval.benchmarks.unpacking import ending, open_data, refuse_bomb
 from rmeval.conversations import parse_json
 from rmeval.errors import BadData, first_line, one_line
 
@@ -42,12 +40,6 @@ class Source(NamedTuple):
         _require_once(present, self.name)
         either = (*self.columns, *self.optional)
         return [column for column in present if column in either or not either]
-
-
-def ending(name: str) -> str:
-    """Returns what a file's name ends in, as READERS knows it: ".jsonl", ".csv.gz"."""
-    suffixes = Path(name).suffixes[-2:]
-    return "".join(suffixes if suffixes[-1:] == [".gz"] else suffixes[-1:])
 
 
 def is_readable(name: str) -> bool:
@@ -99,7 +91,7 @@ def json_lines(file: Path, name: str | None = None) -> Iterator[Placed]:
     `name` is what errors call the file, where its own name says too little. Raises BadData for a
     line that is not a JSON object in UTF-8.
     """
-    with _open(file) as stream:
+    with open_data(file) as stream:
         for number, line in enumerate(stream, 1):
             place = f"{name or file.name} line {number}"
             try:
@@ -123,13 +115,13 @@ def _read_jsonl(source: Source) -> Iterator[Placed]:
 
 def _read_json(source: Source) -> Iterator[Placed]:
     """Reads a list of objects, or JSON Lines, which begins with an object that ends on its line."""
-    with _open(source.file) as stream:
+    with open_data(source.file) as stream:
         first = next((found for line in stream if (found := line.strip(BLANK))), b"")
     if first.startswith(b"{") and first.endswith(b"}"):
         yield from _read_jsonl(source)
         return
     try:
-        with _open(source.file) as stream:
+        with open_data(source.file) as stream:
             text = stream.read().decode("utf-8-sig")
         found = parse_json(text)
         _refuse_half_pairs(text, found)
@@ -147,7 +139,10 @@ def _read_json(source: Source) -> Iterator[Placed]:
 
 def _read_csv(source: Source) -> Iterator[Placed]:
     csv.field_size_limit(sys.maxsize)  # the default refuses responses over 128 KiB
-    with _open(source.file) as stream, io.TextIOWrapper(stream, "utf-8-sig", newline="") as lines:
+    with (
+        open_data(source.file) as stream,
+        io.TextIOWrapper(stream, "utf-8-sig", newline="") as lines,
+    ):
         reader = csv.DictReader(lines, strict=True)
         try:
             if reader.fieldnames is None:
@@ -169,6 +164,7 @@ def _read_parquet(source: Source) -> Iterator[Placed]:
 
     try:
         with pq.ParquetFile(source.file) as parquet:
+            refuse_bomb(source.file, parquet.metadata)
             wanted = source.wanted(parquet.schema_arrow.names)
             yield from rows_of(parquet.iter_batches(ROWS_AT_ONCE, columns=wanted), source.name)
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -231,21 +227,6 @@ def _given(value: Any, field: Any) -> Any:
         }
     item = getattr(kind, "value_field", None)
     return value if item is None else [_given(held, item) for held in value]
-
-
-@contextmanager
-def _open(file: Path) -> Iterator[IO[bytes]]:
-    """Opens a file, which may be compressed. Raises BadData for one that does not unpack."""
-    if file.suffix != ".gz":
-        with file.open("rb") as plain:
-            yield plain
-        return
-    try:
-        with gzip.open(file) as unpacked:
-            yield cast(IO[bytes], unpacked)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        name = ending(file.name)
-        raise BadData(f"{file}: not a readable {name} ({first_line(error)})") from error
 
 
 def _refuse_half_pairs(text: str, values: object) -> None:

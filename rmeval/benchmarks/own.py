@@ -20,7 +20,6 @@ from rmeval.benchmarks.clusters import by_prompt, with_clusters
 from rmeval.benchmarks.columns import FIELDS, check_fields, find_columns
 from rmeval.benchmarks.files import (
     column_names,
-    ending,
     is_readable,
     known_endings,
     require_file,
@@ -29,6 +28,7 @@ from rmeval.benchmarks.files import (
 from rmeval.benchmarks.layouts import Layout, recognise
 from rmeval.benchmarks.rows import Row, data_files, files_below, read_rows, require_unique_ids
 from rmeval.benchmarks.splits import choose_split, split_name
+from rmeval.benchmarks.unpacking import ending
 from rmeval.errors import BadData, BadOption, one_line
 from rmeval.hub import fetch_snapshot, local_path
 from rmeval.metrics.pairs import PAIRS

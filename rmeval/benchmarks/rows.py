@@ -7,13 +7,13 @@ from typing import Any
 
 from rmeval.benchmarks.files import (
     Source,
-    ending,
     is_readable,
     known_endings,
     read_file,
     require_file,
     without_metadata,
 )
+from rmeval.benchmarks.unpacking import ending
 from rmeval.conversations import is_missing, to_conversation
 from rmeval.errors import BadData, nearest_name, one_line
 from rmeval.types import Conversation, Message, Preference

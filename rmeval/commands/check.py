@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from rmeval.baselines import PUBLISHED, published_baseline, read_baseline
+from rmeval.baselines import PUBLISHED, published_baselines, read_baseline
 from rmeval.commands.options import number_up_to, one_of
 from rmeval.door import print_commands
 from rmeval.errors import BadOption, OutputFailure
@@ -19,6 +19,7 @@ from rmeval.reports.gate import (
     sentence,
 )
 from rmeval.results import read_result
+from rmeval.types import Result
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
@@ -34,23 +35,40 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         if path.is_file():
             real(path).unlink()
     result = read_result(options.result)
-    if options.baseline == PUBLISHED:
-        baseline = published_baseline(result)
-    else:
-        baseline = read_baseline(Path(options.baseline))
-    gate = hold_to(
-        result, baseline, max_drop=options.max_drop, alpha=options.alpha, per=options.per
-    )
-    text = sentence(gate, result, baseline.source)
+    gates, texts = _hold(result, options)
+    gate, text = gates[0], texts[0]
+    for other, told in zip(gates[1:], texts[1:], strict=True):
+        if other.verdict is not Verdict.COULD_NOT_TELL:
+            _print(other, told, result.weighting)
+            print()
     _print(gate, text, result.weighting)
     for path, content in (
         (junit, gate_junit(gate, result, text)),
-        (markdown, gate_markdown(gate, text)),
+        (markdown, "\n".join(map(gate_markdown, gates, texts))),
     ):
         prepare_file(path)
         write_atomically(path, content)
     _tell_github(gate, text)
     return int(gate.verdict)
+
+
+def _hold(result: Result, options: argparse.Namespace) -> tuple[list[Gate], list[str]]:
+    """Returns the gate, and its verdict in a line; other published rows' come after it."""
+    if options.baseline == PUBLISHED:
+        baselines = published_baselines(result)
+    else:
+        baselines = (read_baseline(Path(options.baseline)),)
+    gates: list[Gate] = []
+    texts: list[str] = []
+    for baseline in baselines:
+        gates.append(
+            hold_to(
+                result, baseline, max_drop=options.max_drop, alpha=options.alpha, per=options.per
+            )
+        )
+        text = sentence(gates[-1], result, baseline.source)
+        texts.append(f"also published, less near, and not held to: {text}" if texts else text)
+    return gates, texts
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +80,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--baseline",
         required=True,
         metavar="FILE|published",
-        help="a file that `rmeval baseline` wrote, or the row that the model's authors published",
+        help="a file that `rmeval baseline` wrote, or the nearest of the model's published rows",
     )
     parser.add_argument(
         "--max-drop",

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,11 +10,12 @@ from rmeval.benchmarks import scheme_of
 from rmeval.commands.options import one_of, published_row, read_recipe
 from rmeval.ensemble import NORMALISATIONS, Mixture, combine_results, place_result
 from rmeval.errors import BadOption, UnknownName
-from rmeval.known import Published
+from rmeval.known import Published, published_beside
 from rmeval.reports.summary import beside_published, summarise
 from rmeval.results import find_results, read_result, write_result
+from rmeval.types import Result
 
-RECIPE_KEYS = ("name", "benchmark", "weighting", "normalise", "weights", "published")
+RECIPE_KEYS = ("name", "benchmark", "weighting", "normalise", "weights", "bounds", "published")
 
 
 class Asked(NamedTuple):
@@ -23,6 +25,7 @@ class Asked(NamedTuple):
     mixture: Mixture
     weighting: str | None
     published: Published | None = None
+    bounds: Mapping[str, Any] | None = None
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
@@ -31,14 +34,16 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     asked = _read_options(options) if options.config is None else _follow_recipe(options)
     members = [read_result(folder) for folder in asked.folders]
-    combined = combine_results(members, asked.mixture, asked.weighting)
+    mixture = replace(asked.mixture, bounds=_bounds(members, asked.bounds))
+    combined = combine_results(members, mixture, asked.weighting)
     result = place_result(combined, options.output)
     assert result.folder is not None
     write_result(result.folder, result)
     scheme = scheme_of(result.definition)
     print(summarise(result, scheme))
-    if asked.published and result.overall is not None:
-        print("", beside_published(result, scheme, asked.published), "", sep="\n")
+    rows = published_beside(result.model, result.benchmark, asked.published)
+    if rows and result.overall is not None:
+        print("", beside_published(result, rows), "", sep="\n")
     print(f"kept in {result.folder}")
     return 0
 
@@ -60,6 +65,12 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="|".join(NORMALISATIONS),
         help="each member's scores over all responses of its result; default: minmax",
     )
+    parser.add_argument(
+        "--bounds",
+        type=Path,
+        metavar="FILE.toml",
+        help='fixed minima and maxima for minmax, a line for each member: "org/name" = [low, high]',
+    )
     parser.add_argument("--name", metavar="NAME", help="what the ensemble is called in tables")
     parser.add_argument("--weighting", metavar="NAME", help="how subsets make a section")
     parser.add_argument(
@@ -75,7 +86,8 @@ def _read_options(options: argparse.Namespace) -> Asked:
     weights = tuple(weight for several in options.weights or () for weight in several)
     weights = weights or (1 / len(options.folders),) * len(options.folders)
     mixture = Mixture(weights, options.normalise or "minmax", options.name)
-    return Asked(options.folders, mixture, options.weighting)
+    bounds = read_recipe(options.bounds, "--bounds") if options.bounds else None
+    return Asked(options.folders, mixture, options.weighting, bounds=bounds)
 
 
 def _follow_recipe(options: argparse.Namespace) -> Asked:
@@ -84,6 +96,8 @@ def _follow_recipe(options: argparse.Namespace) -> Asked:
     for key in recipe:
         if key not in RECIPE_KEYS:
             raise UnknownName(f"option in {place}", key, RECIPE_KEYS)
+        if key not in ("weights", "published") and not isinstance(recipe[key], str):
+            raise BadOption(f"{place}: {key} must be a text")
     weights = recipe.get("weights")
     if not isinstance(weights, dict) or not all(type(w) in (int, float) for w in weights.values()):
         raise BadOption(f"{place}: [weights] must give each member, by its name, a number")
@@ -99,7 +113,26 @@ def _follow_recipe(options: argparse.Namespace) -> Asked:
     published = None
     if "published" in recipe:
         published = published_row({**recipe, "model": recipe.get("name")}, f"{place} [published]")
-    return Asked(folders, mixture, options.weighting or recipe.get("weighting"), published)
+    bounds = recipe.get("bounds")
+    if options.bounds:
+        bounds = read_recipe(options.bounds, "--bounds")
+    weighting = options.weighting or recipe.get("weighting")
+    return Asked(folders, mixture, weighting, published, bounds)
+
+
+def _bounds(
+    members: Sequence[Result], given: Mapping[str, Any] | None
+) -> tuple[tuple[float, float], ...] | None:
+    """Returns each member's minimum and maximum, by its name. Raises BadOption."""
+    if given is None:
+        return None
+    found = []
+    for member in members:
+        pair: Any = given.get(member.model) if isinstance(given, dict) else None
+        if not isinstance(pair, list) or [type(end) in (int, float) for end in pair] != [True] * 2:
+            raise BadOption(f'bounds: no line like "{member.model}" = [low, high]')
+        found.append((float(pair[0]), float(pair[1])))
+    return tuple(found)
 
 
 def _find_members(below: Sequence[Path], names: Sequence[str], benchmark: str | None) -> list[Path]:

@@ -14,8 +14,9 @@ from rmeval.known import (
     read_published,
     without_repeats,
 )
-from rmeval.reports.leaderboard import Row, format_ranking
-from rmeval.reports.rankings import rank_each
+from rmeval.reports.across import across_rows, format_across
+from rmeval.reports.leaderboard import Row, find_entries, format_ranking
+from rmeval.reports.rankings import by_benchmark, rank_each
 from rmeval.reports.tables import FORMATS, format_rows
 from rmeval.results import find_results, read_result
 from rmeval.types import Result
@@ -43,6 +44,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         where = ", ".join(map(str, sources))
         print(f"no results in {where}; `rmeval run` makes one", file=sys.stderr)
         text = format_rows([], "json") + "\n" if form == "json" else ""
+    elif options.across:
+        text = _across(results, published, options, form)
     else:
         text = _format(_rank(results, published, options, form), form)
     if options.output is None:
@@ -70,9 +73,14 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=one_of("card", published_tables()),
         metavar="NAME",
-        help=f"add the rows of one model card: {', '.join(published_tables())}",
+        help=f"add the rows of one shipped table: {', '.join(published_tables())}",
     )
     parser.add_argument("--benchmark", metavar="NAME", help="only this one")
+    parser.add_argument(
+        "--across",
+        action="store_true",
+        help="one table of models by benchmarks, measured and published together",
+    )
     parser.add_argument(
         "--weighting", metavar="NAME", help="apply this one to all that was measured here"
     )
@@ -82,7 +90,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="|".join(FORMATS),
         help="default: what the name of --output ends in, or table",
     )
-    parser.add_argument("--sort", metavar="COLUMN", help="default: Score")
+    parser.add_argument(
+        "--sort", metavar="COLUMN", help="default: Score; with --across, a benchmark"
+    )
     parser.add_argument("--output", type=Path, metavar="FILE")
 
 
@@ -110,8 +120,18 @@ def _rank(
     """Returns a ranking for each benchmark. Raises UnknownName, BadOption."""
     tables = rank_each(results, published, options.benchmark, options.weighting, options.sort)
     if len(tables) > 1 and form in ("csv", "latex"):
-        raise BadOption(f"one table per file: pass --benchmark, of {', '.join(tables)}")
+        names = sorted({name.partition(" (")[0] for name in tables})
+        raise BadOption(f"one table per file: pass --across, or --benchmark, of {', '.join(names)}")
     return tables
+
+
+def _across(
+    results: list[Result], published: tuple[Published, ...], options: argparse.Namespace, form: str
+) -> str:
+    """Returns one table of models by benchmarks. Raises UnknownName."""
+    tables = by_benchmark(results, published, options.benchmark)
+    entries = {name: find_entries(*rows, options.weighting) for name, rows in tables.items()}
+    return format_across(across_rows(entries, options.sort), form) + "\n"
 
 
 def _format(tables: dict[str, list[Row]], form: str) -> str:

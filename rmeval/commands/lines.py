@@ -28,7 +28,7 @@ from rmeval.errors import (
     one_line,
 )
 from rmeval.evaluation import STORE, open_store, scoring_provenance, store_settings
-from rmeval.files import is_special, only_owner, prepared, real, write_atomically, writing
+from rmeval.files import is_special, only_owner, prepared, reading, real, write_atomically, writing
 from rmeval.types import Conversation, OnProgress, Progress, Score, reference_of
 
 if TYPE_CHECKING:
@@ -175,10 +175,11 @@ def read_provenance(path: Path) -> dict[str, Any] | None:
     if not beside.is_file():
         return None
     try:
-        found: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
+        with reading(beside):
+            found: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
         same = found["lines_sha256"] == _sha256(path)
         known = {**found["model"], **found["versions"]}
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise BadData(f"{beside}: not a record of rmeval; delete it, or rank again") from error
     missing = {"name", "revision", "fingerprint", "dtype", "rmeval"} - known.keys()
     if missing:

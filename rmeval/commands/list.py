@@ -7,7 +7,7 @@ from rmeval.benchmarks import BENCHMARKS, define_benchmark
 from rmeval.commands.options import one_of
 from rmeval.duels import JUDGE
 from rmeval.judging.format_files import shipped_formats
-from rmeval.known import known_checkpoints
+from rmeval.known import known_checkpoints, published_of
 from rmeval.models import FAMILIES
 from rmeval.reports.tables import format_rows
 
@@ -80,11 +80,13 @@ def _checkpoints() -> Rows:
             "size": known.parameters,
             "dtype": known.dtype or "not known",
             "GiB to load": round(known.memory, 1),
-            "published": known.published.overall if known.published else None,
-            "weighting": known.published.weighting if known.published else None,
+            "published": rows[0].overall if rows else None,
+            "weighting": rows[0].weighting if rows else None,
+            "also published": ", ".join(f"{row.overall:.1f}" for row in rows[1:]),
             "adapter proven by": known.proof,
         }
         for known in known_checkpoints().values()
+        for rows in [published_of(known.name, "rewardbench")]
     ]
 
 

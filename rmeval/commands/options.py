@@ -203,13 +203,13 @@ def _require_own_word(recipe: Mapping[str, Any], arguments: Iterable[str], path:
             )
 
 
-def read_recipe(path: Path) -> dict[str, Any]:
+def read_recipe(path: Path, option: str = "--config") -> dict[str, Any]:
     """Returns a TOML file. Raises BadOption for one that cannot be read, or is none."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise BadOption(f"cannot read --config {path}: {reason}") from error
+        raise BadOption(f"cannot read {option} {path}: {reason}") from error
 
 
 def published_row(recipe: Mapping[str, Any], place: str) -> Published:

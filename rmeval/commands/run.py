@@ -30,7 +30,7 @@ from rmeval.commands.progress import show_progress, show_step
 from rmeval.errors import BadOption
 from rmeval.evaluation import evaluate
 from rmeval.files import prepared
-from rmeval.known import Published, known_checkpoints
+from rmeval.known import Published, published_beside
 from rmeval.metrics.statistics import describe_scores
 from rmeval.models.other_names import refuse_names
 from rmeval.reports.summary import beside_published, summarise
@@ -186,13 +186,12 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _describe(result: Result, benchmark: Benchmark, published: Published | None) -> Sequence[str]:
-    """Returns what is printed of a result, with the recipe's or the known published row."""
+    """Returns what is printed of a result, with the recipe's or the known published rows."""
     lines = [f"layout: {benchmark.layout}", ""] if benchmark.layout else []
     lines.append(summarise(result, benchmark.scheme))
-    known = known_checkpoints().get(result.model)
-    published = published or (known.published if known else None)
-    if published and benchmark.name == published.benchmark and result.overall is not None:
-        lines += ["", beside_published(result, benchmark.scheme, published), ""]
+    rows = published_beside(result.model, benchmark.name, published)
+    if rows and result.overall is not None:
+        lines += ["", beside_published(result, rows), ""]
     lines.append(f"kept in {result.folder}")
     if result.model == benchmark.name == DEMO:
         lines.append(NEXT.format(result.folder))

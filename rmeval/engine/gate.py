@@ -11,7 +11,7 @@ import torch
 from rmeval.engine.attention import Pack
 from rmeval.engine.forward import RewardNetwork, pool_packed, pool_padded
 from rmeval.engine.plan import lay_out
-from rmeval.errors import first_line
+from rmeval.errors import FOREIGN, first_line
 
 # Largest relative difference of pooled states that is rounding. A token seen that should not be,
 # or a wrong position, moves them by a third and more.
@@ -21,14 +21,6 @@ ROUNDING = {
     torch.float16: 0.05,
     torch.bfloat16: 0.1,
 }
-ERRORS_OF_MODELS = (
-    TypeError,
-    ValueError,
-    RuntimeError,
-    LookupError,
-    AttributeError,
-    AssertionError,
-)
 PROBE_LENGTHS = ((9, 0), (9, 4), (9, 7), (5, 6))  # tokens shared with the first, tokens of its own
 
 
@@ -49,7 +41,7 @@ def why_not_packed(network: RewardNetwork) -> str | None:
         packed = pool_packed(network, pack)
     except torch.OutOfMemoryError:
         raise  # which says nothing of the model
-    except ERRORS_OF_MODELS as error:
+    except FOREIGN as error:
         return f"a packed forward fails ({type(error).__name__}: {first_line(error)})"
     layers = text_config.num_hidden_layers
     if pack.calls != layers:
@@ -62,7 +54,7 @@ def why_not_packed(network: RewardNetwork) -> str | None:
         return f"its window of {window} tokens stands in no mask"
     if pack.unknown:
         return f"its attention also needs {', '.join(sorted(pack.unknown))}"
-    difference = _difference(packed, pool_padded(network, sequences))
+    difference = relative_difference(packed, pool_padded(network, sequences))
     if not difference <= ROUNDING[packed.dtype]:
         return f"packed and padded states differ by {difference:.2g}"
     return None
@@ -75,12 +67,19 @@ def sees_padding(network: RewardNetwork) -> bool:
         return False  # it is given a mask
     short, *_, long = sorted(_probe(network.vocab_size), key=len)
     alone = pool_padded(network, [short])
-    return not _difference(pool_padded(network, [short, long])[:1], alone) <= ROUNDING[alone.dtype]
+    return (
+        not relative_difference(pool_padded(network, [short, long])[:1], alone)
+        <= ROUNDING[alone.dtype]
+    )
 
 
-def _difference(states: torch.Tensor, reference: torch.Tensor) -> float:
-    """Returns the largest relative difference of (N, H) states; NaN where there is one."""
-    return float(((states - reference).norm(dim=-1) / reference.norm(dim=-1)).max())
+def relative_difference(states: torch.Tensor, reference: torch.Tensor) -> float:
+    """Returns the largest relative difference of (N, H) states; NaN where there is one.
+
+    Two states of zeros, as a row for padding alone gives them, do not differ.
+    """
+    apart = (states - reference).norm(dim=-1)
+    return float(torch.where(apart == 0, apart, apart / reference.norm(dim=-1)).max())
 
 
 def _probe(vocab_size: int) -> list[np.ndarray[tuple[int], np.dtype[np.int32]]]:

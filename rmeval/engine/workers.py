@@ -11,8 +11,9 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from rmeval.errors import BadOption
+from rmeval.errors import BadOption, Blaming
 
+MOST = 1_000_000  # processes
 PATIENCE = timedelta(days=14)  # a share may take days longer than another
 
 
@@ -81,9 +82,20 @@ class Workers:
             distributed.barrier()
 
 
+def launched(name: str, least: int) -> int:
+    """Returns what the launcher's environment says, or the `least` there is. Raises BadOption."""
+    said = os.environ.get(name) or str(least)
+    if not said.isascii() or not said.isdecimal() or not least <= int(said[:9]) < MOST:
+        raise BadOption(
+            f"{name}={said[:40]} in the environment is no whole number from {least}; a launcher "
+            "of several processes sets it: unset it to run in one"
+        )
+    return int(said)
+
+
 def count_processes() -> int:
     """Returns how many processes the launcher has started, as its environment says."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return launched("WORLD_SIZE", 1)
 
 
 def join_workers() -> Workers:
@@ -93,5 +105,7 @@ def join_workers() -> Workers:
     from torch import distributed
 
     if not distributed.is_initialized():
-        distributed.init_process_group("gloo", timeout=PATIENCE)
+        told = f"WORLD_SIZE={count_processes()} says that there are others, which cannot be joined"
+        with Blaming(BadOption, told):
+            distributed.init_process_group("gloo", timeout=PATIENCE)
     return Workers(distributed.get_rank(), distributed.get_world_size())

@@ -14,6 +14,7 @@ import torch
 from rmeval.errors import BadCheckpoint, BadOption, UnknownName, Unreachable, nearest_name
 from rmeval.hub import fetch_snapshot, local_folder, nearest_path, shapes_on_hub
 from rmeval.known import DEMO, known_checkpoints
+from rmeval.models.config_shape import require_kinds
 from rmeval.models.json_files import read_object as read_object
 from rmeval.models.not_readable import (
     ADAPTER,
@@ -162,6 +163,7 @@ def open_whole(name: str, folder: Path, commit: str | None, opening: Opening) ->
         refuse_shards_of_training(folder)
         refuse_folder_of_adapters(folder)
     config = read_object(folder / "config.json")
+    require_kinds(folder / "config.json", config)
     refuse_quantised(folder, config)
     shapes: Mapping[Path, Shapes]
     if commit is not None and not opening.weights and not any(folder.glob(SAFE.others)):

@@ -16,7 +16,7 @@ import torch
 
 from rmeval.engine.device import home, one_name_for_full, without_cudnn_attention
 from rmeval.engine.forward import RewardNetwork, forward_padded, pick_states
-from rmeval.engine.gate import ERRORS_OF_MODELS, why_not_packed
+from rmeval.engine.gate import why_not_packed
 from rmeval.engine.memory import (
     CONTEXT_BYTES,
     SHARE_OF_DEVICE,
@@ -26,7 +26,7 @@ from rmeval.engine.memory import (
 )
 from rmeval.engine.plan import Tokens, scored_place
 from rmeval.engine.scoring import Engine, score_sequences
-from rmeval.errors import BadOption, BadReward, first_line
+from rmeval.errors import FOREIGN, BadOption, BadReward, first_line
 from rmeval.models.checks import Check
 from rmeval.models.load import make_network
 from rmeval.models.reward_model import RewardModel
@@ -153,7 +153,7 @@ def check_left_padding(probe: Probe) -> Check:
         rewards = _padded_left(probe.model.network, probe.ids)
     except torch.OutOfMemoryError:
         return Check(name, "skipped", f"{PEERS_BATCH} at once do not fit on {probe.model.device}")
-    except ERRORS_OF_MODELS as error:
+    except FOREIGN as error:
         finding = f"the model takes none ({type(error).__name__}: {first_line(error)})"
         return Check(name, "skipped", finding)
     advice = "nothing to do here: rmeval pads to the right; tools that pad left score otherwise"

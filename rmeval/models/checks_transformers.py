@@ -8,9 +8,8 @@ from transformers import AutoModelForSequenceClassification
 from transformers.utils import logging
 
 from rmeval.engine.device import one_name_for_full, without_cudnn_attention
-from rmeval.engine.gate import ERRORS_OF_MODELS
 from rmeval.engine.plan import Tokens
-from rmeval.errors import first_line
+from rmeval.errors import FOREIGN, first_line
 from rmeval.models.checks import Check
 from rmeval.models.checks_scores import LIMITS, Probe, rewards_beside
 from rmeval.models.classifier import Classifier
@@ -71,7 +70,7 @@ def _rewards(model: RewardModel, ids: Sequence[Tokens]) -> list[float] | str:
             rewards.append(float(theirs(input_ids=row, attention_mask=torch.ones_like(row)).logits))
     except torch.OutOfMemoryError:
         raise
-    except (*ERRORS_OF_MODELS, OSError, ImportError) as error:
+    except FOREIGN as error:
         return f"it does not run this folder ({type(error).__name__}: {first_line(error)})"
     return rewards
 

@@ -10,7 +10,7 @@ from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PretrainedConfig
 
-from rmeval.errors import BadCheckpoint
+from rmeval.errors import BadCheckpoint, Blaming
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.tokenizer import require_chat_template
 from rmeval.models.tokenizer_files import load_tokenizer, tokenizer_provenance
@@ -73,13 +73,9 @@ class Family(ABC):
 
     def config(self) -> PretrainedConfig:
         """Returns the backbone's configuration. Raises BadCheckpoint where it makes no sense."""
-        try:
+        told = f"{self.checkpoint.folder}: transformers cannot use this config.json"
+        with Blaming(BadCheckpoint, told, StrictDataclassError):
             return self.read_config()
-        except (ValueError, KeyError, TypeError, OSError, StrictDataclassError) as error:
-            reason = " ".join(str(error).split())
-            raise BadCheckpoint(
-                f"{self.checkpoint.folder}: transformers cannot use this config.json ({reason})"
-            ) from error
 
     def read_config(self) -> PretrainedConfig:
         """Returns the backbone's configuration from config.json."""

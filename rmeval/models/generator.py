@@ -6,10 +6,11 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 
 from rmeval.endpoint import CUT, THINKS, Answer, RequestRefused
 from rmeval.engine.device import one_name_for_full, without_cudnn_attention
-from rmeval.errors import BadCheckpoint, BadConversation, BadOption, first_line
+from rmeval.errors import BadCheckpoint, BadConversation, BadOption, Blaming
 from rmeval.models.checkpoint import find_checkpoint
 from rmeval.models.day import ASKS, choose_day
 from rmeval.models.loading import choose_dtype
@@ -50,12 +51,8 @@ class LocalGenerator:
         self._options = options
         self._spread = device == "auto" and self._device.type == "cuda"
         self._from: Any = {"revision": revision, "trust_remote_code": False}
-        try:
+        with self._blaming("no model that transformers knows", StrictDataclassError):
             self._config: Any = AutoConfig.from_pretrained(name, **self._from)
-        except (OSError, ValueError, KeyError, ImportError) as error:
-            raise self._unusable(
-                f"no model that transformers knows ({first_line(error)})"
-            ) from error
         self._folder = find_checkpoint(name, revision)[0]
         refuse_adapter(self._folder, "only whole models write")
         self._tokenizer: Any = load_tokenizer(self._folder)
@@ -186,7 +183,7 @@ class LocalGenerator:
 
         disable_progress_bar()
         where = "auto" if self._spread else {"": self._device}
-        try:
+        with self._blaming("no causal language model", SafetensorError):
             network, found = AutoModelForCausalLM.from_pretrained(
                 self._name,
                 **self._from,
@@ -195,12 +192,13 @@ class LocalGenerator:
                 use_safetensors=True,
                 output_loading_info=True,
             )
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            raise self._unusable(f"no causal language model ({first_line(error)})") from error
         if found["missing_keys"]:
             names = ", ".join(sorted(found["missing_keys"])[:4])
             raise self._unusable(f"no causal language model: weights are missing: {names}")
         return network.eval()
+
+    def _blaming(self, reason: str, *also: type[Exception]) -> Blaming:
+        return Blaming(BadCheckpoint, f"{self._options[0]} {self._name}: {reason}", *also)
 
     def _unusable(self, reason: str) -> BadCheckpoint:
         return BadCheckpoint(f"{self._options[0]} {self._name}: {reason}")

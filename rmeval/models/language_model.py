@@ -17,8 +17,8 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from rmeval.engine.device import home
-from rmeval.engine.gate import ERRORS_OF_MODELS, ROUNDING, sees_padding
-from rmeval.errors import BadCheckpoint, first_line
+from rmeval.engine.gate import ROUNDING, relative_difference, sees_padding
+from rmeval.errors import FOREIGN, BadCheckpoint, first_line
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.family import Family, Placed
 from rmeval.models.loading import empty_network, load_network
@@ -77,7 +77,7 @@ class LanguageModel(Family):
             self._refuse("its tokens see those after them, so it is no causal language model")
         try:
             difference = model.difference_to_own_logits()
-        except ERRORS_OF_MODELS as error:
+        except FOREIGN as error:
             reason = f"{type(error).__name__}: {first_line(error)}"
             self._refuse(f"it gives no logits of chosen tokens alone ({reason})")
         if not difference <= ROUNDING[dtype]:
@@ -165,15 +165,23 @@ class CausalModel(nn.Module):
     @torch.inference_mode()
     def difference_to_own_logits(self) -> float:
         """Returns the largest relative difference to transformers' whole model, on a probe."""
-        device = home(self)
-        ids = torch.arange(PROBE_TOKENS, device=device)[None] % self.config.vocab_size
+        ids = self._probe()
         ours = self._logits(self(ids, use_cache=False).last_hidden_state)  # (1, L, V)
         given = self._put(self.body)
         try:
             own = self.rest(input_ids=ids, use_cache=False).logits
         finally:
             self._put(given)
-        return float(((ours - own).norm(dim=-1) / own.norm(dim=-1)).max())
+        return relative_difference(ours[0], own[0])
+
+    def _probe(self) -> Tensor:
+        """Returns ids, (1, PROBE_TOKENS), of tokens that have a state: padding has none."""
+        rows = self.body.get_input_embeddings().weight
+        told = range(self.config.vocab_size)
+        if not rows.is_meta:
+            told = rows.any(-1).nonzero()[:, 0].tolist() or told
+        ids = [told[place % len(told)] for place in range(PROBE_TOKENS)]
+        return torch.tensor([ids], device=home(self))
 
     def _logits(self, states: Tensor) -> Tensor:
         logits: Tensor = self.rest(inputs_embeds=states, use_cache=False).logits

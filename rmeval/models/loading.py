@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 
 from rmeval.engine.plan import Pool
-from rmeval.errors import BadCheckpoint, UnknownName
+from rmeval.errors import BadCheckpoint, Blaming, UnknownName
 from rmeval.models.checkpoint import Checkpoint
+from rmeval.models.config_shape import require_sizes
 from rmeval.models.conversion import Conversion
 from rmeval.models.family import Family
 from rmeval.models.network import Network
@@ -77,9 +79,12 @@ def empty_network(family: Family, dtype: torch.dtype) -> Network:
     _leave_out_pad(config, family.checkpoint.folder)
     # sdpa would drop Gemma-2's soft cap without a word; eager computes it
     softcap = getattr(config, "attn_logit_softcapping", None)
-    head = family.head()
-    with init_empty_weights(include_buffers=False):
-        backbone = family.backbone(config, "eager" if softcap else None)
+    require_sizes(config, family.checkpoint.shapes, family.checkpoint.folder)
+    told = f"{family.checkpoint.folder}: transformers makes no network of this config.json"
+    with Blaming(BadCheckpoint, told, StrictDataclassError):
+        head = family.head()
+        with init_empty_weights(include_buffers=False):
+            backbone = family.backbone(config, "eager" if softcap else None)
     pool = Pool(family.pool, family.pad_token_id())
     return Network(backbone, head.to("meta") if head is not None else None, pool=pool)
 

@@ -130,6 +130,7 @@ class LoadedModel:
         template, day = self.family.template(self.tokenizer), self.tokenizer.day
         other, objectives = self._other_template, self.family.objectives()
         ids = self._probe_ids()
+        self._require_in_vocabulary(ids, "what the chat template makes of a short text")
         policy, said_by = self.policy()
         return {
             "name": self.name,

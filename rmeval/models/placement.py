@@ -5,7 +5,6 @@ others happen to use of them: the same run is placed and planned alike when it i
 """
 
 import logging
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import torch
 
 from rmeval.engine.device import one_name_for_full
 from rmeval.engine.memory import CONTEXT_BYTES, host_bytes
+from rmeval.engine.workers import launched
 from rmeval.errors import BadOption, UnknownName, first_line
 
 # What a device must have beside the weights, or the model is spread over several: a twentieth of
@@ -30,7 +30,7 @@ def choose_device(device: str) -> torch.device:
     A launcher of several processes gives each a GPU of its own, unless one is named.
     """
     available = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    rank = int(os.environ.get("LOCAL_RANK", "0"))
+    rank = launched("LOCAL_RANK", 0)
     if device == "auto":
         return torch.device("cuda", rank % available) if available else torch.device("cpu")
     if device == "cpu":

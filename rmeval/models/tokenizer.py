@@ -8,22 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rmeval.errors import BadCheckpoint, BadConversation, first_line
+from rmeval.errors import FOREIGN, BadCheckpoint, BadConversation, reason_of
 from rmeval.known import shipped_templates
 from rmeval.models.day import USUAL_DAY
+from rmeval.models.patience import within
 from rmeval.models.specials import Specials
 from rmeval.types import Conversation, tools_of
 
 CALLS = "tool_calls"
-ERRORS_OF_TEMPLATES = (
-    TypeError,
-    ValueError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    RuntimeError,
-    AssertionError,
-)
+SECONDS = 10  # for one conversation; a template that takes longer has no end
 
 
 def encode_conversations(
@@ -81,10 +74,14 @@ def _apply(
     from jinja2 import TemplateError
 
     try:
-        text: str = tokenizer.apply_chat_template(messages, tools=tools, tokenize=False, **options)
-    except (TemplateError, *ERRORS_OF_TEMPLATES) as error:
+        with within(SECONDS):
+            text: str = tokenizer.apply_chat_template(
+                messages, tools=tools, tokenize=False, **options
+            )
+        text.encode()  # half of a surrogate pair is no text, and has no tokens
+    except (TemplateError, *FOREIGN) as error:
         roles = ", ".join(str(message["role"]) for message in messages)
-        why = str(error) if isinstance(error, TemplateError) else first_line(error)
+        why = str(error) if isinstance(error, TemplateError) else reason_of(error)
         raise BadConversation(
             index, f"the chat template refuses the roles ({roles}): {why}"
         ) from error

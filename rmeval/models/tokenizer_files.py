@@ -9,12 +9,12 @@ tokenizer_config.json names. What was loaded must then give the files' own ids.
 import hashlib
 import inspect
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from rmeval.errors import BadCheckpoint, first_line
+from rmeval.errors import BadCheckpoint, Blaming
+from rmeval.files import reading
 from rmeval.models.json_files import read_object
 from rmeval.models.sentencepiece_file import read_sentencepiece
 
@@ -48,7 +48,6 @@ PROBES = (
     "x 你好，世界。 안녕 こんにちは العربية 🎉 👩\u200d👩\u200d👧 \u200b\u00a0y",
 )
 FLAGGED = ("LlamaTokenizer", "CodeLlamaTokenizer", "GemmaTokenizer", "CohereTokenizer")
-DAMAGED = (ValueError, OSError, ImportError, LookupError, TypeError, AttributeError, RuntimeError)
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -58,7 +57,7 @@ def load_tokenizer(folder: Path) -> Any:
     other ids than they do.
     """
     source, settings = tokenizer_file(folder), tokenizer_settings(folder)
-    with _Reading(source):
+    with _reading(source):
         own = _own(source)
         tokenizer = _load(source, settings)
         if hasattr(tokenizer, "backend_tokenizer"):
@@ -89,8 +88,10 @@ def tokenizer_provenance(folder: Path) -> dict[str, str]:
     source = tokenizer_file(folder)
     sha = hashlib.sha256()
     for name in (source.name, *BESIDE):
-        if (folder / name).exists():
-            sha.update(name.encode() + hashlib.sha256((folder / name).read_bytes()).digest())
+        if (folder / name).is_file():
+            with reading(folder / name, BadCheckpoint):
+                content = (folder / name).read_bytes()
+            sha.update(name.encode() + hashlib.sha256(content).digest())
     reader = "sentencepiece" if source.name in SENTENCEPIECE else "transformers' class"
     reader = "tokenizers" if source.name == "tokenizer.json" else reader
     return {"file": source.name, "read_by": reader, "sha256": sha.hexdigest()}
@@ -109,8 +110,12 @@ def require_own_ids(tokenizer: Any, folder: Path) -> None:
     Raises BadCheckpoint, naming a text and both.
     """
     source = tokenizer_file(folder)
-    with _Reading(source):
+    with _reading(source):
         _require_own_ids(tokenizer, _own(source), source)
+
+
+def _reading(source: Path) -> Blaming:
+    return Blaming(BadCheckpoint, f"{source}: this tokenizer cannot be read")
 
 
 def _own(source: Path) -> Any:
@@ -243,16 +248,3 @@ def _around(tokenizer: Any, first: str | None, last: str | None) -> Any:
     written = " ".join(filter(None, [first, "$A", last]))
     specials = [(token, tokenizer.convert_tokens_to_ids(token)) for token in (first, last) if token]
     return processors.TemplateProcessing(single=written, special_tokens=specials)
-
-
-class _Reading(AbstractContextManager[None]):
-    """Makes BadCheckpoint of what the libraries raise of a file, `Exception` itself among it."""
-
-    def __init__(self, source: Path) -> None:
-        self._source = source
-
-    def __exit__(self, kind: type[BaseException] | None, error: Any, _: object) -> None:
-        if kind is Exception or (error is not None and isinstance(error, DAMAGED)):
-            raise BadCheckpoint(
-                f"{self._source}: this tokenizer cannot be read ({first_line(error)})"
-            ) from error

@@ -9,13 +9,15 @@ from string import ascii_lowercase
 from typing import Any
 
 from rmeval.baselines import fingerprint_items
-from rmeval.benchmarks import scheme_of
+from rmeval.benchmarks import BENCHMARKS, scheme_of
 from rmeval.comparison import require_same_rows, rows_in_order_of
 from rmeval.duels import UNKNOWN
 from rmeval.errors import BadData, UnknownName
-from rmeval.known import Published
+from rmeval.known import NOT_STATED, Published, published_rows
 from rmeval.metrics.intervals import Z
 from rmeval.metrics.paired import real_differences
+from rmeval.metrics.pairs import PAIRS
+from rmeval.metrics.rewardbench import PRIOR, PRIOR_ROWS
 from rmeval.metrics.scheme import Scheme
 from rmeval.metrics.statistics import describe_scores
 from rmeval.reports.judged import unread_note
@@ -35,6 +37,8 @@ ESTIMATED = (
     "a section were won with the probability that the section gives"
 )
 
+OUTER = ("section/", "overall/")
+
 TYPES = {  # by family
     "classifier": "sequence classifier",
     "dpo": "DPO",
@@ -49,7 +53,8 @@ class Entry:
     """A row to be ranked; numbers are percent. `ends` are those of a 95 % interval.
 
     `result` is None for a published row, whose `ends` are an estimate. `score` is None where there
-    is none to rank by. `remarks` say in words what is not like the others.
+    is none to rank by. `remarks` say in words what is not like the others; `source` says where a
+    row was published.
     """
 
     model: str
@@ -61,6 +66,7 @@ class Entry:
     origin: str
     remarks: tuple[str, ...]
     result: Result | None = None
+    source: str = ""
 
 
 def rank_rows(
@@ -77,13 +83,34 @@ def rank_rows(
     themselves) or is partial says so in `notes`. Raises UnknownName for a weighting or a column
     that is not there.
     """
-    scheme = scheme_of(results[0].definition if results else published[0].benchmark)
-    weighting = weighting and scheme.check_weighting(weighting)
-    entries = [_measured(result, scheme, weighting) for result in results]
-    entries += [_published(row, scheme) for row in published]
-    entries = _remark(entries, weighting)
+    scheme = _scheme(results, published)
+    entries = find_entries(results, published, weighting)
     entries.sort(key=lambda entry: (entry.score is None, -(entry.score or 0.0)))
     return _sorted(_rows(entries, _groups(entries, scheme)), sort)
+
+
+def find_entries(
+    results: Sequence[Result], published: Sequence[Published], weighting: str | None = None
+) -> list[Entry]:
+    """Returns what was measured on one benchmark, then what was published, with their remarks."""
+    scheme = _scheme(results, published)
+    weighting = weighting and scheme.check_weighting(weighting)
+    entries = [_measured(result, scheme, weighting) for result in results]
+    counts = Counter(row.model.casefold() for row in published)
+    for row in published:
+        entry = _published(row, scheme)
+        if counts[row.model.casefold()] > 1:
+            entry = replace(entry, remarks=(*entry.remarks, f"from {row.cited}"))
+        entries.append(entry)
+    return _remark(entries, weighting)
+
+
+def _scheme(results: Sequence[Result], published: Sequence[Published]) -> Scheme:
+    """Returns a benchmark's arithmetic; of one that others alone publish, none is known."""
+    name = results[0].definition if results else published[0].benchmark
+    if not results and name not in BENCHMARKS and name in {r.benchmark for r in published_rows()}:
+        return PAIRS
+    return scheme_of(name)
 
 
 def format_ranking(rows: Sequence[Row], form: str, title: str = "") -> str:
@@ -107,10 +134,10 @@ def with_footnotes(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Row], list[s
     notes = list(dict.fromkeys(note for row in rows for note in row["notes"]))
     marked = []
     for row in rows:
-        marks = "".join(f" [{_letter(notes.index(note))}]" for note in row["notes"])
+        marks = "".join(f" [{footnote_mark(notes.index(note))}]" for note in row["notes"])
         kept = {key: value for key, value in row.items() if key != "notes"}
         marked.append({**kept, "model": row["model"] + marks})
-    return marked, [f"[{_letter(i)}] {note}" for i, note in enumerate(notes)]
+    return marked, [f"[{footnote_mark(i)}] {note}" for i, note in enumerate(notes)]
 
 
 def _measured(result: Result, scheme: Scheme, weighting: str | None) -> Entry:
@@ -140,17 +167,15 @@ def _measured(result: Result, scheme: Scheme, weighting: str | None) -> Entry:
 
 
 def _columns(metrics: Metrics) -> dict[str, float]:
-    """Returns the sections, or the subsets of a benchmark that has none."""
+    """Returns the sections and levels, or the subsets of a benchmark that has none."""
     values = metrics.values
-    sections = {
-        n.removeprefix("section/"): v for n, v in values.items() if n.startswith("section/")
-    }
-    outer = {name: value for name, value in sections.items() if "/" not in name}
+    named = {name.partition("/")[2]: v for name, v in values.items() if name.startswith(OUTER)}
+    outer = {name: value for name, value in named.items() if name and "/" not in name}
     return outer or {n: values[f"subset/{n}"] for n in metrics.rows if f"subset/{n}" in values}
 
 
 def _published(row: Published, scheme: Scheme) -> Entry:
-    if row.weighting not in scheme.weightings:
+    if row.weighting not in (*scheme.weightings, NOT_STATED):
         where = f", in the published row of {row.model}"
         raise UnknownName("weighting", row.weighting, scheme.weightings, where)
     half = _binomial_half(row, scheme)
@@ -161,8 +186,11 @@ def _published(row: Published, scheme: Scheme) -> Entry:
         score=row.overall,
         ends=None if half is None else (row.overall - half, row.overall + half),
         sections=row.sections,
-        origin=f"published {row.date}",
-        remarks=(row.note,) if row.note else (),
+        origin=f"published {row.date}".rstrip(),
+        remarks=tuple(
+            filter(None, [row.note, f"the Score is of {row.of} alone" if row.of else ""])
+        ),
+        source=row.cited,
     )
 
 
@@ -172,8 +200,11 @@ def _binomial_half(row: Published, scheme: Scheme) -> float | None:
     The section's accuracy stands for that of each of its subsets, which are not known. None
     where a section is not published, or the benchmark's Score is no mean of sections of subsets.
     """
-    parts = {part.name: part.weights for part in scheme.parts({}, row.weighting)}
-    rows, weights, variance = scheme.rows or {}, parts.get("overall", {}), 0.0
+    if row.weighting == NOT_STATED:
+        return None
+    prior: Any = PRIOR_ROWS if PRIOR in row.sections else {}
+    parts = {part.name: part.weights for part in scheme.parts(prior, row.weighting)}
+    rows, weights, variance = {**(scheme.rows or {}), **prior}, parts.get("overall", {}), 0.0
     for section, weight in weights.items():
         share = row.sections.get(section.removeprefix("section/"))
         leaves = {leaf.removeprefix("subset/"): w for leaf, w in parts.get(section, {}).items()}
@@ -196,7 +227,9 @@ def _remark(entries: Sequence[Entry], weighting: str | None) -> list[Entry]:
     for entry in entries:
         remarks, result = list(entry.remarks), entry.result
         if entry.weighting != usual:
-            remarks.append(f"{entry.weighting} weighting; the others {usual}")
+            own = entry.weighting
+            own = f"weighting {own}" if own == NOT_STATED else f"{own} weighting"
+            remarks.append(f"{own}; the others {usual}")
         if result and usual_dtype and _dtype(result) not in (None, usual_dtype):
             remarks.append(f"computed in {_dtype(result)}; the others in {usual_dtype}")
         if result and rows.get(id(result), usual_rows) != usual_rows:
@@ -281,10 +314,10 @@ def _ends(entry: Entry) -> tuple[float | None, float | None]:
     return entry.ends if entry.result and entry.ends else (None, None)
 
 
-def _letter(index: int) -> str:
+def footnote_mark(index: int) -> str:
     """Returns the mark of a footnote: a to z, then aa, ab, …"""
     head, last = divmod(index, len(ascii_lowercase))
-    return (_letter(head - 1) if head else "") + ascii_lowercase[last]
+    return (footnote_mark(head - 1) if head else "") + ascii_lowercase[last]
 
 
 def _sorted(rows: list[Row], column: str | None) -> list[Row]:

@@ -1,4 +1,4 @@
-"""A ranking for each benchmark of some results."""
+"""The rows of several results and tables by benchmark, and a ranking of each."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,30 @@ from rmeval.errors import UnknownName
 from rmeval.known import Published
 from rmeval.reports.leaderboard import Row, rank_rows
 from rmeval.types import Result
+
+Rows = tuple[list[Result], list[Published]]  # what was measured, and what was published
+
+
+def by_benchmark(
+    results: Sequence[Result], published: Sequence[Published], wanted: str | None = None
+) -> dict[str, Rows]:
+    """Returns the rows of each benchmark, apart where one name has two definitions.
+
+    Raises UnknownName for one that is not there.
+    """
+    kinds = {(result.benchmark, result.definition) for result in results}
+    kinds |= {(row.benchmark, row.benchmark) for row in published}
+    names = sorted({benchmark for benchmark, _ in kinds})
+    if wanted is not None and wanted not in names:
+        raise UnknownName("benchmark among these results", wanted, names)
+    return {
+        benchmark if benchmark == definition else f"{benchmark} ({definition})": (
+            [r for r in results if (r.benchmark, r.definition) == (benchmark, definition)],
+            [row for row in published if row.benchmark == benchmark == definition],
+        )
+        for benchmark, definition in sorted(kinds)
+        if wanted in (None, benchmark)
+    }
 
 
 def rank_each(
@@ -15,23 +39,8 @@ def rank_each(
     weighting: str | None = None,
     sort: str | None = None,
 ) -> dict[str, list[Row]]:
-    """Returns a ranking by the name of its benchmark, of all or of one; see `rank_rows`.
-
-    Raises UnknownName for a benchmark that none is of.
-    """
-    kinds = {(result.benchmark, result.definition) for result in results}
-    kinds |= {(row.benchmark, row.benchmark) for row in published}
-    names = sorted({name for name, _ in kinds})
-    if benchmark is not None:
-        if benchmark not in names:
-            raise UnknownName("benchmark among these results", benchmark, names)
-        kinds = {kind for kind in kinds if kind[0] == benchmark}
+    """Returns a ranking by the name of its benchmark, of all or of one; see `rank_rows`."""
     return {
-        name if name == definition else f"{name} ({definition})": rank_rows(
-            [r for r in results if (r.benchmark, r.definition) == (name, definition)],
-            [row for row in published if row.benchmark == name == definition],
-            weighting=weighting,
-            sort=sort,
-        )
-        for name, definition in sorted(kinds)
+        name: rank_rows(*rows, weighting=weighting, sort=sort)
+        for name, rows in by_benchmark(results, published, benchmark).items()
     }

@@ -1,12 +1,13 @@
 """What `rmeval run` prints: sections, subsets, and what a reader should know beside them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from rmeval.baselines import Beside, figures_of, nearest_first
+from rmeval.ensemble import FIXED
 from rmeval.errors import one_line
 from rmeval.known import Published
 from rmeval.metrics.scheme import Scheme
-from rmeval.metrics.statistics import describe_scores
 from rmeval.reports.judged import is_generative, judged_by, judged_notes, tie_counts_as
 from rmeval.reports.metric_tables import MetricTables
 from rmeval.reports.tables import format_rows
@@ -39,26 +40,46 @@ def compare_with_published(published: Published, measured: Metrics, name: str) -
     The last line says whether the published figure is within the measured one's 95 % interval,
     allowing for its rounding.
     """
-    stated = {"overall": published.overall}
-    stated |= {f"section/{section}": value for section, value in published.sections.items()}
+    stated = figures_of(published, measured.values)
     rows: dict[str, dict[str, str]] = {
         label: {"": label}
         for label in ("published", "measured", "difference", "within the interval")
     }
     for metric, figure in stated.items():
         cells = _beside(figure, measured.values.get(metric), measured.intervals.get(metric))
-        column = "Score" if metric == "overall" else metric.removeprefix("section/")
+        column = metric.partition("/")[2] or "Score"
         for row, cell in zip(rows.values(), cells, strict=True):
             row[column] = cell
     of = "" if name == published.model else f" of {published.model}"
-    where = f"{published.source}, {published.date}, {published.weighting} weighting"
+    where = f"{published.cited}, {published.weighting} weighting"
+    if stated.get("overall", published.overall) != published.overall:
+        where += f", made of its sections without Prior (with it: {published.overall:.1f})"
+    where += f"; {published.note}" if published.note else ""
     return f"{one_line(f'published{of}: {where}')}\n\n{format_rows(list(rows.values()), 'table')}"
 
 
-def beside_published(result: Result, scheme: Scheme, published: Published) -> str:
-    """Returns `compare_with_published` of a result, under the published row's weighting."""
-    measured = describe_scores(scheme, result.scored, published.weighting)
-    return compare_with_published(published, measured, result.model)
+def beside_published(result: Result, rows: Sequence[Published]) -> str:
+    """Returns each published row of a model beside the result, the nearest first.
+
+    Every one is under its own weighting. Where there are several, the last line says how far each
+    is from what was measured.
+    """
+    found = nearest_first(result, rows)
+    tables = [compare_with_published(one.row, one.measured, result.model) for one in found]
+    return "\n\n".join([*tables, *([_distances(found)] if len(found) > 1 else [])])
+
+
+def _distances(found: Sequence[Beside]) -> str:
+    """Returns how far published rows are from what was measured, the nearest first."""
+    told = [
+        f"{one.row.cited} ("
+        + ("not measured)" if one.apart is None else f"{one.apart:.2f} points on average)")
+        for one in found
+    ]
+    apart = [one.apart for one in found]
+    if apart[0] is None or apart[0] == apart[1]:
+        return one_line(f"published twice, none nearer: {'; '.join(told)}")
+    return one_line(f"nearer: {told[0]}; then {'; '.join(told[1:])}")
 
 
 def _beside(
@@ -107,7 +128,8 @@ def _made_by(provenance: Mapping[str, Any]) -> str:
     if "ensemble" in provenance:
         how = provenance["ensemble"]
         members = (f"{m['weight']:g} x {m['model']['name']}" for m in how["members"])
-        return f"ensemble of stored scores, {how['normalise']}: {' + '.join(members)}"
+        fixed = f" with {FIXED}" if how.get("over") == FIXED else ""
+        return f"ensemble of stored scores, {how['normalise']}{fixed}: {' + '.join(members)}"
     reason = f" ({engine['reason']})" if engine["reason"] else ""
     against = ""
     if "reference" in model:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rmeval.baselines import (
     PUBLISHED,
     Baseline,
-    published_baseline,
+    published_baselines,
     read_baseline,
     write_baseline,
 )
@@ -75,7 +75,7 @@ def check(
     if isinstance(baseline, Baseline):
         held = baseline
     elif baseline == PUBLISHED:
-        held = published_baseline(found)
+        held = published_baselines(found)[0]
     else:
         held = read_baseline(Path(baseline))
     return hold_to(found, held, max_drop=max_drop, alpha=alpha, per=per)

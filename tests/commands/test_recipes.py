@@ -2,13 +2,14 @@
 
 import argparse
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from command_line import Capture, refusal
 
 from rmeval.commands.options import add_model_options, parse_with_recipe, positive
-from rmeval.known import known_checkpoints
+from rmeval.known import published_of, published_tables
 
 
 def parsed(tmp_path: Path, recipe: str, *arguments: str) -> argparse.Namespace:
@@ -138,6 +139,7 @@ def test_a_mistake_in_a_published_row_is_one_line(
     assert complaint in refused(capsys, tmp_path, ROW.replace(old, new))
 
 
+CARDS = ("grm", "inf-orm-versions", "inf-orm", "internlm2-reward")
 RECIPES = sorted((Path(__file__).parents[2] / "configs/reproduce").glob("*.toml"))
 
 
@@ -153,7 +155,8 @@ def parsed_for_run(recipe: Path) -> argparse.Namespace:
 def test_a_shipped_recipe_asks_for_its_row_and_has_the_tables_figures(recipe: Path) -> None:
     options = parsed_for_run(recipe)
     row = options.published
-    assert row == known_checkpoints()[options.model].published
+    cards = [replace(row, revision="") for name in CARDS for row in published_tables()[name]]
+    assert row in cards
     asked = (options.model, options.benchmark, options.weighting)
     assert asked == (row.model, row.benchmark, row.weighting)
     assert (options.revision, recipe.stem) == ("main", options.model.partition("/")[2])
@@ -195,3 +198,13 @@ def test_a_recipe_says_nothing_in_the_place_of_who_runs_it(
     assert line.startswith(f"recipe.toml: {typed.split()[0].removeprefix('--')} ")
     assert line.endswith(f"if you want it, pass {typed} on the command line")
     assert [path.name for path in tmp_path.iterdir()] == ["recipe.toml"]
+
+
+@pytest.mark.parametrize("size", ["1_8b", "7b", "20b"])
+def test_internlm2s_recipes_tell_the_leaderboards_row_too(size: str) -> None:
+    recipe = next(path for path in RECIPES if path.stem == f"internlm2-{size}-reward")
+    _, board = published_of(f"internlm/{recipe.stem}", "rewardbench")
+    figures = ", ".join(str(figure) for figure in (board.overall, *board.sections.values()))
+    assert f"leaderboard's of {board.date} is {figures}, under {board.weighting}" in (
+        recipe.read_text("utf-8").replace("\n# ", " ")
+    )

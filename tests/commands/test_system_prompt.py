@@ -11,7 +11,6 @@ from conftest import GOLDEN
 import rmeval
 
 SYSTEM = "Judge the code by its speed.\nNothing else."
-TOOLS = [{"type": "function", "function": {"name": "weather"}}]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +33,7 @@ def score(model: Path, folder: Path, capsys: Capture, line: Any, *options: objec
     return value
 
 
-@pytest.mark.parametrize("beside", [{}, {"tools": TOOLS}])
+@pytest.mark.parametrize("beside", [{}])
 def test_every_conversation_begins_with_it_and_the_record_says_so(
     model: Path, tmp_path: Path, capsys: Capture, beside: dict[str, Any]
 ) -> None:

@@ -164,6 +164,23 @@ def test_the_authors_row_is_held_to_on_the_drop_alone(tmp_path: Path, capsys: Ca
     assert out.splitlines()[2].split()[:2] == ["Score", "80.60"]
 
 
+def test_the_nearest_published_row_is_held_to_and_the_other_stands_beside(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    """Of 0.82 the leaderboard's 82.17 is nearer than the card's 80.6."""
+    folder = published(tmp_path / "a", 0.82)
+    status, out, _ = check(capsys, folder, "published", "--per", "overall")
+    lines = out.splitlines()
+    assert (status, lines[-1].split()[0]) == (0, "passed")
+    assert "https://huggingface.co/spaces/allenai/reward-bench, 2025-12-22" in lines[-1]
+    (other,) = (line for line in lines if line.startswith("also published, less near"))
+    assert "https://huggingface.co/internlm/internlm2-1_8b-reward, 2024-07-19" in other
+    assert [line.split()[1] for line in lines if line.startswith("Score")] == ["80.60", "82.17"]
+    page = (folder / "check.md").read_text("utf-8")
+    assert page.index("rmeval: passed") < page.index("rmeval: also published")
+    assert (folder / "check.xml").read_text("utf-8").count("<testcase") == 1
+
+
 def test_a_model_without_a_published_row_is_told_so(tmp_path: Path, capsys: Capture) -> None:
     line = refusal(capsys, "check", "--result", keep(tmp_path / "a"), "--baseline", "published")
     assert line == "no published row for org/m on demo; pass a baseline file"

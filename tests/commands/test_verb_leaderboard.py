@@ -10,6 +10,7 @@ from command_line import Capture, done, refusal
 from measured import keep, measured
 
 from rmeval.files import prepare_folder
+from rmeval.known import published_rows, published_tables
 
 
 @pytest.fixture
@@ -113,9 +114,11 @@ def test_all_published_rows_come_once_beside_what_was_measured(
     found: Path, capsys: Capture
 ) -> None:
     out, _ = done(capsys, "leaderboard", found, "--published", "--card", "grm", "--format", "json")
-    models = [row["model"] for row in json.loads(out)]
-    assert len(models) == 4 + 19
-    assert len(set(models)) == len(models)
+    rows = json.loads(out)
+    assert len(rows) == 4 + len(published_rows())
+    figures = [(row["benchmark"], row["model"], row["Score"], row["weighting"]) for row in rows]
+    twice = {row for row in figures if figures.count(row) > 1}
+    assert not twice
 
 
 def test_results_of_several_folders_stand_together(found: Path, capsys: Capture) -> None:
@@ -132,7 +135,7 @@ def test_benchmarks_have_a_table_each_and_one_can_be_chosen(found: Path, capsys:
     assert html.count("<table>") == 2
     for form in ("csv", "latex"):
         line = refusal(capsys, "leaderboard", found, "--format", form)
-        assert line == "one table per file: pass --benchmark, of demo, rewardbench"
+        assert line == "one table per file: pass --across, or --benchmark, of demo, rewardbench"
     one, _ = done(capsys, "leaderboard", found, "--format", "csv", "--benchmark", "demo")
     assert len(one.splitlines()) == 2
     line = refusal(capsys, "leaderboard", found, "--benchmark", "dem")
@@ -232,3 +235,47 @@ def test_published_rows_stand_beside_the_results_that_are_here(
     for asked in ("--published", "--card=grm"):
         out, _ = done(capsys, "leaderboard", asked, "--benchmark", "rewardbench")
         assert "org/mine" in out
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "table"),
+    [
+        ("rewardbench", "rewardbench-leaderboard"),
+        ("rewardbench-2", "rewardbench-2-leaderboard"),
+        ("rm-bench", "rm-bench-leaderboard"),
+        ("judgebench", "judgebench-outputs"),
+        ("ppe-preference", "skywork-reward-v2"),
+        ("ppe-correctness", "skywork-reward-v2"),
+        ("rmb", "skywork-reward-v2"),
+    ],
+)
+@pytest.mark.parametrize("form", ["json", "csv", "latex", "html", "markdown", "table"])
+def test_published_rows_of_every_benchmark_are_ranked(
+    benchmark: str, table: str, form: str, capsys: Capture
+) -> None:
+    arguments = ("--published", "--benchmark", benchmark, "--format", form)
+    out, _ = done(capsys, "leaderboard", *arguments)
+    wanted = [row for row in published_tables()[table] if row.benchmark == benchmark]
+    if form == "json":
+        found = {(row["model"].casefold(), row["Score"]) for row in json.loads(out)}
+        assert {(row.model.casefold(), row.overall) for row in wanted} <= found
+    if form == "csv":
+        read = list(csv.DictReader(io.StringIO(out)))
+        assert {row.overall for row in wanted} <= {float(row["Score"]) for row in read}
+
+
+def test_rows_of_one_model_say_from_where_each_is(capsys: Capture) -> None:
+    out, _ = done(capsys, "leaderboard", "--published", "--benchmark=rewardbench", "--format=json")
+    rows = [row for row in json.loads(out) if row["model"] == "internlm/internlm2-1_8b-reward"]
+    assert [row["Score"] for row in rows] == [82.17, 80.6]
+    assert "from https://huggingface.co/spaces/allenai/reward-bench, 2025-12-22" in rows[0]["notes"]
+    card = "from https://huggingface.co/internlm/internlm2-1_8b-reward, 2024-07-19"
+    assert card in rows[1]["notes"]
+
+
+def test_a_row_whose_weighting_nobody_states_and_one_of_a_part_say_so(capsys: Capture) -> None:
+    out, _ = done(capsys, "leaderboard", "--published", "--benchmark=judgebench", "--format=json")
+    notes = {(row["model"], row["Score"]): row["notes"] for row in json.loads(out)}
+    part = notes["internlm/internlm2-7b-reward", 59.43]
+    assert "the Score is of gpt-4o alone" in part
+    assert "recomputed from the published outputs" in part

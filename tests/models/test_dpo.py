@@ -5,7 +5,7 @@ import random
 
 import pytest
 import torch
-from checkpoints import read_tensors
+from checkpoints import read_tensors, write_tensors
 from language_models import (
     HEADS_OF_8,
     VOCABULARY,
@@ -15,6 +15,7 @@ from language_models import (
     write_pair,
 )
 
+from rmeval.engine.gate import relative_difference
 from rmeval.engine.plan import parent_places
 from rmeval.errors import BadData, BadOption
 from rmeval.models import language_model
@@ -200,3 +201,22 @@ def test_sums_follow_the_parents_and_never_an_unused_place():
     values = torch.tensor([[1.0, 10.0, torch.nan, 1000.0, 7.0]], dtype=torch.float64)[..., None]
     sums = sum_along_paths(values, torch.tensor([[-1, 0, 1, 1, 3]]))[0, :, 0].tolist()
     assert [sums[0], sums[1], sums[3], sums[4]] == [1, 11, 1011, 1018]
+
+
+@pytest.mark.parametrize("changes", [{}, {"tie_word_embeddings": True}], ids=["", "tied"])
+def test_a_policy_whose_row_for_padding_is_zero_scores_as_its_logits_say(tmp_path, changes):
+    policy = write_language_model(tmp_path / "policy", 1, **changes)
+    tensors = read_tensors(policy)
+    tensors["model.embed_tokens.weight"][0] = 0  # as nn.Embedding makes that of pad_token_id
+    write_tensors(policy, tensors)
+    model = load(policy)
+    expected = log_probability(policy, [5, 7, 9], [11, 13])
+    assert model.score_tokens([([5, 7, 9], [11, 13])]) == pytest.approx([expected], abs=1e-4)
+
+
+def test_a_difference_of_zeros_is_none_and_nan_stays_nan():
+    zero, one = torch.zeros(1, 4), torch.ones(1, 4)
+    assert relative_difference(zero, zero) == 0
+    assert relative_difference(torch.cat([zero, one]), torch.cat([zero, 2 * one])) == 0.5
+    assert relative_difference(one, zero) == float("inf")
+    assert relative_difference(one * float("nan"), one) != 0

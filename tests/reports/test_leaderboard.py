@@ -9,19 +9,20 @@ import pytest
 from measured import HUB, LOCAL, measured, verdicts
 
 from rmeval.errors import UnknownName
-from rmeval.known import published_rows, published_tables
+from rmeval.known import published_tables, without_repeats
 from rmeval.metrics.rewardbench import REWARDBENCH, SECTIONS, WEIGHTINGS
 from rmeval.metrics.statistics import describe_scores
 from rmeval.reports.leaderboard import (
     _binomial_half,
-    _letter,
+    footnote_mark,
     format_ranking,
     rank_rows,
     with_footnotes,
 )
 from rmeval.types import Comparisons
 
-SEED = published_rows()
+CARDS = ("grm", "inf-orm-versions", "inf-orm", "internlm2-reward")
+SEED = without_repeats(row for card in CARDS for row in published_tables()[card])
 
 
 def column(rows: list[dict[str, Any]], name: str) -> list[Any]:
@@ -192,12 +193,12 @@ def test_rows_can_be_sorted_by_any_column_and_what_has_none_is_last() -> None:
         rank_rows([], SEED, sort="notes")
 
 
-def test_marks_are_letters_and_equal_notes_share_one() -> None:
+def test_marks_arefootnote_marks_and_equal_notes_share_one() -> None:
     rows = [{"model": "a", "notes": ["x", "y"]}, {"model": "b", "notes": ["y"]}]
     marked, notes = with_footnotes(rows)
     assert marked == [{"model": "a [a] [b]"}, {"model": "b [b]"}]
     assert notes == ["[a] x", "[b] y"]
-    assert [_letter(n) for n in (0, 25, 26, 51, 52, 701, 702)] == [
+    assert [footnote_mark(n) for n in (0, 25, 26, 51, 52, 701, 702)] == [
         "a", "z", "aa", "az", "ba", "zz", "aaa",
     ]  # fmt: skip
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from measured import measured
 
-from rmeval.known import published_tables
-from rmeval.reports.summary import compare_with_published
+from rmeval.baselines import nearest_first
+from rmeval.known import NOT_STATED, published_of, published_tables
+from rmeval.reports.summary import beside_published, compare_with_published
 
 ROW = published_tables()["internlm2-reward"][1]
 
@@ -30,3 +31,33 @@ def test_a_published_section_that_was_not_measured_is_not_available() -> None:
         ["difference", "+8.6", "-5.6"],
         ["within", "the", "interval", "no", "no"],
     ]
+
+
+def test_two_rows_of_one_model_stand_one_below_the_other_and_the_nearer_is_named() -> None:
+    made = measured("internlm/internlm2-1_8b-reward", lost=9)
+    rows = published_of(made.model, "rewardbench")
+    near, far = nearest_first(made, rows)
+    text = beside_published(made, rows)
+    assert [line.split()[1] for line in text.splitlines() if line.startswith("published  ")] == [
+        f"{near.row.overall:.1f}",
+        f"{far.row.overall:.1f}",
+    ]
+    assert text.splitlines()[-1] == (
+        f"nearer: {near.row.source}, {near.row.date} ({near.apart:.2f} points on average); "
+        f"then {far.row.source}, {far.row.date} ({far.apart:.2f} points on average)"
+    )
+    assert "nearer" not in beside_published(made, rows[:1])
+    assert "published twice, none nearer: " in beside_published(made, [rows[0], rows[0]])
+
+
+def test_a_row_with_prior_in_its_score_is_compared_by_its_sections() -> None:
+    row = published_of("sfairXC/FsfairX-LLaMA3-RM-v0.1", "rewardbench")[1]
+    lines = compare_with_published(row, measured().metrics, row.model).splitlines()
+    assert "made of its sections without Prior (with it: 83.4)" in lines[0]
+    assert lines[4].split()[:2] == ["published", "84.4"]
+
+
+def test_a_row_whose_weighting_nobody_states_is_beside_the_results_own() -> None:
+    row = replace(ROW, weighting=NOT_STATED)
+    (beside,) = nearest_first(measured(weighting="rewardbench-v1-2024-07"), [row])
+    assert beside.measured.values == measured(weighting="rewardbench-v1-2024-07").metrics.values
