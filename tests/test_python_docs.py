@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+import rmeval
+
 ROOT = Path(__file__).parents[1]
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CONFIG = """
 [mypy]
 strict = true
@@ -52,6 +54,7 @@ def test_the_guide_to_python_runs_as_it_stands(tmp_path, monkeypatch):
     assert {"demo", "Ray2333/GRM-llama3-8B-sftreg"} <= set(found["everything"]["model"]) | set(
         found["ranking"]["model"]
     )
+    assert rmeval.section_scores(found["subsets"]).keys() == {"Chat"}
     assert (tmp_path / "report.html").is_file()
 
 

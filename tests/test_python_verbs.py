@@ -29,7 +29,7 @@ class Length:
 class Comparer:
     """Prefers the first of the responses, and says so."""
 
-    name, variant = "org/first", "twice"
+    name, variant, warnings = "org/first", "twice", ["cost 7"]
 
     def provenance(self):
         return {"family": "first", "dtype": "float32", "fingerprint": "f"}
@@ -39,9 +39,6 @@ class Comparer:
 
         scores = [Score(1.0, 1, False), Score(0.0, 1, False)]
         return [scored_row(row, scores) for row in preferences]
-
-    def account(self):
-        return {"cost": 7}
 
     def answers_kept(self):
         return {"answers.txt": "first\n"}
@@ -65,7 +62,7 @@ def test_a_scorer_with_all_that_it_may_have(results):
     assert first.model == "org/first@twice"
     assert first.folder.name == "org__first@twice"
     assert (first.folder / "answers.txt").read_text() == "first\n"
-    assert first.provenance["account"] == {"cost": 7}
+    assert first.provenance["warnings"] == ["cost 7"]
     assert first.provenance["model"] == {**Comparer().provenance(), "name": "org/first@twice"}
     from rmeval.scorer import examine
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from rmeval.benchmarks.benchmark import Benchmark, Definition
 from rmeval.benchmarks.files import is_readable
 from rmeval.errors import BadOption
+from rmeval.hub import local_path
 from rmeval.metrics.pairs import PAIRS
 from rmeval.metrics.scheme import Scheme
 from rmeval.registry import Entry, Registry
@@ -88,10 +89,9 @@ def load_benchmark(
     """Loads a benchmark's rows into memory.
 
     Args:
-        name: a registered benchmark, or its data set's name, see `rmeval list
-            benchmarks`; or preferences of your own: a
-            file, a folder, ORGANISATION/NAME on the Hub, a list of mappings, a pandas.DataFrame,
-            or a Dataset or DatasetDict of `datasets`.
+        name: a registered benchmark, or its data set's name, see `rmeval list benchmarks`; or
+            preferences of your own: a file, a folder, ORGANISATION/NAME on the Hub, a list of
+            mappings, a pandas.DataFrame, or a Dataset or DatasetDict of `datasets`.
         data: a local folder or file in the layout of the published data set; without it the
             rows come from the Hub.
         revision: the data set's branch, tag or commit on the Hub.
@@ -108,7 +108,7 @@ def load_benchmark(
 
         _require_unsaid(data=data, revision=revision)
         return load_held(name, columns=columns, split=split)
-    source = published_name(str(name))
+    source = str(name) if local_path(str(name)) else published_name(str(name))
     if source in BENCHMARKS or not may_be_own(source):
         _require_unsaid(columns=columns, split=split)
         return define_benchmark(source).load(Path(data) if data is not None else None, revision)
