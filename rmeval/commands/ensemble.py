@@ -96,7 +96,7 @@ def _follow_recipe(options: argparse.Namespace) -> Asked:
     for key in recipe:
         if key not in RECIPE_KEYS:
             raise UnknownName(f"option in {place}", key, RECIPE_KEYS)
-        if key not in ("weights", "published") and not isinstance(recipe[key], str):
+        if key not in ("weights", "published", "bounds") and not isinstance(recipe[key], str):
             raise BadOption(f"{place}: {key} must be a text")
     weights = recipe.get("weights")
     if not isinstance(weights, dict) or not all(type(w) in (int, float) for w in weights.values()):

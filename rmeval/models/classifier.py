@@ -49,7 +49,8 @@ class Classifier(Family):
 
     def read_config(self) -> PretrainedConfig:
         config = super().read_config()
-        declared = {"num_labels", "id2label"} & self.checkpoint.config.keys()
+        given = self.checkpoint.config
+        declared = any(given.get(key) is not None for key in ("num_labels", "id2label"))
         if declared and config.num_labels != 1:
             raise BadCheckpoint(
                 f"{self.checkpoint.folder}/config.json: num_labels is {config.num_labels}; "

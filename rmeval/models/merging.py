@@ -229,7 +229,7 @@ def _vocabulary(path: Path) -> object:
 def _chat_template(folder: Path) -> object:
     path = folder / "chat_template.jinja"
     if path.is_file():
-        return path.read_bytes()
+        return path.read_bytes().decode(errors="replace")
     settings = folder / "tokenizer_config.json"
     return read_object(settings).get("chat_template") if settings.is_file() else None
 

@@ -139,7 +139,7 @@ def test_a_name_is_shown_and_what_was_loaded_stays_known(
     other = small_model(tmp_path / "other", reward=1.0)
     out, _ = done(capsys, *RUN, "--config", recipe, *data, "--model", other)
     assert f"{other} on pairs" in out
-    assert refusal(capsys, *RUN, *data, "--name", " ").endswith("an empty name")
+    assert refusal(capsys, *RUN, *data, "--name", " ").endswith("was a variable unset?")
 
 
 def test_a_name_of_another_kind_is_no_result(model: Path, capsys: Capture, tmp_path: Path) -> None:
