@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rmeval.errors import BadData
+from rmeval.files import reading
 from rmeval.types import WEIGHTS, Comparisons, Score, ScoredPreference
 
 
@@ -27,7 +28,7 @@ def read_scores(path: Path) -> tuple[ScoredPreference, ...]:
         raise BadData(f"{path}: no such file; run the model again")
     lines: dict[str, int] = {}
     scored = []
-    with path.open(encoding="utf-8", errors="replace") as stream:
+    with reading(path), path.open(encoding="utf-8", errors="replace") as stream:
         for number, line in enumerate(stream, 1):
             item = _read_score_line(line, f"{path} line {number}")
             if item.id in lines:
