@@ -22,6 +22,7 @@ FOREIGN = (
     MemoryError,
     OSError,
     RuntimeError,
+    SystemError,
     TypeError,
     ValueError,
 )

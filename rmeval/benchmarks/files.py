@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from rmeval.benchmarks.unpacking import ending, open_data, refuse_bomb
 from rmeval.conversations import parse_json
-from rmeval.errors import BadData, first_line, one_line
+from rmeval.errors import FOREIGN, BadData, first_line, one_line
 
 ROWS_AT_ONCE = 1024  # of parquet; message lists are large as objects
 BLANK = codecs.BOM_UTF8 + b" \t\r\n"  # what may stand before the first row of text
@@ -167,7 +167,7 @@ def _read_parquet(source: Source) -> Iterator[Placed]:
             refuse_bomb(source.file, parquet.metadata)
             wanted = source.wanted(parquet.schema_arrow.names)
             yield from rows_of(parquet.iter_batches(ROWS_AT_ONCE, columns=wanted), source.name)
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, *FOREIGN) as error:
         raise BadData(
             f"{source.file}: not a readable parquet file ({first_line(error)})"
         ) from error
@@ -181,9 +181,16 @@ def _read_arrow(source: Source) -> Iterator[Placed]:
         with pa.memory_map(str(source.file)) as mapped:
             schema, batches = _batches(source.file, mapped)
             wanted = source.wanted(schema.names)
-            yield from rows_of((batch.select(wanted) for batch in batches), source.name)
-    except (pa.ArrowException, OSError, ValueError) as error:
+            sound = (_sound(batch.select(wanted)) for batch in batches)
+            yield from rows_of(sound, source.name)
+    except (pa.ArrowException, *FOREIGN) as error:
         raise BadData(f"{source.file}: not a readable arrow file ({first_line(error)})") from error
+
+
+def _sound(batch: Any) -> Any:
+    """Returns a batch that leads nowhere outside the file: arrow reads wherever it is pointed."""
+    batch.validate(full=True)
+    return batch
 
 
 def _batches(file: Path, mapped: Any) -> tuple[Any, Iterable[Any]]:

@@ -212,11 +212,11 @@ def _find_on_hub(repository: str, split: str | None, revision: str | None) -> So
 def _names_on_hub(repository: str, revision: str | None) -> list[str] | None:
     """Returns the files of a data set, or None where the Hub does not say."""
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HTTPError
+    from huggingface_hub.errors import HFValidationError, HTTPError
 
     try:
         names = HfApi().list_repo_files(repository, repo_type="dataset", revision=revision)
-    except (HTTPError, ConnectionError):
+    except (HFValidationError, HTTPError, ConnectionError):
         return None
     return list(names)
 

@@ -1,6 +1,7 @@
 """Put several models' stored scores together, and evaluate the sum as a model of its own."""
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -99,7 +100,7 @@ def _follow_recipe(options: argparse.Namespace) -> Asked:
         if key not in ("weights", "published", "bounds") and not isinstance(recipe[key], str):
             raise BadOption(f"{place}: {key} must be a text")
     weights = recipe.get("weights")
-    if not isinstance(weights, dict) or not all(type(w) in (int, float) for w in weights.values()):
+    if not isinstance(weights, dict) or not all(map(_is_weight, weights.values())):
         raise BadOption(f"{place}: [weights] must give each member, by its name, a number")
     if options.weights:
         raise BadOption("--weights and --config both give weights; pass one of them")
@@ -133,6 +134,11 @@ def _bounds(
             raise BadOption(f'bounds: no line like "{member.model}" = [low, high]')
         found.append((float(pair[0]), float(pair[1])))
     return tuple(found)
+
+
+def _is_weight(value: Any) -> bool:
+    """Whether a value is a number that a float can be; NaN and infinity are refused as weights."""
+    return type(value) is float or (type(value) is int and abs(value) <= sys.float_info.max)
 
 
 def _find_members(below: Sequence[Path], names: Sequence[str], benchmark: str | None) -> list[Path]:

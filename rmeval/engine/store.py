@@ -13,6 +13,7 @@ import sqlite3
 from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -159,6 +160,7 @@ class ScoreStore:
 
     def _open(self, path: Path) -> sqlite3.Connection:
         database = sqlite3.connect(path, isolation_level=None, timeout=60)
+        database.text_factory = partial(str, encoding="utf-8", errors="replace")  # it may be damage
         try:
             database.execute("PRAGMA synchronous = FULL")
             version = database.execute("PRAGMA user_version").fetchone()[0]

@@ -9,7 +9,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from rmeval.errors import BadOption
+from rmeval.errors import BadCheckpoint, BadOption
+from rmeval.files import reading
 
 ASKS = "strftime_now"  # what a template calls
 USUAL = date(2024, 7, 26)  # what Llama 3.1's template writes where there is no clock
@@ -75,4 +76,5 @@ def _first_day(texts: list[str]) -> date | None:
 
 
 def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8", errors="replace")
+    with reading(file, BadCheckpoint):
+        return file.read_text(encoding="utf-8", errors="replace")

@@ -220,9 +220,8 @@ TEMPLATES = [
     "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
     "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}"
     "{% set x = a * b %}{% endfor %}{% endfor %}{% endfor %}",
-    "{{ 9 ** 9 ** 9 }}",
+    "{{ 9 ** (9 ** 9) }}",
     "{{ 'x' * 9999999999999 }}",
-    "{{ ('x' * 99999) * 99999 }}",
     "{{ raise_exception('no') }}",
     "{{ raise_exception() }}",
     "{{ raise_exception(messages) }}",
@@ -375,14 +374,15 @@ def options(folder: Path, random: Random, worlds: Path) -> list[str]:
     """A command line of which one or two words are not what they should be."""
     copy(folder / "results", worlds / "results")
     here = {"@results": folder / "results", "@classifier": worlds / "classifier"}
-    here |= {f"@{name}": worlds / f"{name}.jsonl" for name in ("rows", "talks", "ranked")}
+    for name in ("rows", "talks", "ranked"):  # a word may have them written over
+        here[f"@{name}"] = Path(shutil.copy(worlds / f"{name}.jsonl", folder))
     command = list(random.choice(COMMANDS))
     kept = [at for at, word in enumerate(command) if at > 0 and not word.startswith("--")]
     wrong = set(random.sample(kept, min(len(kept), random.choice([1, 1, 2]))))
     told = []
     for at, word in enumerate(command):
         if at in wrong:
-            told.append(random.choice([*WORDS, str(folder), str(worlds / "rows.jsonl")]))
+            told.append(random.choice([*WORDS, str(folder), str(folder / "rows.jsonl")]))
         elif word.startswith("@"):
             name, _, rest = word.partition("/")
             told.append(str(here[name] / rest))
@@ -550,7 +550,7 @@ def environment(folder: Path, random: Random, worlds: Path) -> list[str]:
     verb = random.randrange(3)
     if verb == 0:
         told = ["check", "--result", str(worlds / "results/demo/a"), "--baseline"]
-        return [*told, str(ROOT / "results/baselines/demo.json")]
+        return [*told, str(worlds / "base.json")]
     if verb == 1:
         return _run(worlds / "classifier", worlds / "rows.jsonl", folder / "out")
     return score(folder, worlds / "classifier")

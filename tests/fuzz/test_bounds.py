@@ -76,7 +76,7 @@ def test_a_config_that_is_only_unusual_is_read(model: Path, changes: dict[str, o
 @pytest.mark.parametrize(
     "template",
     [
-        "{% for a in range(99999) %}{{ 'x' * 9999 }}{% endfor %}",
+        "{{ 9 ** (9 ** 9) }}",
         "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}",
     ],
 )
@@ -195,3 +195,17 @@ def test_blame_is_for_what_others_raise() -> None:
     for error in (BadData("ours"), KeyboardInterrupt(), StopIteration()):
         with pytest.raises(type(error)), Blaming(BadCheckpoint, "f cannot be read"):
             raise error
+
+
+def test_an_arrow_file_that_points_outside_itself_is_refused(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    table = pa.table({name: ["x" * 1234] for name in ("id", "prompt", "chosen", "rejected")})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    ends, far = (bytes(4) + end.to_bytes(4, "little") + b"x" for end in (1234, 2**30))
+    data, file = sink.getvalue().to_pybytes(), tmp_path / "rows.arrow"
+    assert data.count(ends) == 4
+    file.write_bytes(data.replace(ends, far))
+    assert "not a readable arrow file" in said(capsys, "show", file, "r0")

@@ -106,6 +106,8 @@ def make_worlds(root: Path) -> Path:
     """Makes all of them once."""
     from demo_results import keep
 
+    from rmeval.cli import main
+
     write_model(root / "classifier")
     write_model(root / "policy", causal=True)
     keep(root / "results" / "demo" / "a")
@@ -113,4 +115,6 @@ def make_worlds(root: Path) -> Path:
     (root / "rows.jsonl").write_text(lines(ROWS))
     (root / "talks.jsonl").write_text(lines(TALKS))
     (root / "ranked.jsonl").write_text(lines(RANKED))
+    told = ["baseline", root / "results" / "demo" / "a", "--output", root / "base.json"]
+    assert main([str(word) for word in told]) == 0
     return root
