@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from rmeval.benchmarks import scheme_of
 from rmeval.duels import JUDGE
 from rmeval.errors import BadData, OutputFailure, UnknownName, one_line
-from rmeval.files import write_together
+from rmeval.files import reading, write_together
 from rmeval.hub import local_folder
 from rmeval.known import DEMO
 from rmeval.metrics.accuracy import subset_rows
@@ -268,7 +268,8 @@ def find_results(folders: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]
 def read_result_document(path: Path) -> dict[str, Any]:
     """Reads a result.json. Raises BadData."""
     try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        with reading(path):
+            document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         schema = document["schema"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadData(f"{path}: not a result of rmeval") from error

@@ -257,3 +257,9 @@ def test_a_provenance_that_lacks_what_readers_need_is_named(
     path.write_text(json.dumps(document))
     with pytest.raises(BadData, match=f"not a result of rmeval: {said}"):
         read_result(tmp_path)
+
+
+def test_a_result_that_cannot_be_read_to_its_end_is_one_line(tmp_path):
+    (tmp_path / "result.json").symlink_to("/proc/self/mem")  # opens, and every read fails
+    with pytest.raises(BadData, match=r"result\.json: cannot be read"):
+        read_result(tmp_path)

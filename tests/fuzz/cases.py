@@ -442,6 +442,7 @@ def unreadable(folder: Path, random: Random, worlds: Path) -> list[str]:
         (folder / "base.json", ["check", "--result", str(result), "--baseline",
                                 str(folder / "base.json")]),
         (result / "scores.jsonl", ["aggregate", str(result)]),
+        (result / "result.json", ["aggregate", str(result)]),
         (folder / "x.csv", ["leaderboard", str(folder / "results"), "--card",
                             str(folder / "x.csv")]),
         (folder / "r.md", ["export", str(result), "--format", "model-index", "--readme",
