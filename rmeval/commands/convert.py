@@ -7,11 +7,12 @@ as a backbone, any model's body gives the states that its head reads.
 import argparse
 from pathlib import Path
 
-from rmeval.commands.options import one_of
+from rmeval.commands.options import add_load_options, one_of
 from rmeval.files import prepare_folder
 from rmeval.types import DTYPES
 
 FORMS = ("classifier", "backbone")
+LOADING = ("revision", "family", "base", "chat_template", "allow_pickle")
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
@@ -26,16 +27,9 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     require_empty(options.output)
     opened = (options.model, options.revision, options.allow_pickle)
     open_checkpoint(*opened, base=options.base)  # brings the weights of a model on the Hub
-    loading = {
-        "revision": options.revision,
-        "family": options.family,
-        "base": options.base,
-        "chat_template": options.chat_template,
-        "allow_pickle": options.allow_pickle,
-        "device": "cpu",
-        "weights": False,
-    }
-    model = require_reward_model(load_scorer(options.model, loading))
+    loading = {name: getattr(options, name) for name in LOADING}
+    empty = {**loading, "device": "cpu", "weights": False}
+    model = require_reward_model(load_scorer(options.model, empty))
     converted = Converted(model, options.form, options.dtype, drop_bias=options.drop_bias)
     converted.write(prepare_folder(options.output))
     print(f"{options.output}: {options.model} as {converted.architecture}{converted.notes()}")
@@ -46,11 +40,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="ID_OR_FOLDER", required=True)
     parser.add_argument("--as", dest="form", type=one_of("form", FORMS), required=True)
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="empty, or new")
-    parser.add_argument("--revision", metavar="R", help="branch, tag or commit on the Hub")
-    parser.add_argument("--family", metavar="NAME", help="an adapter of `rmeval list`")
-    parser.add_argument("--base", metavar="ID_OR_FOLDER", help="what an adapter (LoRA) is of")
-    parser.add_argument("--chat-template", metavar="FILE_OR_NAME")
-    parser.add_argument("--allow-pickle", action="store_true", help="read .bin weights")
+    add_load_options(parser, LOADING)
     parser.add_argument(
         "--drop-bias",
         action="store_true",

@@ -98,22 +98,26 @@ def add_model_options(parser: argparse.ArgumentParser, *, default: str | None) -
         required=default is None,
         help="a name on the Hub, a local folder, or 'demo'",
     )
-    for name, option in LOAD_OPTIONS.items():
-        if option.flag:
-            _add_load_option(model, name, option)
+    add_load_options(model, [name for name, option in LOAD_OPTIONS.items() if option.flag])
 
 
-def _add_load_option(model: argparse._ArgumentGroup, name: str, option: Option) -> None:
+def add_load_options(parser: argparse._ActionsContainer, names: Iterable[str]) -> None:
+    """Adds some of the options of loading, as `rmeval.load_options` says them."""
+    for name in names:
+        _add_load_option(parser, name, LOAD_OPTIONS[name])
+
+
+def _add_load_option(parser: argparse._ActionsContainer, name: str, option: Option) -> None:
     flag, told = f"--{name.replace('_', '-')}", option.described()
     if kind_of(name) is bool:
-        model.add_argument(flag, action="store_true", help=told)
+        parser.add_argument(flag, action="store_true", help=told)
         return
     kind: Callable[[str], Any] = positive_or_auto if kind_of(name) is int else str
     kind = system_prompt if name == "system" else kind
     if option.choices:
         kind = one_of(option.noun or name, option.choices)
     metavar = "|".join(option.choices) or option.metavar
-    model.add_argument(flag, type=kind, default=option.default, metavar=metavar, help=told)
+    parser.add_argument(flag, type=kind, default=option.default, metavar=metavar, help=told)
 
 
 def add_checks_option(parser: argparse.ArgumentParser) -> None:

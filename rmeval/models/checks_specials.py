@@ -13,13 +13,9 @@ def check_specials(model: RewardModel, talk: Conversation) -> list[Check]:
     """Says how a conversation begins and ends, against what the tokenizer would add to its text."""
     ids = model.read([talk])[0]
     own, bos = model.specials.of_tokenizer, model.tokenizer.bos_token_id
-    checks = [_check_twice(model, ids, bos), _check_front(model, ids, own.before, bos)]
-    end = model.family.end_token()
-    last = own.after if end is None else ()
-    return [
-        next((c for c in checks if c.status != "pass"), checks[1]),
-        _check_back(model, ids, last),
-    ]
+    front = _check_twice(model, ids, bos) or _check_front(model, ids, own.before, bos)
+    last = own.after if model.family.end_token() is None else ()
+    return [front, _check_back(model, ids, last)]
 
 
 def check_day(model: RewardModel) -> Check:
@@ -33,11 +29,11 @@ def check_day(model: RewardModel) -> Check:
     return Check("date", "warn", finding, "pass --date if the model was trained with another")
 
 
-def _check_twice(model: RewardModel, ids: Sequence[int], bos: int | None) -> Check:
+def _check_twice(model: RewardModel, ids: Sequence[int], bos: int | None) -> Check | None:
     """Counts at the beginning: some templates rightly write one before every turn."""
     leading = sum(1 for _ in takewhile(lambda token: token == bos, ids))
     if leading < 2:
-        return Check("BOS", "pass", "")
+        return None
     policy, said_by = model.policy()
     finding = f"{_named(model, [bos])} stands {leading} times at the beginning"
     if policy == "tokenizer":

@@ -21,12 +21,11 @@ from rmeval.files import only_owner, write_atomically
 from rmeval.models.checkpoint import Checkpoint
 from rmeval.models.json_files import read_object
 from rmeval.models.not_readable import refuse_adapter
-from rmeval.models.tokenizer_files import TOKENIZER_FILES
+from rmeval.models.tokenizer_files import BESIDE, TOKENIZER_FILES
 from rmeval.models.weight_files import SAFE, open_weights
 
 NAMES = ("_name_or_path", "_commit_hash", "transformers_version")  # say nothing of the network
-SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
-OF_TOKENIZER = (*TOKENIZER_FILES, *SETTINGS, "merges.txt", "chat_template.jinja")
+OF_TOKENIZER = (*TOKENIZER_FILES, *BESIDE, "chat_template.jinja")
 RECORD = "merge.json"
 UNFINISHED, LOCK, MOVING = ".unfinished", ".lock", "moving.json"
 AVERAGED = (torch.float64, torch.float32, torch.bfloat16, torch.float16)

@@ -51,7 +51,6 @@ def read_sentencepiece(path: Path, settings: Mapping[str, Any]) -> Any:
 
 def added_tokens(folder: Path, settings: Mapping[str, Any]) -> dict[int, str]:
     """Returns the tokens that the files beside a vocabulary add to it, by id."""
-
     decoder = settings.get("added_tokens_decoder")
     if isinstance(decoder, dict):
         return {int(index): str(token["content"]) for index, token in decoder.items()}

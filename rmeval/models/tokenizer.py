@@ -99,10 +99,8 @@ def _template_of(tokenizer: Any, tools: object) -> str | None:
 
 def require_chat_template(tokenizer: Any, folder: Path) -> str:
     """Returns the tokenizer's chat template. Raises BadCheckpoint where it has none."""
-    template = tokenizer.chat_template
-    if isinstance(template, dict):
-        template = template.get("default")
-    if not isinstance(template, str):
+    template = _template_of(tokenizer, None)
+    if template is None:
         raise BadCheckpoint(
             f"{folder}: its tokenizer has no chat template, so conversations cannot be rendered; "
             "put the one it was trained with into chat_template.jinja, or pass --chat-template "

@@ -58,11 +58,11 @@ def load_tokenizer(folder: Path) -> Any:
     """
     source, settings = tokenizer_file(folder), tokenizer_settings(folder)
     with _reading(source):
-        own = _own(source)
-        tokenizer = _load(source, settings)
+        own, named = _own(source), _class_of(folder, settings)
+        tokenizer = _load(source, named, settings)
         if hasattr(tokenizer, "backend_tokenizer"):
-            _name_specials(tokenizer, folder, settings)
-            _set_added(tokenizer, own, source, settings)
+            _name_specials(tokenizer, named, settings)
+            _set_added(tokenizer, own, source, named, settings)
         _require_own_ids(tokenizer, own, source)
     return tokenizer
 
@@ -179,7 +179,7 @@ def _require_same(source: Path, text: str, given: list[Any], own: list[Any]) -> 
         )
 
 
-def _load(source: Path, settings: Mapping[str, Any]) -> Any:
+def _load(source: Path, named: Any, settings: Mapping[str, Any]) -> Any:
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     folder = source.parent
@@ -191,8 +191,7 @@ def _load(source: Path, settings: Mapping[str, Any]) -> Any:
         return PreTrainedTokenizerFast.from_pretrained(
             folder, tokenizer_object=backend, added_tokens_decoder=added
         )
-    named = _class_of(folder, settings) or AutoTokenizer
-    return named.from_pretrained(folder, trust_remote_code=False)
+    return (named or AutoTokenizer).from_pretrained(folder, trust_remote_code=False)
 
 
 def _class_of(folder: Path, settings: Mapping[str, Any]) -> Any:
@@ -208,9 +207,8 @@ def _class_of(folder: Path, settings: Mapping[str, Any]) -> Any:
     return tokenizer_class_from_name(name) if isinstance(name, str) else None
 
 
-def _name_specials(tokenizer: Any, folder: Path, settings: Mapping[str, Any]) -> None:
+def _name_specials(tokenizer: Any, named: Any, settings: Mapping[str, Any]) -> None:
     """Gives a tokenizer those names of special tokens that only its class has."""
-    named = _class_of(folder, settings)
     defaults = inspect.signature(named.__init__).parameters if named else {}
     vocabulary = tokenizer.get_vocab()
     for name in SPECIAL_NAMES:
@@ -219,7 +217,9 @@ def _name_specials(tokenizer: Any, folder: Path, settings: Mapping[str, Any]) ->
             setattr(tokenizer, name, default)
 
 
-def _set_added(tokenizer: Any, own: Any, source: Path, settings: Mapping[str, Any]) -> None:
+def _set_added(
+    tokenizer: Any, own: Any, source: Path, named: Any, settings: Mapping[str, Any]
+) -> None:
     """Has a tokenizer add to a text what transformers 4 had it add, under any version.
 
     That is what tokenizer.json says, or [CLS] and [SEP] where a class has them; but LlamaTokenizer
@@ -227,7 +227,6 @@ def _set_added(tokenizer: Any, own: Any, source: Path, settings: Mapping[str, An
     `add_eos_token`.
     """
     file = getattr(own, "post_processor", None)
-    named = _class_of(source.parent, settings)
     flagged = (named.__name__ if named else "").removesuffix("Fast") in FLAGGED
     bos, eos = settings.get("add_bos_token"), settings.get("add_eos_token")
     if source.name in SENTENCEPIECE and tokenizer.cls_token:
