@@ -8,7 +8,7 @@ import numpy as np
 from rmeval.metrics.accuracy import subset_rows
 from rmeval.metrics.calibration import Pairs
 from rmeval.metrics.scheme import Floats, Scheme, compose
-from rmeval.types import Score, ScoredPreference
+from rmeval.records import Score, ScoredPreference
 
 
 def length_bias(pairs: Pairs) -> dict[str, Any]:

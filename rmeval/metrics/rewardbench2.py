@@ -12,7 +12,7 @@ import numpy as np
 from rmeval.errors import BadData
 from rmeval.metrics.accuracy import margin
 from rmeval.metrics.scheme import Part, Scheme, Strata, Stratum, credit_strata
-from rmeval.types import ScoredPreference
+from rmeval.records import ScoredPreference
 
 TIES = "Ties"
 ROWS = {"Factuality": 475, "Precise IF": 160, "Math": 183, "Safety": 450, "Focus": 495, TIES: 102}

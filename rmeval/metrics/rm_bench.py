@@ -14,7 +14,7 @@ import numpy as np
 from rmeval.errors import BadData
 from rmeval.metrics.accuracy import subset_rows
 from rmeval.metrics.scheme import Part, Scheme, Strata, Stratum
-from rmeval.types import ScoredPreference
+from rmeval.records import ScoredPreference
 
 STYLES = 3
 LEVELS = ("hard", "normal", "easy")

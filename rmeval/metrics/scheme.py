@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rmeval.errors import BadData, UnknownName
 from rmeval.metrics.accuracy import count_oddities, subset_rows, win_credit
-from rmeval.types import Metrics, ScoredPreference
+from rmeval.records import Metrics, ScoredPreference
 
 Floats = NDArray[np.float64]
 

@@ -1,7 +1,7 @@
 """What metrics are called where people read them."""
 
 from rmeval.errors import one_line
-from rmeval.types import Interval, Metrics, Result
+from rmeval.records import Interval, Metrics, Result
 
 
 def metric_label(metric: str) -> str:

@@ -5,8 +5,8 @@ from typing import Any
 
 from rmeval.metrics.intervals import counts_wins
 from rmeval.metrics.scheme import Part, Scheme, Strata
+from rmeval.records import Metrics, Result
 from rmeval.reports.labels import shown_metric
-from rmeval.types import Metrics, Result
 
 Row = dict[str, Any]
 
