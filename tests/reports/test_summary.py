@@ -133,6 +133,6 @@ def test_on_rewardbench_2_rewards_that_tie_share_the_win_and_it_says_so() -> Non
     scored = (ScoredPreference("Math/1", "Math", 1, best),)
     metrics = describe_scores(REWARDBENCH_2, scored)
     assert metrics.values["subset/Math"] == 0.5
-    named = {"definition": "rewardbench-2", "metrics": metrics, "scored": scored}
-    result = replace(result_of(HALF_OF_CHAT), **named)
+    named = {"definition": "rewardbench-2", "weighting": "mean", "metrics": metrics}
+    result = replace(result_of(HALF_OF_CHAT), scored=scored, **named)
     assert "ties (a win is shared): 1;" in summarise(result, REWARDBENCH_2)
