@@ -29,8 +29,7 @@ from rmeval.evaluation import evaluate
 from rmeval.load_options import LoadOptions
 from rmeval.metrics.rewardbench import section_scores
 from rmeval.preferences import pairs
-from rmeval.scorer import PreferenceScorer, RewardScorer, Scorer
-from rmeval.types import (
+from rmeval.records import (
     Conversation,
     Message,
     Metrics,
@@ -41,11 +40,12 @@ from rmeval.types import (
     Score,
     ScoredPreference,
 )
+from rmeval.scorer import PreferenceScorer, RewardScorer, Scorer
 
 if TYPE_CHECKING:
     from rmeval.judging.loading import load_judge
-    from rmeval.models.dpo_model import DPOModel
-    from rmeval.models.live import wrap
+    from rmeval.models.dpo.model import DPOModel
+    from rmeval.models.live.wrapping import wrap
     from rmeval.models.load import load_model, load_pairwise_model
     from rmeval.models.pairwise import PairwiseModel
     from rmeval.models.reward_model import RewardModel
@@ -114,8 +114,8 @@ __all__ = [
 
 _LATER = {
     "rmeval.judging.loading": ["load_judge"],
-    "rmeval.models.dpo_model": ["DPOModel"],
-    "rmeval.models.live": ["wrap"],
+    "rmeval.models.dpo.model": ["DPOModel"],
+    "rmeval.models.live.wrapping": ["wrap"],
     "rmeval.models.load": ["load_model", "load_pairwise_model"],
     "rmeval.models.pairwise": ["PairwiseModel"],
     "rmeval.models.reward_model": ["RewardModel"],

@@ -8,7 +8,7 @@ from operator import index
 from typing import Any
 
 from rmeval.errors import BadData, first_line, one_line
-from rmeval.types import Conversation, Message, Reply, with_reference, with_tools
+from rmeval.records import Conversation, Message, Reply, with_reference, with_tools
 
 HALF_PAIR = re.compile("[\ud800-\udfff]")
 CALLS = ("tool_calls", "function_call")  # what a message may have instead of a content

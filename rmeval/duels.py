@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rmeval.conversations import ConversationLike
 from rmeval.errors import BadData, one_line
 from rmeval.preferences import to_candidates
-from rmeval.types import (
+from rmeval.records import (
     Comparisons,
     Preference,
     Score,

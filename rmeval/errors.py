@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from difflib import get_close_matches
 
 WORD, MESSAGE = 300, 1500  # characters of a word, and of a message, that are shown
-SHOWN = 24  # names in an error that lists what is known
+NAMES_SHOWN = 24  # names in an error that lists what is known
 
 
 FOREIGN = (
@@ -39,9 +39,11 @@ class UnknownName(RmevalError):
     def __init__(self, kind: str, name: str, known: Iterable[str], advice: str = "") -> None:
         known = list(known)
         nearest = nearest_name(name, known)
-        more = f", ... {len(known)} in all" if len(known) > SHOWN else ""
+        more = f", ... {len(known)} in all" if len(known) > NAMES_SHOWN else ""
         hint = (
-            f"did you mean {nearest!r}?" if nearest else f"known: {', '.join(known[:SHOWN])}{more}"
+            f"did you mean {nearest!r}?"
+            if nearest
+            else f"known: {', '.join(known[:NAMES_SHOWN])}{more}"
         )
         super().__init__(f"unknown {kind} {name!r}; {hint}{advice}")
 

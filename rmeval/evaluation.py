@@ -17,9 +17,10 @@ from rmeval.benchmarks import Benchmark
 from rmeval.duels import SERVER, scored_row
 from rmeval.errors import BadConversation, BadData, BadOption, BadReward
 from rmeval.files import prepare_folder
-from rmeval.metrics.statistics import describe_scores
+from rmeval.metrics.summary import describe_scores
 from rmeval.notebook import notebook_progress
-from rmeval.results import claim_of, find_place, run_folder, unnamed, write_result
+from rmeval.records import OnProgress, Preference, Result, Score, ScoredPreference
+from rmeval.results.files import claim_of, find_place, run_folder, timing, unnamed, write_result
 from rmeval.scorer import (
     RewardScorer,
     Scorer,
@@ -29,7 +30,6 @@ from rmeval.scorer import (
     model_provenance,
     told_after,
 )
-from rmeval.types import OnProgress, Preference, Result, Score, ScoredPreference
 
 if TYPE_CHECKING:
     from rmeval.engine.store import ScoreStore
@@ -60,7 +60,7 @@ def evaluate(
         model: a loaded model, a judge, or an object of one's own: see `rmeval.Scorer`.
         weighting: how subsets make a section; None is the benchmark's default.
         limit: score only this many rows, evenly spread; the result is marked partial.
-        output: where to keep scores and result, see `rmeval.results`; an interrupted run that
+        output: where to keep scores and result, see `rmeval.results.files`; an interrupted run that
             is started again with the same output goes on where it stopped. None keeps nothing.
         fresh: drop what an interrupted run with this output kept.
         name: what the model is called where people read the result; by default as it was loaded.
@@ -145,12 +145,6 @@ def _keep(result: Result, folder: Path, model: Scorer) -> Result:
     return replace(result, folder=place)
 
 
-def timing(started: datetime) -> dict[str, Any]:
-    """Returns when a result was begun, and how many seconds it has taken until now."""
-    seconds = (datetime.now(UTC) - started).total_seconds()
-    return {"started": started.isoformat(timespec="seconds"), "seconds": round(seconds, 3)}
-
-
 def score_preferences(
     model: Scorer,
     preferences: Sequence[Preference],
@@ -228,11 +222,11 @@ def open_store(
     from rmeval.engine.workers import Workers
 
     workers, settings = workers or Workers(), store_settings(provenance)
-    workers.agree((), json.dumps(settings, sort_keys=True))
+    workers.broadcast((), json.dumps(settings, sort_keys=True))
     workers.require_shared(prepare_folder(folder / STORE))
     if fresh and workers.rank == 0:
         drop_store(folder / STORE, settings)
-    workers.wait()
+    workers.barrier()
     return ScoreStore(folder / STORE, settings, part=workers.rank)
 
 

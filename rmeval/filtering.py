@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from rmeval.benchmarks.columns import find_columns
-from rmeval.benchmarks.layouts import Layout, recognise
-from rmeval.benchmarks.rows import Row
+from rmeval.benchmarks.reading.columns import find_columns
+from rmeval.benchmarks.reading.layouts import Layout, recognise
+from rmeval.benchmarks.reading.rows import Row
 from rmeval.errors import BadData, BadOption
 from rmeval.preferences import MARGIN
-from rmeval.types import Conversation, Score
+from rmeval.records import Conversation, Score
 
 NUMBER = r"[0-9.]+(?:[eE][+-]?[0-9]+)?"
 KEEP = re.compile(rf"agree|margin>=(?P<margin>-?{NUMBER})|top=(?P<top>{NUMBER})%")

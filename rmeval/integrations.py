@@ -6,27 +6,27 @@
 import logging
 from typing import Any, NamedTuple
 
-from rmeval.baselines import Baseline, baseline_of
 from rmeval.benchmarks import Benchmark, load_benchmark
 from rmeval.errors import BadOption
 from rmeval.evaluation import evaluate
-from rmeval.gate import LEVELS, Verdict, hold_to
 from rmeval.metrics.names import Metric
-from rmeval.models.reward_model import RewardModel
-from rmeval.models.trainers import (
+from rmeval.models.live.trainers import (
     TrainerCallback,
     agree_to_stop,
     calling_trainer,
     log_through,
     scorer_of,
 )
-from rmeval.types import Result
+from rmeval.models.reward_model import RewardModel
+from rmeval.records import Result
+from rmeval.results.baselines import Baseline, baseline_of
+from rmeval.results.regression import LEVELS, Outcome, gate_result
 
 logger = logging.getLogger("rmeval")
 
 
 class _Test(NamedTuple):
-    """What `hold_to` takes beside the two results."""
+    """What `gate_result` takes beside the two results."""
 
     max_drop: float
     alpha: float
@@ -112,8 +112,8 @@ class TrainerEvaluation(TrainerCallback):  # type: ignore[misc]
             return False
         best = max(self.results, key=lambda at: self.results[at].overall or 0.0)
         baseline: Baseline = baseline_of(self.results[best], f"step {best}")
-        gate = hold_to(result, baseline, **self._test._asdict())
-        if gate.verdict is not Verdict.REGRESSED:
+        gate = gate_result(result, baseline, **self._test._asdict())
+        if gate.outcome is not Outcome.REGRESSED:
             return False
         worst = max((held for held in gate.held if held.regressed), key=lambda held: held.drop)
         logger.warning(

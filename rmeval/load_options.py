@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypedDict, TypeVar, cast, get_args, get_type_hints
 
 from rmeval.known import shipped_templates
-from rmeval.types import DTYPES, ENGINES, POOLS, SPECIALS
+from rmeval.records import DTYPES, ENGINES, POOLS, SPECIALS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

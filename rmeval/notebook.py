@@ -4,7 +4,7 @@ import sys
 import time
 from html import escape
 
-from rmeval.types import OnProgress, Progress
+from rmeval.records import OnProgress, Progress
 
 SECONDS = 0.2  # between two pictures of the bar
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from rmeval.conversations import to_conversation, to_reply
 from rmeval.errors import BadData, BadOption, UnknownName, one_line
-from rmeval.types import Conversation, Message, Reply, as_message, reference_of, tools_of
+from rmeval.records import Conversation, Message, Reply, as_message, reference_of, tools_of
 
 MARGIN = "score_margin"  # the column of score_chosen - score_rejected
 STRATEGIES = ("best-worst", "best-random", "all")

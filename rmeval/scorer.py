@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from rmeval.duels import UNKNOWN
-from rmeval.types import Conversation, OnProgress, Preference, Score, ScoredPreference
+from rmeval.records import Conversation, OnProgress, Preference, Score, ScoredPreference
 
 if TYPE_CHECKING:
     from rmeval.engine.store import ScoreStore

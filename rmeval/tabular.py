@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     import datasets
     import pandas as pd
 
-    from rmeval.types import Result
+    from rmeval.records import Result
 
 
 class Tabular:

@@ -26,15 +26,15 @@ from transformers import LlamaConfig, LlamaForSequenceClassification
 
 from rmeval.benchmarks.rewardbench import read_rewardbench
 from rmeval.engine.forward import forward_padded
-from rmeval.engine.gate import why_not_packed
 from rmeval.engine.memory import flops_per_token, matrix_rate
+from rmeval.engine.packable import why_not_packed
 from rmeval.engine.plan import Tokens
 from rmeval.engine.scoring import Engine, score_sequences
-from rmeval.models.day import choose_day
 from rmeval.models.network import Network
-from rmeval.models.specials import Specials
-from rmeval.models.tokenizer import encode_conversations
-from rmeval.models.tokenizer_files import load_tokenizer
+from rmeval.models.text.day import choose_day
+from rmeval.models.text.specials import Specials
+from rmeval.models.text.tokenizer import encode_conversations
+from rmeval.models.text.tokenizer_files import load_tokenizer
 from rmeval.reports.tables import format_rows
 
 HERE = Path(__file__).parent

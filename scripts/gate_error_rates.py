@@ -4,8 +4,9 @@
 
 A gate sees verdicts only, so verdicts are what is drawn. The baseline has the accuracies that a
 published model has on RewardBench v1's 2,985 rows. A later checkpoint loses some rows that were
-won and wins some that were lost; the probabilities of both are set so that the Score is expected
-to drop by exactly what the table says. Then `hold_to` decides, with its defaults, at each level.
+won and wins some that were lost; the probabilities of both are set so that the Score is
+expected to drop by exactly what the table says. Then `gate_result` decides, with its
+defaults, at each level.
 """
 
 import argparse
@@ -15,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from rmeval.baselines import Baseline, read_baseline, write_baseline
-from rmeval.gate import LEVELS, Verdict, hold_to
 from rmeval.metrics import paired
 from rmeval.metrics.rewardbench import DEFAULT_WEIGHTING, REWARDBENCH, ROWS, SECTIONS
+from rmeval.records import Metrics, Result, Score, ScoredPreference
 from rmeval.reports.tables import format_rows
-from rmeval.types import Metrics, Result, Score, ScoredPreference
+from rmeval.results.baselines import Baseline, read_baseline, write_baseline
+from rmeval.results.regression import LEVELS, Verdict, gate_result
 
 # Rows won, in the order of ROWS, by general-preference/GPM-Llama-3.1-8B-Instruct (91.6), as
 # allenai/reward-bench published it.
@@ -74,7 +75,7 @@ def measure(
         verdicts = np.random.default_rng(seed).random(len(before)) < chance
         result = as_result(verdicts)
         for level in LEVELS:
-            gate = hold_to(result, baseline, max_drop=MAX_DROP, alpha=ALPHA, per=level)
+            gate = gate_result(result, baseline, max_drop=MAX_DROP, alpha=ALPHA, per=level)
             failed[level] += gate.verdict is Verdict.REGRESSED
         measured.append(100 * next(held.drop for held in gate.held if held.metric == "overall"))
         changed.append(100 * (verdicts != before).mean())

@@ -7,8 +7,8 @@ from typing import Any
 
 from rmeval.benchmarks import scheme_of
 from rmeval.metrics.scheme import Scheme
-from rmeval.metrics.statistics import describe_scores
-from rmeval.types import Message, Preference, Result, Score, ScoredPreference
+from rmeval.metrics.summary import describe_scores
+from rmeval.records import Message, Preference, Result, Score, ScoredPreference
 
 PROVENANCE = {
     "model": {"name": "fake", "fingerprint": "f", "family": "fake", "dtype": "bfloat16"},

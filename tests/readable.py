@@ -5,8 +5,8 @@ from checkpoints import copy_golden, edit_config
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 import rmeval
-from rmeval.models.doctor import check_model
-from rmeval.types import Message, Preference
+from rmeval.models.doctor.examination import check_model
+from rmeval.records import Message, Preference
 
 BYTES = sorted(pre_tokenizers.ByteLevel.alphabet())
 SPECIALS = ("<pad>", "<s>", "</s>")

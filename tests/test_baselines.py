@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 from measured import measured
 
-from rmeval.baselines import (
+from rmeval.benchmarks import scheme_of
+from rmeval.errors import BadData, BadOption
+from rmeval.known import published_from, published_of
+from rmeval.metrics.pairs import PAIRS
+from rmeval.metrics.rewardbench import ROWS
+from rmeval.records import Result, Score, ScoredPreference
+from rmeval.results.baselines import (
     figures_of,
     fingerprint_items,
     metric_of,
@@ -20,12 +26,6 @@ from rmeval.baselines import (
     read_baseline,
     write_baseline,
 )
-from rmeval.benchmarks import scheme_of
-from rmeval.errors import BadData, BadOption
-from rmeval.known import published_from, published_of
-from rmeval.metrics.pairs import PAIRS
-from rmeval.metrics.rewardbench import ROWS
-from rmeval.types import Result, Score, ScoredPreference
 
 PROVENANCE = {
     "model": {"fingerprint": "f", "dtype": "float32"},
@@ -90,8 +90,8 @@ def test_rows_that_count_in_many_ways_come_back_too(tmp_path: Path) -> None:
         )
         for i in range(40)
     ]
-    from rmeval.baselines import _pack, _unpack
     from rmeval.metrics.rm_bench import RM_BENCH
+    from rmeval.results.baselines import _pack, _unpack
 
     stratum = RM_BENCH.tally(scored).strata["chat"]
     order = sorted(range(40), key=lambda i: stratum.ids[i])

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from rmeval.benchmarks import scheme_of
-from rmeval.comparison import compare_results, most_different, verdict
 from rmeval.errors import BadData, UnknownName
 from rmeval.metrics.paired import holm
-from rmeval.metrics.statistics import describe_scores
+from rmeval.metrics.summary import describe_scores
+from rmeval.records import Result, Score, ScoredPreference
 from rmeval.reports.comparison import comparison_document, describe_comparison
-from rmeval.types import Result, Score, ScoredPreference
+from rmeval.results.comparison import compare_results, most_different, verdict
 
 
 def row(

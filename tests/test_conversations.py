@@ -11,7 +11,7 @@ from rmeval.conversations import to_conversation, to_conversations, to_message
 from rmeval.duels import one_pair, texts_of
 from rmeval.errors import BadData
 from rmeval.preferences import pairs, to_candidates, to_prompt
-from rmeval.types import Message, Preference, tools_of
+from rmeval.records import Message, Preference, tools_of
 
 ASK = {"role": "user", "content": "What is the weather in Oslo?"}
 CALL = {"type": "function", "function": {"name": "weather", "arguments": {"city": "Oslo", "at": 9}}}

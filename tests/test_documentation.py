@@ -14,10 +14,10 @@ from torch import nn
 import rmeval
 from rmeval.cli import EXAMPLES, VERBS, Parser, main
 from rmeval.judging.format_files import read_format
-from rmeval.models import FAMILIES
-from rmeval.models.checkpoint import Checkpoint
+from rmeval.models.checkpoints.checkpoint import Checkpoint
+from rmeval.models.families import FAMILIES
+from rmeval.models.families.heads import linear_head
 from rmeval.models.family import Family, Placed
-from rmeval.models.heads import linear_head
 from rmeval.registry import Entry
 
 ROOT = Path(__file__).parents[1]
@@ -45,9 +45,9 @@ def test_the_family_in_architecture_md_loads_its_checkpoints(tmp_path, monkeypat
     exec(example, names)
     entry = eval(line, names)
     assert entry in list(FAMILIES)
-    module = type(sys)("rmeval.models.ultrarm")
+    module = type(sys)("rmeval.models.families.ultrarm")
     module.UltraRM = names["UltraRM"]
-    monkeypatch.setitem(sys.modules, "rmeval.models.ultrarm", module)
+    monkeypatch.setitem(sys.modules, "rmeval.models.families.ultrarm", module)
     monkeypatch.setitem(FAMILIES._entries, entry.name, entry)
     folder = copy_golden("seqcls", tmp_path)
     tensors = read_tensors(folder)

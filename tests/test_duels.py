@@ -5,7 +5,7 @@ import pytest
 from rmeval.benchmarks import scheme_of
 from rmeval.duels import Duel, Verdict, plan_duels, settle
 from rmeval.metrics.accuracy import count_oddities, win_credit
-from rmeval.types import Comparisons, Message, Preference
+from rmeval.records import Comparisons, Message, Preference
 
 
 def row(*responses: str, name: str = "1", **fields) -> Preference:

@@ -8,11 +8,11 @@ import time
 import pytest
 from loopback import Loopback, Reply, choices, failure
 
-from rmeval import calls, endpoint
 from rmeval.conversations import to_conversation
-from rmeval.endpoint import Answer, Endpoint, RequestRefused
 from rmeval.errors import BadOption, ServerFailure
-from rmeval.types import Message
+from rmeval.llm import calls, endpoint
+from rmeval.llm.endpoint import Answer, Endpoint, RequestRefused
+from rmeval.records import Message
 
 pytest.importorskip("openai")
 PROMPT = (Message("system", "Be short."), Message("user", "Why?"))

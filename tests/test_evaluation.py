@@ -14,8 +14,8 @@ from rmeval.benchmarks import Benchmark
 from rmeval.benchmarks.demo import DEMO as DEMO_DEFINITION
 from rmeval.errors import BadOption, BadReward, OutputFailure, UnknownName
 from rmeval.evaluation import scoring_provenance
-from rmeval.scores import read_scores
-from rmeval.types import Message, Preference, Score
+from rmeval.records import Message, Preference, Score
+from rmeval.results.scores import read_scores
 
 DEMO = rmeval.load_benchmark("demo")
 

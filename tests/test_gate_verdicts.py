@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rmeval.baselines import Baseline, published_baselines, read_baseline, write_baseline
 from rmeval.benchmarks import scheme_of
-from rmeval.comparison import compare_results
 from rmeval.errors import BadData
-from rmeval.gate import Gate, Verdict, hold_to
 from rmeval.metrics.rewardbench import ROWS
-from rmeval.types import Result, Score, ScoredPreference
+from rmeval.records import Result, Score, ScoredPreference
+from rmeval.results.baselines import Baseline, published_baselines, read_baseline, write_baseline
+from rmeval.results.comparison import compare_results
+from rmeval.results.regression import Gate, Outcome, gate_result
 
 PROVENANCE = {
     "model": {"fingerprint": "f", "dtype": "float32"},
@@ -55,35 +55,35 @@ def without_rows(made: Result, **metrics: float) -> Baseline:
 
 
 def hold(made: Result, baseline: Baseline, per: str = "overall", **limits: float) -> Gate:
-    return hold_to(made, baseline, **{"max_drop": 0.5, "alpha": 0.05, **limits}, per=per)
+    return gate_result(made, baseline, **{"max_drop": 0.5, "alpha": 0.05, **limits}, per=per)
 
 
 def test_the_same_result_passes_even_when_nothing_is_allowed(tmp_path: Path) -> None:
     made = result(rows_won(900))
     gate = hold(made, baseline_of(made, tmp_path), max_drop=0.0, alpha=1.0)
-    assert gate.verdict is Verdict.PASSED
+    assert gate.outcome is Outcome.PASSED
     assert (gate.held[0].drop, gate.held[0].p) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize(
     ("lost", "limits", "verdict"),
     [
-        (20, {}, Verdict.REGRESSED),  # 2 points, p = 2^-20
-        (20, {"max_drop": 2.5}, Verdict.PASSED),  # allowed
-        (6, {}, Verdict.REGRESSED),  # 0.6 points, p = 2/64
-        (6, {"alpha": 0.01}, Verdict.PASSED),  # may be noise
-        (5, {"max_drop": 0.0}, Verdict.PASSED),  # 2/32 may be noise
-        (6, {"max_drop": 0.0}, Verdict.REGRESSED),  # 2/64 is not
-        (5, {}, Verdict.PASSED),  # just what is allowed, whatever 100·(0.9 − 0.895) is in binary
+        (20, {}, Outcome.REGRESSED),  # 2 points, p = 2^-20
+        (20, {"max_drop": 2.5}, Outcome.PASSED),  # allowed
+        (6, {}, Outcome.REGRESSED),  # 0.6 points, p = 2/64
+        (6, {"alpha": 0.01}, Outcome.PASSED),  # may be noise
+        (5, {"max_drop": 0.0}, Outcome.PASSED),  # 2/32 may be noise
+        (6, {"max_drop": 0.0}, Outcome.REGRESSED),  # 2/64 is not
+        (5, {}, Outcome.PASSED),  # just what is allowed, whatever 100·(0.9 − 0.895) is in binary
     ],
 )
 def test_a_drop_must_be_larger_than_allowed_and_more_than_noise(
-    lost: int, limits: dict[str, float], verdict: Verdict, tmp_path: Path
+    lost: int, limits: dict[str, float], verdict: Outcome, tmp_path: Path
 ) -> None:
     gate = hold(
         result(rows_won(900 - lost)), baseline_of(result(rows_won(900)), tmp_path), **limits
     )
-    assert gate.verdict is verdict
+    assert gate.outcome is verdict
     assert gate.held[0].p == pytest.approx(2 * 0.5**lost)
     assert gate.held[0].drop == pytest.approx(lost / 1000)
     assert gate.remark == ""
@@ -94,9 +94,9 @@ def test_as_many_gained_as_lost_is_noise_and_a_gain_passes(tmp_path: Path) -> No
     baseline = baseline_of(result(before), tmp_path)
     swapped = [row(str(i), i % 2 == 1) for i in range(100)]
     gate = hold(result(swapped), baseline, max_drop=0.0)
-    assert (gate.verdict, gate.held[0].drop) == (Verdict.PASSED, 0.0)
+    assert (gate.outcome, gate.held[0].drop) == (Outcome.PASSED, 0.0)
     all_won = hold(result([row(str(i), True) for i in range(100)]), baseline, max_drop=0.0)
-    assert all_won.verdict is Verdict.PASSED
+    assert all_won.outcome is Outcome.PASSED
     assert all_won.held[0].drop == -0.5
     assert all_won.held[0].p == pytest.approx(2 * 0.5**50)  # a change, but no loss
 
@@ -104,10 +104,10 @@ def test_as_many_gained_as_lost_is_noise_and_a_gain_passes(tmp_path: Path) -> No
 def test_a_baseline_without_rows_is_held_to_the_drop_alone_and_says_so() -> None:
     made = result(rows_won(894))
     worse = hold(made, without_rows(made, overall=0.9))
-    assert worse.verdict is Verdict.REGRESSED
+    assert worse.outcome is Outcome.REGRESSED
     assert worse.held[0].p is None
     assert "a drop could be noise" in worse.remark
-    assert hold(result(rows_won(895)), without_rows(made, overall=0.9)).verdict is Verdict.PASSED
+    assert hold(result(rows_won(895)), without_rows(made, overall=0.9)).outcome is Outcome.PASSED
 
 
 def test_the_order_of_the_rows_changes_nothing(tmp_path: Path) -> None:
@@ -142,9 +142,9 @@ def test_a_section_that_breaks_is_found_where_the_score_is_allowed_to(tmp_path: 
          "llmbar_adver_GPTOut", "llmbar_adver_manual"), 0
     )  # fmt: skip
     baseline = baseline_of(demo(), tmp_path)
-    assert hold(demo(**lost), baseline, "overall", max_drop=30).verdict is Verdict.PASSED
+    assert hold(demo(**lost), baseline, "overall", max_drop=30).outcome is Outcome.PASSED
     gate = hold(demo(**lost), baseline, "section", max_drop=30)
-    assert gate.verdict is Verdict.REGRESSED
+    assert gate.outcome is Outcome.REGRESSED
     assert [item.metric for item in gate.held if item.regressed] == ["section/Chat Hard"]
 
 
@@ -179,19 +179,19 @@ def test_other_rows_leave_the_gate_unable_to_tell(
     made: Result, reason: str, tmp_path: Path
 ) -> None:
     gate = hold(made, baseline_of(result(rows_won(9, 10)), tmp_path))
-    assert (gate.verdict, gate.held) == (Verdict.COULD_NOT_TELL, ())
+    assert (gate.outcome, gate.held) == (Outcome.COULD_NOT_TELL, ())
     assert reason in gate.remark
 
 
 def test_a_partial_result_is_not_held_to_a_whole_table() -> None:
     made = result(rows_won(9, 10), partial="10 rows")
     gate = hold(made, without_rows(made))
-    assert (gate.verdict, gate.remark) == (Verdict.COULD_NOT_TELL, "the result is partial: 10 rows")
+    assert (gate.outcome, gate.remark) == (Outcome.COULD_NOT_TELL, "the result is partial: 10 rows")
 
 
 def test_a_partial_result_is_held_to_a_baseline_of_the_same_rows(tmp_path: Path) -> None:
     made = result(rows_won(9, 10), partial="10 rows")
-    assert hold(made, baseline_of(made, tmp_path)).verdict is Verdict.PASSED
+    assert hold(made, baseline_of(made, tmp_path)).outcome is Outcome.PASSED
 
 
 def test_a_metric_that_one_of_them_lacks_leaves_the_gate_unable_to_tell(tmp_path: Path) -> None:
@@ -204,8 +204,8 @@ def test_a_metric_that_one_of_them_lacks_leaves_the_gate_unable_to_tell(tmp_path
     )
     whole = baseline_of(made, tmp_path)
     gate = hold(made, replace(whole, metrics={"subset/s": 0.9}))
-    assert (gate.verdict, gate.remark) == (
-        Verdict.COULD_NOT_TELL,
+    assert (gate.outcome, gate.remark) == (
+        Outcome.COULD_NOT_TELL,
         "the baseline has no overall",
     )
 
@@ -245,7 +245,7 @@ def test_the_authors_row_is_held_to_under_its_own_weighting() -> None:
     made = result(rows, "rewardbench", model="internlm/internlm2-7b-reward")
     [authors] = [row for row in published_baselines(made) if "2024-07" in row.weighting]
     gate = hold(made, authors, "section")
-    assert (gate.verdict, gate.weighting) == (Verdict.PASSED, "rewardbench-v1-2024-07")
+    assert (gate.outcome, gate.weighting) == (Outcome.PASSED, "rewardbench-v1-2024-07")
     assert [round(100 * item.baseline, 1) for item in gate.held] == [86.6, 98.6, 66.7, 88.3, 92.8]
     assert all(item.measured == 1.0 and item.p is None for item in gate.held)
 
@@ -253,7 +253,7 @@ def test_the_authors_row_is_held_to_under_its_own_weighting() -> None:
 def test_without_rows_the_drop_decides_whatever_alpha_is() -> None:
     made = result(rows_won(900))
     worse = without_rows(made, overall=0.95)
-    assert hold(made, worse, alpha=0.0).verdict is Verdict.REGRESSED
+    assert hold(made, worse, alpha=0.0).outcome is Outcome.REGRESSED
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -7,11 +7,17 @@ from threading import Event
 import pytest
 from loopback import Loopback, Reply, candidates, choices, failure
 
-from rmeval import calls, endpoint
-from rmeval.endpoint import Endpoint
 from rmeval.errors import BadConversation, BadData, BadOption, ServerFailure
-from rmeval.generation import Missing, Prompt, ServerGenerator, draw_candidates, write_candidates
-from rmeval.types import Message, Sampling
+from rmeval.llm import calls, endpoint
+from rmeval.llm.endpoint import Endpoint
+from rmeval.llm.generation import (
+    Missing,
+    Prompt,
+    ServerGenerator,
+    draw_candidates,
+    write_candidates,
+)
+from rmeval.records import Message, Sampling
 
 SAMPLING = Sampling(n=3, max_new_tokens=5)
 

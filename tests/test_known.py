@@ -25,8 +25,8 @@ from rmeval.known import (
 from rmeval.metrics.pairs import JUDGEBENCH_ROWS
 from rmeval.metrics.rewardbench import SECTIONS, WEIGHTINGS
 from rmeval.metrics.rewardbench2 import ROWS as REWARDBENCH_2_ROWS
-from rmeval.models import FAMILIES, detect_family
-from rmeval.models.checkpoint import open_checkpoint
+from rmeval.models.checkpoints.checkpoint import open_checkpoint
+from rmeval.models.families import FAMILIES, detect_family
 
 PUBLISHED = SHARED / "published"
 RECIPES = Path(__file__).parents[1] / "configs" / "reproduce"

@@ -4,11 +4,11 @@ import pytest
 from loopback import Loopback, choices
 
 from rmeval.notebook import notebook_progress, progress_bar
-from rmeval.types import Progress
+from rmeval.records import Progress
 
 EVALUATE = """
 import rmeval
-from rmeval.types import Progress
+from rmeval.records import Progress
 
 class Slow:
     name = "slow"

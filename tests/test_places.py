@@ -9,8 +9,15 @@ from preferences_by_hand import PROVENANCE, question, result, scored
 
 from rmeval.errors import OutputFailure
 from rmeval.files import prepare_folder
-from rmeval.results import claim_of, find_place, folder_name, results_of, run_folder, write_result
-from rmeval.types import Result
+from rmeval.records import Result
+from rmeval.results.files import (
+    claim_of,
+    find_place,
+    folder_name,
+    results_of,
+    run_folder,
+    write_result,
+)
 
 ROWS = [scored(question(str(n), "s", f"q{n}", "good", "bad"), 1.0, 0.0) for n in range(4)]
 

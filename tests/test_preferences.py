@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rmeval.errors import BadData, BadOption, UnknownName
 from rmeval.preferences import PairRule, pairs, ranks_of, to_candidates, to_prompt
-from rmeval.types import Message
+from rmeval.records import Message
 
 ASK = (Message("user", "Why?"),)
 

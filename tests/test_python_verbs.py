@@ -8,7 +8,7 @@ import pytest
 import rmeval
 from rmeval.cli import main
 from rmeval.errors import BadData, BadOption, ServerFailure, UnknownName
-from rmeval.types import Message, Score
+from rmeval.records import Message, Score
 
 DEMO = rmeval.load_benchmark("demo")
 
@@ -160,9 +160,9 @@ def test_read_compare_gate_and_rank_results(results, tmp_path):
     assert comparison.overall().value == pytest.approx(1 - length.overall)
     assert repr(comparison).startswith("<org/first@twice is better than org/length by ")
     baseline = rmeval.baseline(first, tmp_path / "base.json")
-    assert rmeval.check(first, baseline).verdict == 0
+    assert rmeval.check(first, baseline).outcome == 0
     gate = rmeval.check(length, tmp_path / "base.json", per="overall")
-    assert (gate.verdict, repr(gate)) == (1, "<REGRESSED: overall>")
+    assert (gate.outcome, repr(gate)) == (1, "<REGRESSED: overall>")
     with pytest.raises(BadOption, match="no published row"):
         rmeval.check(length, "published")
     ranking = rmeval.leaderboard([output])

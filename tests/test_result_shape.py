@@ -12,12 +12,12 @@ from preferences_by_hand import PROVENANCE, question, result, scored
 
 from rmeval.benchmarks import scheme_of
 from rmeval.cli import main
+from rmeval.records import Result
 from rmeval.reports.leaderboard import rank_rows
 from rmeval.reports.model_card import model_index
 from rmeval.reports.summary import notes_of
-from rmeval.result_shape import wrong_field
-from rmeval.results import write_result
-from rmeval.types import Result
+from rmeval.results.files import write_result
+from rmeval.results.shape import wrong_field
 
 ACCOUNT = {
     "answers": 4,

@@ -11,10 +11,10 @@ from preferences_by_hand import PROVENANCE
 from rmeval.errors import BadData, OutputFailure
 from rmeval.files import prepare_folder
 from rmeval.metrics.rewardbench import REWARDBENCH
-from rmeval.metrics.statistics import describe_scores
-from rmeval.results import find_results, read_result, run_folder, write_result
-from rmeval.scores import read_scores
-from rmeval.types import Interval, Metrics, Result, Score, ScoredPreference
+from rmeval.metrics.summary import describe_scores
+from rmeval.records import Interval, Metrics, Result, Score, ScoredPreference
+from rmeval.results.files import find_results, read_result, run_folder, write_result
+from rmeval.results.scores import read_scores
 
 SCORED = (
     ScoredPreference("7", "hep-go", 1, (Score(0.1, 12, False), Score(-1e-300, 2048, True)), "ab"),

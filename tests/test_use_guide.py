@@ -89,7 +89,7 @@ def test_the_other_commands(stand_ins, capsys, monkeypatch):
 
 
 def test_the_defaults_are_those_that_the_guide_names():
-    from rmeval.types import Sampling
+    from rmeval.records import Sampling
 
     assert "temperature 0.8, top_k 50, top_p 0.95, 512 new\ntokens, N = 10" in GUIDE
     assert Sampling() == (10, 0.8, 50, 0.95, 512, 0)

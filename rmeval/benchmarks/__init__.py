@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rmeval.benchmarks.benchmark import Benchmark, Definition
-from rmeval.benchmarks.files import is_readable
+from rmeval.benchmarks.reading.files import is_readable
 from rmeval.errors import BadOption
 from rmeval.hub import local_path
 from rmeval.metrics.pairs import PAIRS

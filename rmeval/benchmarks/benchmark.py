@@ -14,7 +14,7 @@ from rmeval.errors import BadData, BadOption, UnknownName, one_line
 from rmeval.hub import fetch_snapshot
 from rmeval.metrics.accuracy import subset_rows
 from rmeval.metrics.scheme import Scheme
-from rmeval.types import Preference
+from rmeval.records import Preference
 
 
 @dataclass(frozen=True)

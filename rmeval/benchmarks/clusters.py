@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 
-from rmeval.types import Preference
+from rmeval.records import Preference
 
 Keys = Callable[[Sequence[Preference]], Iterable[Sequence[Hashable]]]
 HEP, PROBLEMS = "hep-", 164  # HumanEval's, each in six languages

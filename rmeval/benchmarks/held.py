@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from rmeval.benchmarks.benchmark import Benchmark
-from rmeval.benchmarks.columns import check_fields
-from rmeval.benchmarks.files import ROWS_AT_ONCE, Placed, rows_of
 from rmeval.benchmarks.own import UNREAD_ID, PlacedRow, Reading
-from rmeval.benchmarks.rows import Row, require_unique_ids
-from rmeval.benchmarks.splits import choose_split
+from rmeval.benchmarks.reading.columns import check_fields
+from rmeval.benchmarks.reading.files import ROWS_AT_ONCE, Placed, rows_of
+from rmeval.benchmarks.reading.rows import Row, require_unique_ids
+from rmeval.benchmarks.reading.splits import choose_split
 from rmeval.errors import BadData, BadOption, first_line
 from rmeval.metrics.pairs import PAIRS
 

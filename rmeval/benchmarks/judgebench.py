@@ -8,10 +8,16 @@ tells the categories by the beginning of `source` (`run_judge.py`).
 from pathlib import Path
 
 from rmeval.benchmarks.benchmark import Definition
-from rmeval.benchmarks.rows import Row, data_files, read_rows, require_known, require_unique_ids
+from rmeval.benchmarks.reading.rows import (
+    Row,
+    data_files,
+    read_rows,
+    require_known,
+    require_unique_ids,
+)
 from rmeval.metrics.pairs import JUDGEBENCH as SCHEME
 from rmeval.metrics.pairs import JUDGEBENCH_ROWS
-from rmeval.types import Message, Preference
+from rmeval.records import Message, Preference
 
 COLUMNS = (
     "pair_id", "source", "question", "response_model", "response_A", "response_B", "label",

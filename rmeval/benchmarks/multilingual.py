@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rmeval.benchmarks.benchmark import Definition
 from rmeval.benchmarks.clusters import by_translated_row
-from rmeval.benchmarks.rows import (
+from rmeval.benchmarks.reading.rows import (
     Row,
     data_files,
     files_below,
@@ -21,7 +21,7 @@ from rmeval.benchmarks.rows import (
 from rmeval.errors import BadData
 from rmeval.metrics.multilingual import LANGUAGES, ROWS, SUBSET_ROWS
 from rmeval.metrics.multilingual import M_REWARDBENCH as SCHEME
-from rmeval.types import Message, Preference
+from rmeval.records import Message, Preference
 
 SPLIT = "test"
 TRANSLATION = "translation"

@@ -17,22 +17,28 @@ from typing import NamedTuple
 from rmeval.benchmarks import BENCHMARKS
 from rmeval.benchmarks.benchmark import Benchmark
 from rmeval.benchmarks.clusters import by_prompt, with_clusters
-from rmeval.benchmarks.columns import FIELDS, check_fields, find_columns
-from rmeval.benchmarks.files import (
+from rmeval.benchmarks.reading.columns import FIELDS, check_fields, find_columns
+from rmeval.benchmarks.reading.files import (
     column_names,
     is_readable,
     known_endings,
     require_file,
     without_metadata,
 )
-from rmeval.benchmarks.layouts import Layout, recognise
-from rmeval.benchmarks.rows import Row, data_files, files_below, read_rows, require_unique_ids
-from rmeval.benchmarks.splits import choose_split, split_name
-from rmeval.benchmarks.unpacking import ending
+from rmeval.benchmarks.reading.layouts import Layout, recognise
+from rmeval.benchmarks.reading.rows import (
+    Row,
+    data_files,
+    files_below,
+    read_rows,
+    require_unique_ids,
+)
+from rmeval.benchmarks.reading.splits import choose_split, split_name
+from rmeval.benchmarks.reading.unpacking import ending
 from rmeval.errors import BadData, BadOption, one_line
 from rmeval.hub import fetch_snapshot, local_path
 from rmeval.metrics.pairs import PAIRS
-from rmeval.types import Preference
+from rmeval.records import Preference
 
 UNREAD_ID = "; pass --columns id= to number the rows instead"
 OTHERWISE = "download it elsewhere and pass the folder"

@@ -11,12 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from rmeval.benchmarks.benchmark import Definition
-from rmeval.benchmarks.rows import Row, data_files, files_below, read_rows, require_unique_ids
+from rmeval.benchmarks.reading.rows import (
+    Row,
+    data_files,
+    files_below,
+    read_rows,
+    require_unique_ids,
+)
 from rmeval.conversations import to_conversation
 from rmeval.errors import BadData
 from rmeval.metrics.rewardbench import PRIOR_ROWS, PRIOR_SETS, REWARDBENCH_WITH_PRIOR
 from rmeval.metrics.scheme import Scheme
-from rmeval.types import Conversation, Preference, Result
+from rmeval.records import Conversation, Preference, Result
 
 JOINED = ("rewardbench", "prior-sets")  # together they make a Score
 SPLITS = tuple(PRIOR_ROWS)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rmeval.benchmarks.benchmark import Definition
 from rmeval.benchmarks.clusters import by_problem
-from rmeval.benchmarks.rows import Row, data_files, read_rows, require_unique_ids
+from rmeval.benchmarks.reading.rows import Row, data_files, read_rows, require_unique_ids
 from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
-from rmeval.types import Message, Preference
+from rmeval.records import Message, Preference
 
 SPLIT = "filtered"
 COLUMNS = ("prompt", "chosen", "rejected", "subset", "id")

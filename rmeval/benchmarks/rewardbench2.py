@@ -8,11 +8,11 @@ num_incorrect and total_completions, which are checked where they are there.
 from pathlib import Path
 
 from rmeval.benchmarks.benchmark import Definition
-from rmeval.benchmarks.rows import Row, data_files, read_rows, require_unique_ids
+from rmeval.benchmarks.reading.rows import Row, data_files, read_rows, require_unique_ids
 from rmeval.errors import BadData
 from rmeval.metrics.rewardbench2 import REWARDBENCH_2 as SCHEME
 from rmeval.metrics.rewardbench2 import ROWS, TIES
-from rmeval.types import Message, Preference
+from rmeval.records import Message, Preference
 
 SPLIT = "test"
 COLUMNS = ("id", "prompt", "chosen", "rejected", "subset")

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rmeval.benchmarks.benchmark import Definition
-from rmeval.benchmarks.files import is_readable
-from rmeval.benchmarks.rows import Row, data_files, read_rows, require_unique_ids
+from rmeval.benchmarks.reading.files import is_readable
+from rmeval.benchmarks.reading.rows import Row, data_files, read_rows, require_unique_ids
 from rmeval.errors import BadData
 from rmeval.metrics.rm_bench import RM_BENCH as SCHEME
 from rmeval.metrics.rm_bench import ROWS, STYLES
-from rmeval.types import Preference
+from rmeval.records import Preference
 
 TOTAL = "total_dataset"
 COLUMNS = ("id", "prompt", "chosen", "rejected")

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from rmeval.benchmarks.benchmark import Definition
-from rmeval.benchmarks.rows import (
+from rmeval.benchmarks.reading.rows import (
     Row,
     data_files,
     files_below,
@@ -23,7 +23,7 @@ from rmeval.errors import BadData
 from rmeval.metrics.rmb import BON_ROWS, PAIRWISE_ROWS, ROWS
 from rmeval.metrics.rmb import RMB_BON as BON_SCHEME
 from rmeval.metrics.rmb import RMB_PAIRWISE as PAIRWISE_SCHEME
-from rmeval.types import Message, Preference
+from rmeval.records import Message, Preference
 
 PAIRWISE, BON = "Pairwise_set", "BoN_set"
 COLUMNS = {

@@ -12,11 +12,11 @@ from rmeval.benchmarks import scheme_of
 from rmeval.benchmarks.prior_sets import join_prior_sets
 from rmeval.errors import BadOption, one_line
 from rmeval.metrics.scheme import Scheme
-from rmeval.metrics.statistics import describe_scores
+from rmeval.metrics.summary import describe_scores
+from rmeval.records import Result
 from rmeval.reports.metric_tables import explain
 from rmeval.reports.summary import summarise
-from rmeval.results import differing_metric, metric_document, remake_result, write_result
-from rmeval.types import Result
+from rmeval.results.files import differing_metric, metric_document, remake_result, write_result
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from rmeval.baselines import write_baseline
 from rmeval.files import prepare_file
-from rmeval.results import read_result
+from rmeval.results.baselines import write_baseline
+from rmeval.results.files import read_result
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:

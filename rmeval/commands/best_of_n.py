@@ -8,21 +8,21 @@ from array import array
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rmeval.benchmarks.files import json_lines
-from rmeval.commands.judge_options import add_key_option
-from rmeval.commands.lines import read_lines, require_one_process, score_lines
-from rmeval.commands.options import (
+from rmeval.benchmarks.reading.files import json_lines
+from rmeval.commands.shared.judge_options import add_key_option
+from rmeval.commands.shared.lines import read_lines, require_one_process, score_lines
+from rmeval.commands.shared.options import (
     add_checks_option,
     add_model_options,
     add_quiet_option,
     load_model_from,
     positive,
 )
-from rmeval.commands.progress import LOG_SECONDS
-from rmeval.endpoint import SECONDS, Endpoint
+from rmeval.commands.shared.progress import LOG_SECONDS
 from rmeval.errors import BadOption
 from rmeval.files import only_owner, prepared, replacing, write_atomically
-from rmeval.generation import (
+from rmeval.llm.endpoint import SECONDS, Endpoint
+from rmeval.llm.generation import (
     BATCH,
     CANDIDATES,
     Generator,
@@ -34,7 +34,7 @@ from rmeval.generation import (
 )
 from rmeval.metrics.best_of_n import best_of_n_curve
 from rmeval.preferences import to_candidates, to_prompt
-from rmeval.types import Sampling, reference_of, tools_of
+from rmeval.records import Sampling, reference_of, tools_of
 from rmeval.verbs.lines import add_ranks
 
 CARD = Sampling()  # the defaults, which are those of InternLM2-Reward's card
@@ -120,7 +120,7 @@ def _open_generator(options: argparse.Namespace) -> Generator:
             key_over_http=options.key_over_http,
         )
         return ServerGenerator(endpoint, options.concurrency)
-    from rmeval.models.generator import LocalGenerator
+    from rmeval.llm.generator import LocalGenerator
 
     return LocalGenerator(
         options.generator,

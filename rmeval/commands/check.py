@@ -5,12 +5,11 @@ import os
 import sys
 from pathlib import Path
 
-from rmeval.baselines import PUBLISHED, published_baselines, read_baseline
-from rmeval.commands.options import number_up_to, one_of
+from rmeval.commands.shared.options import number_up_to, one_of
 from rmeval.door import print_commands
 from rmeval.errors import BadOption, OutputFailure
 from rmeval.files import prepare_file, real, write_atomically
-from rmeval.gate import LEVELS, Gate, Verdict, hold_to
+from rmeval.records import Result
 from rmeval.reports.gate import (
     gate_annotations,
     gate_junit,
@@ -18,8 +17,9 @@ from rmeval.reports.gate import (
     gate_table,
     sentence,
 )
-from rmeval.results import read_result
-from rmeval.types import Result
+from rmeval.results.baselines import PUBLISHED, published_baselines, read_baseline
+from rmeval.results.files import read_result
+from rmeval.results.regression import LEVELS, Gate, Outcome, gate_result
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
@@ -38,7 +38,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     gates, texts = _hold(result, options)
     gate, text = gates[0], texts[0]
     for other, told in zip(gates[1:], texts[1:], strict=True):
-        if other.verdict is not Verdict.COULD_NOT_TELL:
+        if other.outcome is not Outcome.COULD_NOT_TELL:
             _print(other, told, result.weighting)
             print()
     _print(gate, text, result.weighting)
@@ -49,7 +49,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         prepare_file(path)
         write_atomically(path, content)
     _tell_github(gate, text)
-    return int(gate.verdict)
+    return int(gate.outcome)
 
 
 def _hold(result: Result, options: argparse.Namespace) -> tuple[list[Gate], list[str]]:
@@ -62,7 +62,7 @@ def _hold(result: Result, options: argparse.Namespace) -> tuple[list[Gate], list
     texts: list[str] = []
     for baseline in baselines:
         gates.append(
-            hold_to(
+            gate_result(
                 result, baseline, max_drop=options.max_drop, alpha=options.alpha, per=options.per
             )
         )
@@ -109,7 +109,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _print(gate: Gate, text: str, weighting: str) -> None:
-    if gate.verdict is Verdict.COULD_NOT_TELL:
+    if gate.outcome is Outcome.COULD_NOT_TELL:
         print(f"rmeval: {text}", file=sys.stderr)
         return
     print(gate_table(gate), end="\n\n")

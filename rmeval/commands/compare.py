@@ -4,10 +4,10 @@ import argparse
 import json
 from pathlib import Path
 
-from rmeval.commands.options import positive
-from rmeval.comparison import compare_results, most_different
+from rmeval.commands.shared.options import positive
 from rmeval.reports.comparison import comparison_document, describe_comparison
-from rmeval.results import read_result
+from rmeval.results.comparison import compare_results, most_different
+from rmeval.results.files import read_result
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:

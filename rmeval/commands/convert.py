@@ -7,9 +7,9 @@ as a backbone, any model's body gives the states that its head reads.
 import argparse
 from pathlib import Path
 
-from rmeval.commands.options import add_load_options, one_of
+from rmeval.commands.shared.options import add_load_options, one_of
 from rmeval.files import prepare_folder
-from rmeval.types import DTYPES
+from rmeval.records import DTYPES
 
 FORMS = ("classifier", "backbone")
 LOADING = ("revision", "family", "base", "chat_template", "allow_pickle")
@@ -19,10 +19,10 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     """Runs the verb; what cannot be said as it is asked is found before anything is written."""
     _add_options(parser)
     options = parser.parse_args(arguments)
-    from rmeval.models.checkpoint import open_checkpoint
-    from rmeval.models.converting import Converted
+    from rmeval.models.checkpoints.checkpoint import open_checkpoint
+    from rmeval.models.checkpoints.converting import Converted
+    from rmeval.models.checkpoints.merging import require_empty
     from rmeval.models.load import load_scorer, require_reward_model
-    from rmeval.models.merging import require_empty
 
     require_empty(options.output)
     opened = (options.model, options.revision, options.allow_pickle)

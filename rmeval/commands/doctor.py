@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from rmeval.commands.options import add_model_options, load_model_from
+from rmeval.commands.shared.options import add_model_options, load_model_from
 from rmeval.errors import BadCheckpoint, BadOption, one_line
 from rmeval.verbs.lines import doctor
 
 if TYPE_CHECKING:
-    from rmeval.models.checks import Check
+    from rmeval.models.doctor.check import Check
 
 NOT_FIT = 1
 WORDS = {"pass": "ok", "warn": "warn", "fail": "FAIL", "skipped": "skip"}
@@ -27,7 +27,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     if count_processes() > 1:
         raise BadOption("doctor runs in one process; start it without a launcher")
     checks = _examine(options)
-    from rmeval.models.checks import is_fit, verdict
+    from rmeval.models.doctor.check import is_healthy, verdict
 
     if options.json:
         fields = [asdict(check) for check in checks]
@@ -36,7 +36,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     else:
         print(format_checks(checks))
         print(one_line(f"{options.model}: {verdict(checks)}"))
-    return 0 if is_fit(checks) else NOT_FIT
+    return 0 if is_healthy(checks) else NOT_FIT
 
 
 def format_checks(checks: Sequence["Check"]) -> str:
@@ -51,7 +51,7 @@ def format_checks(checks: Sequence["Check"]) -> str:
 
 def _examine(options: argparse.Namespace) -> "list[Check]":
     """Loads the model and makes every check; a checkpoint that does not load is the first one."""
-    from rmeval.models.checks import Check
+    from rmeval.models.doctor.check import Check
 
     try:
         model = load_model_from(options)

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rmeval.benchmarks import scheme_of
-from rmeval.commands.options import one_of, published_row, read_recipe
-from rmeval.ensemble import NORMALISATIONS, Mixture, combine_results, place_result
+from rmeval.commands.shared.options import one_of, published_row, read_recipe
 from rmeval.errors import BadOption, UnknownName
 from rmeval.known import Published, published_beside
+from rmeval.records import Result
 from rmeval.reports.summary import beside_published, summarise
-from rmeval.results import find_results, read_result, write_result
-from rmeval.types import Result
+from rmeval.results.ensemble import NORMALISATIONS, Mixture, combine_results, place_result
+from rmeval.results.files import find_results, read_result, write_result
 
 RECIPE_KEYS = ("name", "benchmark", "weighting", "normalise", "weights", "bounds", "published")
 

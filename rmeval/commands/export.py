@@ -4,14 +4,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from rmeval.commands.options import one_of
+from rmeval.commands.shared.options import one_of
 from rmeval.errors import BadOption
 from rmeval.files import write_atomically
 from rmeval.hub import open_pull_request, require_repository
+from rmeval.records import Result
 from rmeval.reports.leaderboard import format_ranking, rank_rows
 from rmeval.reports.model_card import eval_results_path, eval_results_yaml, merge_into_readme
-from rmeval.results import read_result
-from rmeval.types import Result
+from rmeval.results.files import read_result
 
 FORMATS = ("model-index", "eval-results", "latex", "csv")
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from rmeval.commands.options import one_of
+from rmeval.commands.shared.options import one_of
 from rmeval.errors import BadOption
 from rmeval.files import prepare_file, write_atomically
 from rmeval.known import (
@@ -14,12 +14,12 @@ from rmeval.known import (
     read_published,
     without_repeats,
 )
+from rmeval.records import Result
 from rmeval.reports.across import across_rows, format_across
 from rmeval.reports.leaderboard import Row, find_entries, format_ranking
 from rmeval.reports.rankings import by_benchmark, rank_each
 from rmeval.reports.tables import FORMATS, format_rows
-from rmeval.results import find_results, read_result
-from rmeval.types import Result
+from rmeval.results.files import find_results, read_result
 
 DEFAULT = Path("results")
 SUFFIXES = {

@@ -4,11 +4,11 @@ import argparse
 from typing import Any
 
 from rmeval.benchmarks import BENCHMARKS, define_benchmark
-from rmeval.commands.options import one_of
+from rmeval.commands.shared.options import one_of
 from rmeval.duels import JUDGE
 from rmeval.judging.format_files import shipped_formats
 from rmeval.known import known_checkpoints, published_of
-from rmeval.models import FAMILIES
+from rmeval.models.families import FAMILIES
 from rmeval.reports.tables import format_rows
 
 Rows = list[dict[str, Any]]

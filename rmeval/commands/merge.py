@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from rmeval.commands.options import number_up_to
+from rmeval.commands.shared.options import number_up_to
 from rmeval.files import prepare_folder
 
 
@@ -20,8 +20,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="empty, or new")
     options = parser.parse_args(arguments)
-    from rmeval.models.checkpoint import open_checkpoint
-    from rmeval.models.merging import Merge, require_empty
+    from rmeval.models.checkpoints.checkpoint import open_checkpoint
+    from rmeval.models.checkpoints.merging import Merge, require_empty
 
     require_empty(options.output)
     merge = Merge(open_checkpoint(options.a), open_checkpoint(options.b), options.weight)

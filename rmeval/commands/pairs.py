@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from rmeval.benchmarks.files import json_lines, require_file
-from rmeval.commands.lines import read_provenance
-from rmeval.commands.options import one_of
+from rmeval.benchmarks.reading.files import json_lines, require_file
+from rmeval.commands.shared.lines import read_provenance
+from rmeval.commands.shared.options import one_of
 from rmeval.errors import BadOption
 from rmeval.files import real
 from rmeval.preferences import STRATEGIES, PairRule, pairs_of_line

@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 
 from rmeval.benchmarks import scheme_of
-from rmeval.commands.options import one_of
+from rmeval.commands.shared.options import one_of
 from rmeval.files import prepare_folder
-from rmeval.results import read_result
+from rmeval.results.files import read_result
 
 FORMATS = ("png", "svg", "pdf")
 

@@ -2,9 +2,9 @@
 
 import argparse
 
-from rmeval.commands.lines import Fields, add_line_options, score_lines
+from rmeval.commands.shared.lines import Fields, add_line_options, score_lines
 from rmeval.preferences import to_candidates
-from rmeval.types import Conversation
+from rmeval.records import Conversation
 from rmeval.verbs.lines import add_ranks
 
 

@@ -8,7 +8,7 @@ from rmeval.benchmarks import scheme_of
 from rmeval.files import prepare_file, write_atomically
 from rmeval.reports.pages import render_report
 from rmeval.reports.texts import find_texts
-from rmeval.results import read_result
+from rmeval.results.files import read_result
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from rmeval.benchmarks import BENCHMARKS, Benchmark
 from rmeval.benchmarks.prior_sets import JOINED, join_prior_sets
-from rmeval.commands.benchmark_options import add_benchmark_options, load_benchmarks_from
-from rmeval.commands.dry_run import describe_run
-from rmeval.commands.judge_options import (
+from rmeval.commands.shared.benchmark_options import add_benchmark_options, load_benchmarks_from
+from rmeval.commands.shared.dry_run import describe_run
+from rmeval.commands.shared.judge_options import (
     add_judge_options,
     check_judge_options,
     describe_judge_run,
     is_judge,
     load_judges_from,
 )
-from rmeval.commands.options import (
+from rmeval.commands.shared.options import (
     add_checks_option,
     add_model_options,
     add_quiet_option,
@@ -26,17 +26,17 @@ from rmeval.commands.options import (
     parse_with_recipe,
     positive,
 )
-from rmeval.commands.progress import show_progress, show_step
+from rmeval.commands.shared.progress import show_progress, show_step
 from rmeval.errors import BadOption
 from rmeval.evaluation import evaluate
 from rmeval.files import prepared
 from rmeval.known import Published, published_beside
-from rmeval.metrics.statistics import describe_scores
-from rmeval.models.other_names import refuse_names
+from rmeval.metrics.summary import describe_scores
+from rmeval.models.checkpoints.other_names import refuse_names
+from rmeval.records import Result, reference_of
 from rmeval.reports.summary import beside_published, summarise
-from rmeval.results import folder_name
+from rmeval.results.files import folder_name
 from rmeval.scorer import Scorer, examine
-from rmeval.types import Result, reference_of
 
 if TYPE_CHECKING:
     from rmeval.engine.workers import Workers

@@ -9,10 +9,10 @@ Models that tell what their reward is made of add "objectives", in the order of 
 import argparse
 from collections.abc import Sequence
 
-from rmeval.commands.lines import Fields, add_line_options, score_lines
+from rmeval.commands.shared.lines import Fields, add_line_options, score_lines
 from rmeval.conversations import BESIDE, to_conversation
 from rmeval.errors import BadData
-from rmeval.types import Conversation, Score
+from rmeval.records import Conversation, Score
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:

@@ -3,10 +3,10 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from rmeval.commands.benchmark_options import add_benchmark_options, load_benchmarks_from
-from rmeval.commands.options import add_model_options, load_model_from
+from rmeval.commands.shared.benchmark_options import add_benchmark_options, load_benchmarks_from
+from rmeval.commands.shared.options import add_model_options, load_model_from
 from rmeval.errors import BadOption, one_line
-from rmeval.types import Preference
+from rmeval.records import Preference
 
 if TYPE_CHECKING:
     from rmeval.models.reward_model import RewardModel

@@ -9,7 +9,7 @@ from rmeval.errors import BadOption
 from rmeval.evaluation import store_settings
 from rmeval.judging.judge import FAMILY
 from rmeval.reports.tables import format_rows
-from rmeval.results import read_result_document, results_of
+from rmeval.results.files import read_result_document, results_of
 
 if TYPE_CHECKING:
     from rmeval.engine.store import StoreFile

@@ -17,7 +17,7 @@ from torch.nn import functional
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
-from rmeval.engine.plan import Layout, Members, plan_attention
+from rmeval.engine.plan import Members, PackLayout, plan_attention
 
 NAME = "rmeval_packed"
 HARMLESS = {"position_ids", "cache_position", "use_cache", "output_attentions"}
@@ -42,7 +42,7 @@ class Together(NamedTuple):
 class Pack:
     """A layout with its index tensors on every device that asks, and a record of what was asked."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: PackLayout) -> None:
         self.layout = layout
         self.calls = 0
         self.unknown: set[str] = set()

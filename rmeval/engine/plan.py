@@ -98,7 +98,7 @@ def plan_packs(sequences: Sequence[Tokens], batch_tokens: int) -> list[Members]:
     return [tuple(pack) for pack in [packs[longest], *packs[:longest], *packs[longest + 1 :]]]
 
 
-class Layout(NamedTuple):
+class PackLayout(NamedTuple):
     """A pack as the network sees it: T unique tokens in one row, and N paths through them.
 
     The new tokens of each sequence lie together, in the order of the sequences. `paths` holds,
@@ -114,7 +114,7 @@ class Layout(NamedTuple):
     scored: Indices  # (N,) where the token is that its reward is read from
 
 
-def lay_out(sequences: Sequence[Tokens], pool: Pool = LAST) -> Layout:
+def lay_out(sequences: Sequence[Tokens], pool: Pool = LAST) -> PackLayout:
     """Lays out a pack's sequences, which are distinct and in lexicographic order."""
     ids, positions, new_lengths, paths = [], [], [], []
     path: Indices = np.empty(0, np.int64)
@@ -129,7 +129,7 @@ def lay_out(sequences: Sequence[Tokens], pool: Pool = LAST) -> Layout:
         new_lengths.append(new)
         paths.append(path)
         total, before = total + new, sequence
-    return Layout(
+    return PackLayout(
         ids=np.concatenate(ids).astype(np.int64),
         positions=np.concatenate(positions),
         new_lengths=new_lengths,
@@ -145,7 +145,7 @@ def lay_out(sequences: Sequence[Tokens], pool: Pool = LAST) -> Layout:
     )
 
 
-def plan_attention(layout: Layout, most_pairs: int) -> list[Members]:
+def plan_attention(layout: PackLayout, most_pairs: int) -> list[Members]:
     """Returns which of a pack's sequences have their attention computed at once, padded.
 
     So many that they have at most `most_pairs` pairs of query and key, of which padding is at most

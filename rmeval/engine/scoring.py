@@ -16,7 +16,7 @@ from rmeval.engine.forward import RewardNetwork, forward_packed, forward_padded
 from rmeval.engine.plan import Members, Tokens, plan_batches, plan_packs, unique_tokens
 from rmeval.engine.workers import Workers
 from rmeval.errors import BadOption, BadReward
-from rmeval.types import OnProgress, Progress
+from rmeval.records import OnProgress, Progress
 
 ASKED_FOR = "asked for"  # the reason for the padded path where the user wants it
 logger = logging.getLogger("rmeval")
@@ -72,7 +72,7 @@ class Store(Protocol):
     def put(self, digest: bytes, rewards: list[float]) -> None:
         """Keeps a group's rewards."""
 
-    def look_around(self) -> None:
+    def refresh(self) -> None:
         """Finds what other processes have kept since."""
 
 
@@ -83,7 +83,7 @@ class MemoryStore(dict[bytes, list[float]]):
         """Keeps a group's rewards."""
         self[digest] = rewards
 
-    def look_around(self) -> None:
+    def refresh(self) -> None:
         """Nobody else writes here."""
 
 
@@ -165,8 +165,9 @@ class _Todo:
         costs = [engine.cost([self.tokens[index] for index in group]) for group in self.groups]
         numbered = enumerate(self.digests)
         waiting = [number for number, digest in numbered if self.store.get(digest) is None]
-        waiting = workers.agree(waiting, hashlib.sha256(b"".join(self.digests)).hexdigest())
-        mine = [waiting[place] for place in workers.share([costs[number] for number in waiting])]
+        waiting = workers.broadcast(waiting, hashlib.sha256(b"".join(self.digests)).hexdigest())
+        shares = workers.partition([costs[number] for number in waiting])
+        mine = [waiting[place] for place in shares]
         forward = _Forward(network, engine)
         in_all = sum(map(len, self.tokens))
         left, total = sum(costs[number] for number in waiting), sum(costs)
@@ -182,8 +183,8 @@ class _Todo:
             if on_progress is not None:
                 held = most_held(network.backbone)
                 on_progress(Progress(total - max(left, 0), total, in_all, kept, held))
-        workers.wait()
-        self.store.look_around()
+        workers.barrier()
+        self.store.refresh()
 
 
 class _Forward:

@@ -50,7 +50,7 @@ class ScoreStore:
         self._database = self._open_or_mend()
         self._others: dict[Path, sqlite3.Connection] = {}
         self._passed_over: set[Path] = set()
-        self.look_around()
+        self.refresh()
 
     def get(self, digest: bytes) -> list[float] | None:
         """Returns a group's rewards from any part, or None if they are not there or damaged."""
@@ -102,7 +102,7 @@ class ScoreStore:
         else:
             raise OutputFailure(f"{path}: {error}; run again to go on") from error
 
-    def look_around(self) -> None:
+    def refresh(self) -> None:
         """Finds the parts that other processes have written since."""
         for path in sorted(self.folder.glob(f"{self._name}*.sqlite")):
             if path != self.path and path not in self._others.keys() | self._passed_over:

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from rmeval.errors import BadOption, Blaming
 
-MOST = 1_000_000  # processes
+MOST_PROCESSES = 1_000_000  # processes
 PATIENCE = timedelta(days=14)  # a share may take days longer than another
 
 
@@ -24,7 +24,7 @@ class Workers:
     rank: int = 0
     count: int = 1
 
-    def agree(self, pending: Sequence[int], fingerprint: str) -> list[int]:
+    def broadcast(self, pending: Sequence[int], fingerprint: str) -> list[int]:
         """Returns rank 0's list of what is left to do.
 
         Raises BadOption when the processes do not see the same data: `fingerprint` differs.
@@ -33,14 +33,14 @@ class Workers:
             return list(pending)
         from torch import distributed
 
-        heard: list[tuple[list[int], str]] = [([], "")] * self.count
-        distributed.all_gather_object(heard, (list(pending), fingerprint))
-        if len({seen for _, seen in heard}) > 1:
+        answers: list[tuple[list[int], str]] = [([], "")] * self.count
+        distributed.all_gather_object(answers, (list(pending), fingerprint))
+        if len({seen for _, seen in answers}) > 1:
             raise BadOption(
                 "the processes disagree about data, model or settings: give each the same files, "
                 "options and versions"
             )
-        return heard[0][0]
+        return answers[0][0]
 
     def require_shared(self, folder: Path) -> None:
         """Raises BadOption unless every process sees one folder: a file of rank 0's is there."""
@@ -48,12 +48,12 @@ class Workers:
             return
         from torch import distributed
 
-        said = [f".seen-{uuid4().hex}"]
-        distributed.broadcast_object_list(said)
-        probe, seen = folder / said[0], [False] * self.count
+        value = [f".seen-{uuid4().hex}"]
+        distributed.broadcast_object_list(value)
+        probe, seen = folder / value[0], [False] * self.count
         if self.rank == 0:
             probe.touch()
-        self.wait()
+        self.barrier()
         distributed.all_gather_object(seen, probe.exists())
         if self.rank == 0:
             probe.unlink()
@@ -63,7 +63,7 @@ class Workers:
                 "--output, on a disk that all of them see"
             )
 
-    def share(self, costs: Sequence[int]) -> list[int]:
+    def partition(self, costs: Sequence[int]) -> list[int]:
         """Returns the positions in `costs` that are this process's, balanced by their sum."""
         load = [0] * self.count
         mine = []
@@ -74,7 +74,7 @@ class Workers:
                 mine.append(position)
         return sorted(mine)
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Returns when every process has come here."""
         if self.count > 1:
             from torch import distributed
@@ -84,13 +84,13 @@ class Workers:
 
 def launched(name: str, least: int) -> int:
     """Returns what the launcher's environment says, or the `least` there is. Raises BadOption."""
-    said = os.environ.get(name) or str(least)
-    if not said.isascii() or not said.isdecimal() or not least <= int(said[:9]) < MOST:
+    value = os.environ.get(name) or str(least)
+    if not value.isascii() or not value.isdecimal() or not least <= int(value[:9]) < MOST_PROCESSES:
         raise BadOption(
-            f"{name}={said[:40]} in the environment is no whole number from {least}; a launcher "
+            f"{name}={value[:40]} in the environment is no whole number from {least}; a launcher "
             "of several processes sets it: unset it to run in one"
         )
-    return int(said)
+    return int(value)
 
 
 def count_processes() -> int:
@@ -105,7 +105,9 @@ def join_workers() -> Workers:
     from torch import distributed
 
     if not distributed.is_initialized():
-        told = f"WORLD_SIZE={count_processes()} says that there are others, which cannot be joined"
-        with Blaming(BadOption, told):
+        sentence = (
+            f"WORLD_SIZE={count_processes()} says that there are others, which cannot be joined"
+        )
+        with Blaming(BadOption, sentence):
             distributed.init_process_group("gloo", timeout=PATIENCE)
     return Workers(distributed.get_rank(), distributed.get_world_size())

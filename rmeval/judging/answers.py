@@ -7,14 +7,14 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rmeval.calls import ask_each
 from rmeval.duels import SERVER, UNKNOWN
-from rmeval.endpoint import Answer, Endpoint, RequestRefused, plain_url
 from rmeval.errors import ServerFailure
-from rmeval.types import Conversation, Sampling
+from rmeval.llm.calls import ask_each
+from rmeval.llm.endpoint import Answer, Endpoint, RequestRefused, plain_url
+from rmeval.records import Conversation, Sampling
 
 if TYPE_CHECKING:
-    from rmeval.models.generator import LocalGenerator
+    from rmeval.llm.generator import LocalGenerator
 
 LIMIT, NEW_LIMIT = "max_tokens", "max_completion_tokens"  # OpenAI's later models refuse the first
 Keep = Callable[[int, Answer], None]
@@ -138,7 +138,7 @@ class LocalAnswers:
 
     @cached_property
     def _identity(self) -> dict[str, Any]:
-        from rmeval.models.checkpoint import open_checkpoint
+        from rmeval.models.checkpoints.checkpoint import open_checkpoint
 
         checkpoint = open_checkpoint(self._name, self._revision)
         read_by = self._generator.settings()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rmeval.judging.verdicts import Labels, Scale
-from rmeval.types import Conversation, Message
+from rmeval.records import Conversation, Message
 
 PAIRWISE, RATING = "pairwise", "rating"
 FIELDS = {PAIRWISE: ("prompt", "a", "b"), RATING: ("prompt", "response")}

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from rmeval.conversations import ConversationLike
 from rmeval.duels import one_pair, plan_duels, settle, texts_of
-from rmeval.endpoint import Answer, RequestRefused
 from rmeval.errors import BadConversation, BadOption, ServerFailure
 from rmeval.judging.answers import Answers
 from rmeval.judging.formats import PAIRWISE, PromptFormat
@@ -20,7 +19,8 @@ from rmeval.judging.questions import KeptAnswers, Question, plan_questions
 from rmeval.judging.ratings import settle_ratings
 from rmeval.judging.record import ANSWERS, Price, Record
 from rmeval.judging.verdicts import Labels
-from rmeval.types import (
+from rmeval.llm.endpoint import Answer, RequestRefused
+from rmeval.records import (
     OnProgress,
     Preference,
     Progress,

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 from rmeval.duels import JUDGE, ORDERS
-from rmeval.endpoint import SECONDS
 from rmeval.errors import BadOption, UnknownName
 from rmeval.judging.answers import Answers, LocalAnswers, ServerAnswers
 from rmeval.judging.format_files import read_format, shipped_formats
 from rmeval.judging.formats import PromptFormat
 from rmeval.judging.judge import GenerativeJudge
 from rmeval.judging.record import Price
-from rmeval.types import Sampling
+from rmeval.llm.endpoint import SECONDS
+from rmeval.records import Sampling
 
 CONCURRENCY, BATCH = 8, 16
 
@@ -98,7 +98,7 @@ def open_answers(name: str, how: Answering) -> Answers:
 
 def open_local(name: str, how: Answering) -> LocalAnswers:
     """Opens a causal language model, all but its weights. Raises BadCheckpoint."""
-    from rmeval.models.generator import LocalGenerator
+    from rmeval.llm.generator import LocalGenerator
 
     generator = LocalGenerator(
         name,

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rmeval.duels import plan_duels, texts_of
-from rmeval.endpoint import Answer
 from rmeval.judging.formats import PAIRWISE, PromptFormat
-from rmeval.types import Conversation, Preference
+from rmeval.llm.endpoint import Answer
+from rmeval.records import Conversation, Preference
 
 if TYPE_CHECKING:
     from rmeval.engine.store import ScoreStore

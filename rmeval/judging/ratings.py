@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from rmeval.duels import scored_row
-from rmeval.types import Comparisons, Preference, Score, ScoredPreference
+from rmeval.records import Comparisons, Preference, Score, ScoredPreference
 
 
 def settle_ratings(

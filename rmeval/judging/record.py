@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from rmeval.duels import EVEN, Verdict
-from rmeval.endpoint import Answer
 from rmeval.judging.questions import Question
 from rmeval.judging.verdicts import Labels, Scale, closes_what_it_did_not_open
-from rmeval.types import Preference
+from rmeval.llm.endpoint import Answer
+from rmeval.records import Preference
 
 ANSWERS = "answers.jsonl"
 PER = 1_000_000  # tokens that a price is of

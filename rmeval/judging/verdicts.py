@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from rmeval.duels import EVEN, Verdict
-from rmeval.endpoint import THINKS, Answer
+from rmeval.llm.endpoint import THINKS, Answer
 
 THOUGHT = "</think>"
 UNPARSED = Verdict(EVEN, parsed=False)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from math import comb
 from sys import float_info
 
-from rmeval.types import Preference, ScoredPreference
+from rmeval.records import Preference, ScoredPreference
 
 LARGEST = float_info.max
 

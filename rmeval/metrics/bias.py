@@ -7,7 +7,7 @@ import numpy as np
 
 from rmeval.metrics.calibration import Pairs
 from rmeval.metrics.scheme import Floats, Scheme, Tally
-from rmeval.types import Score, ScoredPreference
+from rmeval.records import Score, ScoredPreference
 
 
 def length_bias(pairs: Pairs) -> dict[str, Any]:

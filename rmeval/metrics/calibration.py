@@ -15,7 +15,7 @@ import numpy as np
 
 from rmeval.metrics.accuracy import difference
 from rmeval.metrics.scheme import Floats
-from rmeval.types import ScoredPreference
+from rmeval.records import ScoredPreference
 
 BINS = 10
 FOLDS = 5

@@ -11,7 +11,7 @@ import numpy as np
 
 from rmeval.metrics.linear import Linear, Spread, spread
 from rmeval.metrics.scheme import Stratum, Tally
-from rmeval.types import Interval
+from rmeval.records import Interval
 
 Z = 1.959963984540054  # the normal distribution's 97.5 % quantile
 

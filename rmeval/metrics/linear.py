@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rmeval.metrics.scheme import Floats, Part, Strata, leaf_shares
 
 Codes = NDArray[np.intp]
-LEAST = 1e-12  # of what is kept of a square; a unit of all the weight leaves nothing
+LEAST_SHARE = 1e-12  # of what is kept of a square; a unit of all the weight leaves nothing
 
 
 class Counted(NamedTuple):
@@ -128,7 +128,7 @@ def spread(rows: Counted) -> Spread:
     inside = weights / whole[of_stratum]
     kept = 1 - 2 * inside + np.bincount(of_stratum, inside**2)[of_stratum]
     several = np.bincount(of_stratum)[of_stratum] > 1
-    kept = np.where(several, np.maximum(kept, LEAST), np.inf)
+    kept = np.where(several, np.maximum(kept, LEAST_SHARE), np.inf)
     moved = np.bincount(of_unit, parts / np.sqrt(kept))
     squares = np.bincount(strata, shares**2)
     left = whole**2 - squares

@@ -16,14 +16,14 @@ import numpy as np
 from rmeval.metrics.linear import Counted, Linear, spread
 from rmeval.metrics.names import Metric
 from rmeval.metrics.scheme import Floats, Strata, Tally
-from rmeval.types import Interval
+from rmeval.records import Interval
 
 ALPHA = 0.05
 FLIPS = 100_000
 SEED = 0
-CELLS = 4_000_000  # of a table of draws that is in memory at once
+DRAWS_AT_ONCE = 4_000_000  # of a table of draws that is in memory at once
 BINOMIAL_KINDS = 50  # sizes of effects up to which counting each kind is the quicker way
-FEW = 16  # effects, of which all flips are fewer than FLIPS
+MOST_ENUMERATED = 16  # effects, of which all flips are fewer than FLIPS
 EXACT = "exact McNemar"
 ALL = "exact McNemar with the metric's weights, all flips"
 WEIGHTED = f"McNemar with the metric's weights, {FLIPS} draws"
@@ -145,7 +145,7 @@ def flip_test(effects: Floats) -> tuple[float, str]:
         return _sign_test(int((effects > 0).sum()), len(effects)), EXACT
     observed = float((np.sign(effects) * sizes).sum())
     slack = 1e-6  # sums of equal weights in another order
-    if len(sizes) <= FEW:
+    if len(sizes) <= MOST_ENUMERATED:
         return float((np.abs(_all_flips(sizes)) >= abs(observed) - slack).mean()), ALL
     larger = (np.abs(_flip(sizes)) >= abs(observed) - slack).sum()
     # The observed signs are one of the possible ones, so no p is ever 0.
@@ -171,7 +171,7 @@ def _flip(sizes: Floats) -> Floats:
     """Returns FLIPS sums of effects of these sizes under random signs."""
     draw = np.random.default_rng(SEED)
     kinds, counts = np.unique(sizes, return_counts=True)
-    step, chunks = max(1, CELLS // len(kinds)), []
+    step, chunks = max(1, DRAWS_AT_ONCE // len(kinds)), []
     if len(kinds) > BINOMIAL_KINDS:
         return _flip_each(np.sort(sizes), draw)
     for start in range(0, FLIPS, step):
@@ -183,7 +183,7 @@ def _flip(sizes: Floats) -> Floats:
 
 def _flip_each(sizes: Floats, draw: np.random.Generator) -> Floats:
     """Returns the same of sizes that are nearly all different: a random bit for each."""
-    step, chunks, width = max(1, CELLS // len(sizes)), [], -(-len(sizes) // 8)
+    step, chunks, width = max(1, DRAWS_AT_ONCE // len(sizes)), [], -(-len(sizes) // 8)
     for start in range(0, FLIPS, step):
         rows = min(step, FLIPS - start)
         bits = np.frombuffer(draw.bytes(rows * width), np.uint8).reshape(rows, width)

@@ -13,7 +13,7 @@ from rmeval.errors import BadData
 from rmeval.metrics.accuracy import margin
 from rmeval.metrics.names import OVERALL, Metric
 from rmeval.metrics.scheme import Leaf, Part, Scheme, Strata, Stratum, Tie, by_subset
-from rmeval.types import ScoredPreference
+from rmeval.records import ScoredPreference
 
 TIES = "Ties"
 ROWS = {"Factuality": 475, "Precise IF": 160, "Math": 183, "Safety": 450, "Focus": 495, TIES: 102}

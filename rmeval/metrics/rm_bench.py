@@ -14,7 +14,7 @@ import numpy as np
 from rmeval.errors import BadData
 from rmeval.metrics.names import OVERALL, Metric
 from rmeval.metrics.scheme import Leaf, Part, Scheme, Strata, by_subset
-from rmeval.types import ScoredPreference
+from rmeval.records import ScoredPreference
 
 STYLES = 3
 LEVELS = ("hard", "normal", "easy")

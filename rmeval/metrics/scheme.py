@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rmeval.errors import BadData, UnknownName, one_line
 from rmeval.metrics.accuracy import count_oddities, subset_rows, win_chance, win_credit
 from rmeval.metrics.names import OVERALL, Metric
-from rmeval.types import Metrics, ScoredPreference
+from rmeval.records import Metrics, ScoredPreference
 
 Floats = NDArray[np.float64]
 Values = dict[str, float]  # by metric

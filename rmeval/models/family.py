@@ -11,9 +11,9 @@ from torch import nn
 from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PretrainedConfig
 
 from rmeval.errors import BadCheckpoint, Blaming
-from rmeval.models.checkpoint import Checkpoint
-from rmeval.models.tokenizer import require_chat_template
-from rmeval.models.tokenizer_files import load_tokenizer, tokenizer_provenance
+from rmeval.models.checkpoints.checkpoint import Checkpoint
+from rmeval.models.text.tokenizer import require_chat_template
+from rmeval.models.text.tokenizer_files import load_tokenizer, tokenizer_provenance
 
 Placed = Iterable[tuple[str, torch.Tensor]]
 
@@ -49,7 +49,7 @@ class Family(ABC):
         """Whether config.json and the weights' names say that a checkpoint is of this family."""
 
     @classmethod
-    def fits(cls, checkpoint: Checkpoint) -> bool:
+    def compatible(cls, checkpoint: Checkpoint) -> bool:
         """Whether a checkpoint may be read as this family where the user says that it is."""
         return cls.claims(checkpoint)
 

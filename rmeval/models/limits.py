@@ -1,12 +1,12 @@
 """What a network allows: packing, padding, pooling, lengths that share a pass, the longest text."""
 
 from rmeval.engine.device import is_empty
-from rmeval.engine.gate import sees_padding, why_not_packed
+from rmeval.engine.packable import sees_padding, why_not_packed
 from rmeval.engine.plan import Pool
 from rmeval.engine.scoring import ASKED_FOR, Engine
 from rmeval.errors import BadOption, UnknownName
 from rmeval.models.network import Network
-from rmeval.types import ENGINES, POOLS
+from rmeval.records import ENGINES, POOLS
 
 UNBOUNDED = 1 << 30  # for networks without a maximum of positions, in tokens
 

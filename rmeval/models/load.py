@@ -14,23 +14,23 @@ from rmeval.errors import BadCheckpoint, BadOption, UnknownName, Unreachable, on
 from rmeval.hub import local_folder
 from rmeval.known import find_template, usual_length
 from rmeval.load_options import LoadOptions, ModelOptions, takes_load_options, with_defaults
-from rmeval.models import detect_family, find_family, require_language_model
-from rmeval.models.checkpoint import Checkpoint, open_checkpoint
-from rmeval.models.day import parse_day
-from rmeval.models.dpo import DPO
-from rmeval.models.dpo_model import DPOModel
+from rmeval.models.checkpoints.checkpoint import Checkpoint, open_checkpoint
+from rmeval.models.checkpoints.other_names import refuse_names
+from rmeval.models.dpo.language_model import LanguageModel
+from rmeval.models.dpo.model import DPOModel
+from rmeval.models.dpo.network import DPO
+from rmeval.models.families import detect_family, find_family, require_language_model
+from rmeval.models.families.polar import Polar, PolarModel, require_references
+from rmeval.models.families.remote import RemoteCode
 from rmeval.models.family import Family
-from rmeval.models.language_model import LanguageModel
 from rmeval.models.limits import choose_engine, choose_max_length, choose_pool
 from rmeval.models.loading import choose_dtype, empty_network, load_network
 from rmeval.models.network import Network
-from rmeval.models.other_names import refuse_names
 from rmeval.models.pairwise import PairwiseFamily, PairwiseModel
 from rmeval.models.placement import choose_device, loading_on
-from rmeval.models.polar import Polar, PolarModel, require_references
-from rmeval.models.remote import RemoteCode
 from rmeval.models.reward_model import RewardModel
-from rmeval.types import SPECIALS
+from rmeval.models.text.day import parse_day
+from rmeval.records import SPECIALS
 
 NO_REFERENCE = "none"
 logger = logging.getLogger("rmeval")
@@ -183,7 +183,7 @@ def _choose_family(checkpoint: Checkpoint, options: LoadOptions) -> Family:
         return _open_dpo(checkpoint, str(options["reference"]), options)
     if options["family"] is not None:
         found = find_family(options["family"])
-        if not found.fits(checkpoint):
+        if not found.compatible(checkpoint):
             lacking = ", ".join(key for key in found.needs if key not in checkpoint.shapes)
             raise BadCheckpoint(
                 f"--family {found.name} does not fit {checkpoint.folder}: "

@@ -10,14 +10,14 @@ from huggingface_hub.errors import StrictDataclassError
 
 from rmeval.engine.plan import Pool
 from rmeval.errors import BadCheckpoint, Blaming, UnknownName
-from rmeval.models.checkpoint import Checkpoint
-from rmeval.models.config_shape import require_sizes
-from rmeval.models.conversion import Conversion
+from rmeval.models.checkpoints.checkpoint import Checkpoint
+from rmeval.models.checkpoints.config_shape import require_sizes
+from rmeval.models.checkpoints.conversion import Conversion
+from rmeval.models.checkpoints.weight_files import some
 from rmeval.models.family import Family
 from rmeval.models.network import Network
 from rmeval.models.placement import device_of, dispatch, map_devices
-from rmeval.models.weight_files import some
-from rmeval.types import DTYPES
+from rmeval.records import DTYPES
 
 OLD_ANGLES = "rotary_emb.inv_freq"  # until 2023 each layer saved what the body computes once today
 

@@ -15,10 +15,10 @@ from rmeval.engine.plan import Tokens, scored_place
 from rmeval.engine.scoring import ASKED_FOR, Engine
 from rmeval.errors import BadData, BadOption
 from rmeval.known import ChatTemplate, find_known, shipped_templates
-from rmeval.models.day import ASKS, choose_day
 from rmeval.models.family import Family
 from rmeval.models.network import Network
-from rmeval.models.specials import Specials
+from rmeval.models.text.day import ASKS, choose_day
+from rmeval.models.text.specials import Specials
 
 
 class Plan(NamedTuple):

@@ -9,14 +9,14 @@ import numpy as np
 
 from rmeval.conversations import ConversationLike, to_ids
 from rmeval.duels import Duel, Verdict, one_pair, plan_duels, settle, texts_of
-from rmeval.engine.fit import Fitted
 from rmeval.engine.scoring import Store, score_sequences
+from rmeval.engine.truncation import Encoded
 from rmeval.engine.workers import Workers
 from rmeval.errors import BadConversation, BadOption, BadReward
 from rmeval.metrics.calibration import sigmoid
 from rmeval.models.family import Family
 from rmeval.models.model import LoadedModel, Plan
-from rmeval.types import Conversation, Message, OnProgress, Preference, ScoredPreference
+from rmeval.records import Conversation, Message, OnProgress, Preference, ScoredPreference
 
 
 class Shown(NamedTuple):
@@ -31,7 +31,9 @@ class PairwiseFamily(Family):
     """A family whose head gives the log-odds that the response shown first is the better one."""
 
     @abstractmethod
-    def encode_pairs(self, tokenizer: Any, shown: Sequence[Shown], max_length: int) -> list[Fitted]:
+    def encode_pairs(
+        self, tokenizer: Any, shown: Sequence[Shown], max_length: int
+    ) -> list[Encoded]:
         """Returns the token ids of each pair, cut where they must be.
 
         Raises BadConversation, whose `index` is that of the pair.
@@ -102,7 +104,7 @@ class PairwiseModel(LoadedModel):
         fitted = self._encode(preferences, plan_duels(preferences))
         return self._plan([item.ids for item in fitted])
 
-    def _encode(self, preferences: Sequence[Preference], duels: Sequence[Duel]) -> list[Fitted]:
+    def _encode(self, preferences: Sequence[Preference], duels: Sequence[Duel]) -> list[Encoded]:
         responses = [texts_of(row) for row in preferences]
         shown = [
             Shown(preferences[d.row].prompt, *(responses[d.row][i] for i in d[1:])) for d in duels

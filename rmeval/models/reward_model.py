@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rmeval.conversations import ConversationLike, to_conversations, to_ids
-from rmeval.engine.fit import Fitted, fit_to_length
 from rmeval.engine.scoring import Store, score_rows, score_sequences
+from rmeval.engine.truncation import Encoded, truncate
 from rmeval.engine.workers import Workers
 from rmeval.errors import BadConversation, BadData
 from rmeval.models.model import LoadedModel, Plan
-from rmeval.models.tokenizer import encode_conversations
+from rmeval.models.text.tokenizer import encode_conversations
 from rmeval.preferences import ranks_of, to_candidates
-from rmeval.types import Conversation, Message, OnProgress, Preference, Score, with_system
+from rmeval.records import Conversation, Message, OnProgress, Preference, Score, with_system
 
 PROBES = ("x", "7")  # two contents without a common first or last token
 
@@ -50,7 +50,7 @@ class RewardModel(LoadedModel):
 
     def _score_ids(self, rows: Sequence[Sequence[int]]) -> list[float]:
         """Returns the reward of sequences as the engine takes them, a few held to those alone."""
-        from rmeval.models.doctor import require_same_alone
+        from rmeval.models.doctor.examination import require_same_alone
 
         rewards = score_sequences(self.network, rows, self.engine)
         self._check_once("tokens", lambda: require_same_alone(self, rows, rewards))
@@ -90,7 +90,7 @@ class RewardModel(LoadedModel):
         """Returns the token ids that the model sees for a conversation, cut where it must be."""
         return list(self.encode_fitted(conversation).ids)
 
-    def encode_fitted(self, conversation: ConversationLike) -> Fitted:
+    def encode_fitted(self, conversation: ConversationLike) -> Encoded:
         """Returns the token ids that the model sees, and whether some were cut to fit."""
         return self._encode(to_conversations([conversation]))[0]
 
@@ -114,7 +114,9 @@ class RewardModel(LoadedModel):
 
         Raises BadReward, whose `index` is the conversation's. See `score_rows`.
         """
-        from rmeval.models.doctor import require_sound  # which checks models of this class
+        from rmeval.models.doctor.examination import (
+            require_sound,  # which checks models of this class
+        )
 
         self._check_once("conversations", lambda: require_sound(self, conversations))
         fitted = self._encode(conversations)
@@ -140,7 +142,7 @@ class RewardModel(LoadedModel):
 
         Raises BadCheckpoint for a model that fails one.
         """
-        from rmeval.models.doctor import require_sound
+        from rmeval.models.doctor.examination import require_sound
 
         require_sound(self, [preference.conversations()[0] for preference in preferences])
         self.checked.add("conversations")
@@ -173,16 +175,16 @@ class RewardModel(LoadedModel):
                 )
         return [with_system(talk, self.system) for talk in conversations]
 
-    def _encode(self, conversations: Sequence[Conversation]) -> list[Fitted]:
+    def _encode(self, conversations: Sequence[Conversation]) -> list[Encoded]:
         return [
-            Fitted(tuple(ids), False)
+            Encoded(tuple(ids), False)
             if len(ids) <= self.max_length
             else self._cut(ids, conversation)
             for ids, conversation in zip(self._read(conversations), conversations, strict=True)
         ]
 
-    def _cut(self, ids: list[int], conversation: Conversation) -> Fitted:
+    def _cut(self, ids: list[int], conversation: Conversation) -> Encoded:
         """Cuts a conversation between the template's head and its own end."""
         probes = [tuple(message.saying(probe) for message in conversation) for probe in PROBES]
         frames = self._read(probes)
-        return fit_to_length(ids, frames[0], frames[1], self.max_length)
+        return truncate(ids, frames[0], frames[1], self.max_length)

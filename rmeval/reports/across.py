@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from rmeval.errors import UnknownName
-from rmeval.reports.leaderboard import Entry, footnote_mark
+from rmeval.reports.leaderboard import Standing, footnote_mark
 from rmeval.reports.tables import format_rows, format_with_notes
 
 Row = dict[str, Any]
@@ -24,14 +24,14 @@ class Line:
 
     model: str
     origin: str
-    cells: dict[str, Entry] = field(default_factory=dict)
+    cells: dict[str, Standing] = field(default_factory=dict)
 
     def scores(self) -> list[float]:
         """Returns the Scores that it has, in percent."""
         return [cell.score for cell in self.cells.values() if cell.score is not None]
 
 
-def across_rows(entries: Mapping[str, Sequence[Entry]], sort: str | None = None) -> list[Row]:
+def across_rows(entries: Mapping[str, Sequence[Standing]], sort: str | None = None) -> list[Row]:
     """Returns a row for each model, and a second one where a benchmark has two figures of it.
 
     Rows of one model stand together: measured, then published, the larger sources first. Models
@@ -70,14 +70,14 @@ def format_across(rows: Sequence[Row], form: str) -> str:
     return format_with_notes(marked, [*below, NOTHING], form)
 
 
-def _in_order(entries: Mapping[str, Sequence[Entry]]) -> Iterator[tuple[str, Entry]]:
+def _in_order(entries: Mapping[str, Sequence[Standing]]) -> Iterator[tuple[str, Standing]]:
     """Yields benchmarks and entries: measured ones, then published, the larger sources first."""
     pairs = [(name, entry) for name, several in entries.items() for entry in several]
     sizes = Counter(entry.source for _, entry in pairs)
     yield from sorted(pairs, key=lambda pair: (pair[1].result is None, -sizes[pair[1].source]))
 
 
-def _place(lines: list[Line], name: str, entry: Entry) -> None:
+def _place(lines: list[Line], name: str, entry: Standing) -> None:
     """Puts an entry in the first line of its origin that has room for it."""
     origin = "published" if entry.result is None else "measured"
     free = (line for line in lines if line.origin == origin and name not in line.cells)

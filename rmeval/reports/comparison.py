@@ -5,12 +5,12 @@ from shlex import quote
 from typing import Any
 
 from rmeval.benchmarks import OWN
-from rmeval.comparison import Comparison, verdict
 from rmeval.errors import one_line
 from rmeval.metrics.paired import ALPHA, Difference
+from rmeval.records import Result
 from rmeval.reports.labels import metric_label
 from rmeval.reports.tables import format_rows
-from rmeval.types import Result
+from rmeval.results.comparison import Comparison, verdict
 
 Rows = Sequence[Mapping[str, Any]]
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from rmeval.errors import one_line
 from rmeval.metrics.names import Metric
-from rmeval.types import Result
+from rmeval.records import Result
 
 BLUE, SKY, VERMILLION = "#0072B2", "#56B4E9", "#D55E00"
 GREY = "#7F7F7F"  # readable on white and on near-black

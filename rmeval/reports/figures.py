@@ -16,6 +16,7 @@ from rmeval.metrics.accuracy import margin
 from rmeval.metrics.calibration import Pairs, all_pairs
 from rmeval.metrics.intervals import wilson_interval
 from rmeval.metrics.scheme import Floats, Scheme
+from rmeval.records import Result
 from rmeval.reports.drawing import (
     BLUE,
     GREY,
@@ -27,7 +28,6 @@ from rmeval.reports.drawing import (
     shown_leaf,
 )
 from rmeval.reports.labels import score_word
-from rmeval.types import Result
 
 LENGTH_BINS = 9
 UNDATED = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}  # the same bytes every time

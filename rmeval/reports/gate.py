@@ -3,15 +3,15 @@
 from xml.etree import ElementTree
 
 from rmeval.errors import one_line
-from rmeval.gate import Gate, Held, Verdict
+from rmeval.records import Result
 from rmeval.reports.labels import metric_label
 from rmeval.reports.tables import format_rows
-from rmeval.types import Result
+from rmeval.results.regression import Gate, HeldMetric, Outcome
 
 WORDS = {
-    Verdict.PASSED: "passed",
-    Verdict.REGRESSED: "regressed",
-    Verdict.COULD_NOT_TELL: "could not tell",
+    Outcome.PASSED: "passed",
+    Outcome.REGRESSED: "regressed",
+    Outcome.COULD_NOT_TELL: "could not tell",
 }
 
 
@@ -21,7 +21,7 @@ def sentence(gate: Gate, result: Result, source: str) -> str:
     because = f": {', '.join(worse)}" if worse else ""
     remark = f" ({gate.remark})" if gate.remark else ""
     words = f"{result.shown_name} on {result.benchmark}, held to {source}"
-    return one_line(f"{WORDS[gate.verdict]}{because}{remark}: {words}")
+    return one_line(f"{WORDS[gate.outcome]}{because}{remark}: {words}")
 
 
 def gate_table(gate: Gate, form: str = "table") -> str:
@@ -44,7 +44,7 @@ def gate_junit(gate: Gate, result: Result, text: str) -> str:
         name=name,
         tests=str(len(gate.held) or 1),
         failures=str(failures),
-        errors=str(int(gate.verdict is Verdict.COULD_NOT_TELL)),
+        errors=str(int(gate.outcome is Outcome.COULD_NOT_TELL)),
     )
     for item in gate.held:
         case = ElementTree.SubElement(
@@ -60,7 +60,7 @@ def gate_junit(gate: Gate, result: Result, text: str) -> str:
 
 def gate_annotations(gate: Gate, text: str) -> list[str]:
     """Returns workflow commands that show the verdict beside the code on GitHub."""
-    if gate.verdict is Verdict.PASSED:
+    if gate.outcome is Outcome.PASSED:
         return [f"::notice title=rmeval::{_escape_command(text)}"]
     lines = [
         f"::error title=rmeval::{_escape_command(_words(i))}" for i in gate.held if i.regressed
@@ -68,7 +68,7 @@ def gate_annotations(gate: Gate, text: str) -> list[str]:
     return lines or [f"::warning title=rmeval::{_escape_command(text)}"]
 
 
-def _row(item: Held) -> dict[str, str]:
+def _row(item: HeldMetric) -> dict[str, str]:
     return {
         "metric": metric_label(item.metric),
         "baseline": f"{100 * item.baseline:.2f}",
@@ -79,7 +79,7 @@ def _row(item: Held) -> dict[str, str]:
     }
 
 
-def _words(item: Held) -> str:
+def _words(item: HeldMetric) -> str:
     noise = "" if item.p is None else f", p = {item.p:.2g}"
     lost = f"{metric_label(item.metric)} dropped by {100 * item.drop:.2f}"
     return f"{lost}, from {100 * item.baseline:.2f} to {100 * item.measured:.2f}{noise}"

@@ -6,8 +6,8 @@ from typing import Any
 from rmeval.errors import one_line
 from rmeval.judging.judge import FAMILY
 from rmeval.metrics.scheme import Tally, Tie
+from rmeval.records import Result
 from rmeval.reports.labels import is_judged
-from rmeval.types import Result
 
 UNREAD = 0.05  # of the answers, above which a ranking says so
 

@@ -2,7 +2,7 @@
 
 from rmeval.errors import one_line
 from rmeval.metrics.names import Metric
-from rmeval.types import Interval, Metrics, Result
+from rmeval.records import Interval, Metrics, Result
 
 
 def metric_label(metric: str) -> str:

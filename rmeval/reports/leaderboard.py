@@ -8,9 +8,7 @@ from operator import itemgetter
 from string import ascii_lowercase
 from typing import Any
 
-from rmeval.baselines import fingerprint_items
 from rmeval.benchmarks import BENCHMARKS, scheme_of
-from rmeval.comparison import require_same_rows, rows_in_order_of
 from rmeval.duels import UNKNOWN
 from rmeval.errors import BadData, UnknownName
 from rmeval.known import NOT_STATED, Published, published_rows
@@ -20,12 +18,14 @@ from rmeval.metrics.paired import real_differences
 from rmeval.metrics.pairs import PAIRS
 from rmeval.metrics.rewardbench import PRIOR, PRIOR_ROWS
 from rmeval.metrics.scheme import Scheme
-from rmeval.metrics.statistics import describe_scores
+from rmeval.metrics.summary import describe_scores
+from rmeval.records import Metrics, Result
 from rmeval.reports.judged import unread_note
 from rmeval.reports.labels import is_judged
 from rmeval.reports.tables import format_rows, format_with_notes
+from rmeval.results.baselines import fingerprint_items
+from rmeval.results.comparison import require_same_rows, rows_in_order_of
 from rmeval.scorer import OWN
-from rmeval.types import Metrics, Result
 
 Row = dict[str, Any]
 
@@ -50,7 +50,7 @@ TYPES = {  # by family
 
 
 @dataclass(frozen=True)
-class Entry:
+class Standing:
     """A row to be ranked; numbers are percent. `ends` are those of a 95 % interval.
 
     `result` is None for a published row, whose `ends` are an estimate. `score` is None where there
@@ -92,7 +92,7 @@ def rank_rows(
 
 def find_entries(
     results: Sequence[Result], published: Sequence[Published], weighting: str | None = None
-) -> list[Entry]:
+) -> list[Standing]:
     """Returns what was measured on one benchmark, then what was published, with their remarks."""
     scheme = _scheme(results, published)
     weighting = weighting and scheme.check_weighting(weighting)
@@ -141,7 +141,7 @@ def with_footnotes(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Row], list[s
     return marked, [f"[{footnote_mark(i)}] {note}" for i, note in enumerate(notes)]
 
 
-def _measured(result: Result, scheme: Scheme, weighting: str | None) -> Entry:
+def _measured(result: Result, scheme: Scheme, weighting: str | None) -> Standing:
     metrics, remarks = result.metrics, []
     if weighting is not None and weighting != result.weighting:
         metrics = describe_scores(scheme, result.scored, weighting)
@@ -154,7 +154,7 @@ def _measured(result: Result, scheme: Scheme, weighting: str | None) -> Entry:
     remarks += unread_note(metrics.counts)
     family, data = result.provenance["model"]["family"], result.provenance["data"]
     where = str(data["revision"])[:8] if data["revision"] else data["source"].rsplit("/", 1)[-1]
-    return Entry(
+    return Standing(
         model=result.shown_name,
         type=TYPES.get(family, "pairwise" if is_judged(result) else "custom head"),
         weighting=weighting or result.weighting,
@@ -176,12 +176,12 @@ def _columns(metrics: Metrics) -> dict[str, float]:
     return {name.rest: values[name] for name in names}
 
 
-def _published(row: Published, scheme: Scheme) -> Entry:
+def _published(row: Published, scheme: Scheme) -> Standing:
     if row.weighting not in (*scheme.weightings, NOT_STATED):
         where = f", in the published row of {row.model}"
         raise UnknownName("weighting", row.weighting, scheme.weightings, where)
     half = _binomial_half(row, scheme)
-    return Entry(
+    return Standing(
         model=row.model,
         type=row.type,
         weighting=row.weighting,
@@ -218,7 +218,7 @@ def _binomial_half(row: Published, scheme: Scheme) -> float | None:
     return Z * sqrt(variance) if weights else None
 
 
-def _remark(entries: Sequence[Entry], weighting: str | None) -> list[Entry]:
+def _remark(entries: Sequence[Standing], weighting: str | None) -> list[Standing]:
     """Returns the entries with a remark where weighting, dtype or rows are not those of most."""
     usual = weighting or _most(entry.weighting for entry in entries)
     whole = [entry.result for entry in entries if entry.result and not entry.result.partial]
@@ -254,7 +254,7 @@ def _dtype(result: Result) -> str | None:
     return None if UNKNOWN in dtype else dtype
 
 
-def _groups(entries: Sequence[Entry], scheme: Scheme) -> list[int | None]:
+def _groups(entries: Sequence[Standing], scheme: Scheme) -> list[int | None]:
     """Returns each entry's group; a new one begins where the best of the last is really better.
 
     An entry of whose noise nothing is known is in none.
@@ -271,7 +271,7 @@ def _groups(entries: Sequence[Entry], scheme: Scheme) -> list[int | None]:
     return groups
 
 
-def _tied(a: Entry, b: Entry, scheme: Scheme) -> bool:
+def _tied(a: Standing, b: Standing, scheme: Scheme) -> bool:
     if a.result and b.result and a.weighting == b.weighting and _same_rows(a.result, b.result):
         ordered = rows_in_order_of(a.result, b.result)
         tallies = [scheme.tally(scored, a.weighting) for scored in (a.result.scored, ordered)]
@@ -290,7 +290,7 @@ def _same_rows(a: Result, b: Result) -> bool:
     return True
 
 
-def _rows(entries: Sequence[Entry], groups: Sequence[int | None]) -> list[Row]:
+def _rows(entries: Sequence[Standing], groups: Sequence[int | None]) -> list[Row]:
     scores = [entry.score for entry in entries if entry.score is not None]
     columns = dict.fromkeys(name for entry in entries for name in entry.sections)
     measured = any(entry.result for entry in entries)
@@ -311,7 +311,7 @@ def _rows(entries: Sequence[Entry], groups: Sequence[int | None]) -> list[Row]:
     ]
 
 
-def _ends(entry: Entry) -> tuple[float | None, float | None]:
+def _ends(entry: Standing) -> tuple[float | None, float | None]:
     return entry.ends if entry.result and entry.ends else (None, None)
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from rmeval.metrics.intervals import counts_wins
 from rmeval.metrics.names import OVERALL, Metric
 from rmeval.metrics.scheme import Part, Scheme, Tally
+from rmeval.records import Metrics, Result
 from rmeval.reports.labels import shown_metric
-from rmeval.types import Metrics, Result
 
 Row = dict[str, Any]
 

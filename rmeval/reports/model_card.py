@@ -14,8 +14,8 @@ from huggingface_hub.repocard_data import eval_results_to_model_index
 from rmeval.benchmarks import OWN, define_benchmark
 from rmeval.errors import BadData, BadOption
 from rmeval.metrics.names import OVERALL, Metric
+from rmeval.records import Result
 from rmeval.reports.front_matter import Item, dump, merge_items
-from rmeval.types import Result
 
 TASK = "text-classification"
 METRIC = "accuracy"

@@ -12,8 +12,8 @@ import numpy as np
 from rmeval.errors import one_line
 from rmeval.metrics.accuracy import margin
 from rmeval.metrics.scheme import Scheme
+from rmeval.records import Message, Preference, Result, Score, ScoredPreference, as_message
 from rmeval.reports.metric_tables import MetricTables
-from rmeval.types import Message, Preference, Result, Score, ScoredPreference, as_message
 
 MANY_ROWS = 20_000  # more are thinned out evenly
 MANY_SCORES = 300_000  # of all models together

@@ -13,15 +13,15 @@ from markupsafe import Markup
 from rmeval.errors import BadData, one_line
 from rmeval.metrics.names import OVERALL
 from rmeval.metrics.scheme import Scheme
+from rmeval.records import Result
 from rmeval.reports.drawing import figure_svg
 from rmeval.reports.labels import shown_interval
 from rmeval.reports.metric_tables import MetricTables
 from rmeval.reports.page_rows import Texts, pack_rows
 from rmeval.reports.several import comparable, draw_figures, label_results, several_tables
 from rmeval.reports.summary import notes_of
-from rmeval.types import Result
 
-LONG = 40  # rows, beyond which a table scrolls within the page
+ROWS_WITHOUT_SCROLLING = 40  # rows, beyond which a table scrolls within the page
 Table = dict[str, Any]
 
 
@@ -175,7 +175,7 @@ def _render_table(table: Table) -> Markup:
     return Markup(
         '<div class="scroll{}" tabindex="0" role="region" aria-label="{}"><table><caption>{}'
         "</caption><thead><tr>{}</tr></thead><tbody>\n{}</tbody></table></div>"
-    ).format(" long" if len(rows) > LONG else "", caption, caption, header, body)
+    ).format(" long" if len(rows) > ROWS_WITHOUT_SCROLLING else "", caption, caption, header, body)
 
 
 def _is_number(value: Any) -> bool:

@@ -10,22 +10,22 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from rmeval.comparison import in_spreads, require_same_rows, rows_in_order_of
 from rmeval.errors import one_line
 from rmeval.metrics.accuracy import margin
 from rmeval.metrics.names import OVERALL, Metric
 from rmeval.metrics.paired import ALPHA, real_differences
 from rmeval.metrics.scheme import Floats, Scheme
-from rmeval.metrics.statistics import describe_scores
+from rmeval.metrics.summary import describe_scores
+from rmeval.records import Result
 from rmeval.reports.drawing import MANY_SUBSETS, STYLE, leaves_of, shown_leaf
 from rmeval.reports.figures import PICTURES
 from rmeval.reports.labels import shown_metric
-from rmeval.types import Result
+from rmeval.results.comparison import in_spreads, require_same_rows, rows_in_order_of
 
-MANY = 20  # models of which every two are tested
-DISPUTED = 20  # rows that are listed
-CELLS = 1_500  # of a matrix, beyond which its colours must do without numbers
-NAME = 40  # letters of a model's name beside an axis
+MODELS_PAIRED = 20  # models of which every two are tested
+ROWS_DISPUTED = 20  # rows that are listed
+CELLS_WITH_NUMBERS = 1_500  # of a matrix, beyond which its colours must do without numbers
+NAME_LETTERS = 40  # letters of a model's name beside an axis
 
 
 def comparable(results: Sequence[Result], scheme: Scheme) -> list[Result]:
@@ -81,7 +81,7 @@ def _disputed(results: Sequence[Result]) -> list[dict[str, Any]]:
     won = (margins > 0).sum(axis=0)
     split = np.minimum(won, len(results) - won)
     apart = np.ptp(in_spreads(margins), axis=0)
-    order = [i for i in np.lexsort((-apart, -split))[:DISPUTED].tolist() if split[i] > 0]
+    order = [i for i in np.lexsort((-apart, -split))[:ROWS_DISPUTED].tolist() if split[i] > 0]
     return [
         {
             "id": results[0].scored[index].id,
@@ -134,8 +134,12 @@ def draw_figures(results: Sequence[Result], scheme: Scheme, names: Sequence[str]
     )
     if any(result.overall is None for result in results):
         return [heatmap]
-    best = _best_first(results)[:MANY]
-    few = f" Only the best {MANY} of {len(results)} models." if len(results) > MANY else ""
+    best = _best_first(results)[:MODELS_PAIRED]
+    few = (
+        f" Only the best {MODELS_PAIRED} of {len(results)} models."
+        if len(results) > MODELS_PAIRED
+        else ""
+    )
     matrix = Drawn(
         "significance",
         "Which Scores really differ",
@@ -190,8 +194,12 @@ def significance(results: Sequence[Result], scheme: Scheme) -> tuple[Floats, Flo
 
 
 def _short(label: str) -> str:
-    """Returns a label of at most NAME letters; names of checkpoints differ at their end."""
-    return label if len(label) <= NAME else f"{label[: NAME // 2 - 1]}…{label[-NAME // 2 :]}"
+    """Returns a label of at most NAME_LETTERS letters; names of checkpoints differ at their end."""
+    return (
+        label
+        if len(label) <= NAME_LETTERS
+        else f"{label[: NAME_LETTERS // 2 - 1]}…{label[-NAME_LETTERS // 2 :]}"
+    )
 
 
 def _matrix(
@@ -204,7 +212,7 @@ def _matrix(
 ) -> Figure:
     """Returns coloured cells under `labels` of rows and columns; `cells` is what stands in them."""
     rows, columns = ([_short(label) for label in side] for side in labels)
-    numbered = values.size <= CELLS
+    numbered = values.size <= CELLS_WITH_NUMBERS
     wide = 0.42 if numbered else 0.22
     with rc_context(STYLE):
         height = 0.6 + 0.24 * len(rows) + 0.075 * max(map(len, columns))

@@ -3,20 +3,20 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rmeval.baselines import Beside, figures_of, nearest_first
-from rmeval.ensemble import FIXED
 from rmeval.errors import one_line
 from rmeval.known import Published
 from rmeval.metrics.names import OVERALL, Metric
 from rmeval.metrics.scheme import Scheme, Tally
+from rmeval.records import Interval, Metrics, Result
 from rmeval.reports.judged import is_generative, judged_by, judged_notes, tie_counts_as
 from rmeval.reports.metric_tables import MetricTables
 from rmeval.reports.tables import format_rows
-from rmeval.types import Interval, Metrics, Result
+from rmeval.results.baselines import Beside, figures_of, nearest_first
+from rmeval.results.ensemble import FIXED
 
 DEMO_NOTE = "The demo benchmark shows how rmeval works; its numbers say nothing about a model."
 ROUNDED = 0.05  # published figures have one digit
-MANY = 60  # subsets, more than which no terminal shows at once
+SUBSETS_SHOWN = 60  # subsets, more than which no terminal shows at once
 
 
 def summarise(result: Result, scheme: Scheme) -> str:
@@ -29,7 +29,7 @@ def summarise(result: Result, scheme: Scheme) -> str:
         "",
         format_rows(tables.sections(), "table"),
         "",
-        *([format_rows(subsets, "table"), ""] if 1 < len(subsets) <= MANY else []),
+        *([format_rows(subsets, "table"), ""] if 1 < len(subsets) <= SUBSETS_SHOWN else []),
         *map(one_line, notes_of(result, tables.tally)),
     ]
     return "\n".join(lines)

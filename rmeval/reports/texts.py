@@ -5,8 +5,8 @@ from pathlib import Path
 from rmeval.benchmarks import BENCHMARKS, Benchmark, load_benchmark
 from rmeval.benchmarks.own import load_own
 from rmeval.errors import RmevalError, first_line
+from rmeval.records import Result
 from rmeval.reports.page_rows import Texts
-from rmeval.types import Result
 
 
 def find_texts(result: Result, data: Path | None) -> Texts:

@@ -9,11 +9,11 @@ from rmeval.benchmarks import scheme_of
 from rmeval.errors import UnknownName, one_line
 from rmeval.metrics.accuracy import margin, win_credit
 from rmeval.metrics.names import OVERALL
+from rmeval.records import Result, ScoredPreference
 from rmeval.reports.labels import shown_metric
 from rmeval.reports.metric_tables import MetricTables
 from rmeval.reports.tables import format_rows
-from rmeval.results import find_results, read_result
-from rmeval.types import Result, ScoredPreference
+from rmeval.results.files import find_results, read_result
 
 if TYPE_CHECKING:
     import datasets

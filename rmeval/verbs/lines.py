@@ -5,18 +5,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rmeval.benchmarks import load_benchmark
-from rmeval.benchmarks.files import json_lines
+from rmeval.benchmarks.reading.files import json_lines
 from rmeval.errors import BadConversation, BadData, BadReward, ServerFailure
 from rmeval.files import only_owner, prepared
 from rmeval.filtering import KeepRule, PairReader
-from rmeval.generation import BATCH, Generator, Prompt, draw_candidates, write_candidates
+from rmeval.llm.generation import BATCH, Generator, Prompt, draw_candidates, write_candidates
 from rmeval.metrics.best_of_n import CurvePoint, best_of_n_curve
 from rmeval.preferences import ranks_of, to_candidates, to_prompt
+from rmeval.records import Conversation, Sampling, Score
 from rmeval.scorer import RewardScorer
-from rmeval.types import Conversation, Sampling, Score
 
 if TYPE_CHECKING:
-    from rmeval.models.checks import Check
+    from rmeval.models.doctor.check import Check
     from rmeval.models.reward_model import RewardModel
 
 Fields = dict[str, Any]
@@ -100,7 +100,7 @@ def best_of_n(
 
     Args:
         generator: a causal language model, a folder or on the Hub; or an object that draws, such
-            as `rmeval.generation.ServerGenerator`.
+            as `rmeval.llm.generation.ServerGenerator`.
         prompts: texts, or lines with "prompt" or "messages".
         output: a folder; what was interrupted goes on there.
         sampling: how to draw; by default as InternLM2-Reward's card does, ten of each.
@@ -113,7 +113,7 @@ def best_of_n(
         for i, fields in enumerate(lines)
     ]
     if isinstance(generator, str | Path):
-        from rmeval.models.generator import LocalGenerator
+        from rmeval.llm.generator import LocalGenerator
 
         generator = LocalGenerator(str(generator), batch=BATCH)
     folder = Path(output)
@@ -133,7 +133,7 @@ def best_of_n(
 
 def doctor(model: "RewardModel") -> "list[Check]":
     """Makes every check of a model before a long run, and returns how each went."""
-    from rmeval.models.doctor import check_model
+    from rmeval.models.doctor.examination import check_model
 
     return check_model(model, load_benchmark("demo").limited(PAIRS).preferences)
 

@@ -4,26 +4,26 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rmeval.baselines import (
+from rmeval.benchmarks import Benchmark, scheme_of
+from rmeval.errors import UnknownName
+from rmeval.files import prepare_file, write_atomically
+from rmeval.known import Published, published_rows, published_tables, without_repeats
+from rmeval.records import Result
+from rmeval.reports.page_rows import Texts
+from rmeval.reports.pages import render_report
+from rmeval.reports.rankings import rank_each
+from rmeval.reports.texts import find_texts
+from rmeval.results.baselines import (
     PUBLISHED,
     Baseline,
     published_baselines,
     read_baseline,
     write_baseline,
 )
-from rmeval.benchmarks import Benchmark, scheme_of
-from rmeval.comparison import Comparison, compare_results
-from rmeval.errors import UnknownName
-from rmeval.files import prepare_file, write_atomically
-from rmeval.gate import LEVELS, Gate, hold_to
-from rmeval.known import Published, published_rows, published_tables, without_repeats
-from rmeval.reports.page_rows import Texts
-from rmeval.reports.pages import render_report
-from rmeval.reports.rankings import rank_each
-from rmeval.reports.texts import find_texts
-from rmeval.results import find_results
-from rmeval.results import read_result as read_one
-from rmeval.types import Result
+from rmeval.results.comparison import Comparison, compare_results
+from rmeval.results.files import find_results
+from rmeval.results.files import read_result as read_one
+from rmeval.results.regression import LEVELS, Gate, gate_result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,7 @@ def check(
         held = published_baselines(found)[0]
     else:
         held = read_baseline(Path(baseline))
-    return hold_to(found, held, max_drop=max_drop, alpha=alpha, per=per)
+    return gate_result(found, held, max_drop=max_drop, alpha=alpha, per=per)
 
 
 def baseline(result: ResultLike, output: str | Path) -> Baseline:

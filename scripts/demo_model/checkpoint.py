@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaModel, PreTrainedTokenizerBase
 
-from rmeval.models.internlm2 import LAYER_NAMES
-from rmeval.models.tokenizer import load_sentencepiece_bpe
+from rmeval.models.families.internlm2 import LAYER_NAMES
+from rmeval.models.text.tokenizer import load_sentencepiece_bpe
 
 PIECES = 4096  # sentencepiece's own vocabulary; the special tokens follow it
 SPECIALS = ["<|reward|>", "<|plugin|>", "<|interpreter|>", "<|action_end|>", "<|action_start|>",

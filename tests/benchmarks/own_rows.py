@@ -12,7 +12,7 @@ import pytest
 from rmeval.benchmarks.benchmark import Benchmark
 from rmeval.benchmarks.own import load_own
 from rmeval.errors import BadData
-from rmeval.types import Preference
+from rmeval.records import Preference
 
 Fields = dict[str, Any]
 

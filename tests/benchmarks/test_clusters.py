@@ -11,8 +11,8 @@ from rmeval.benchmarks import load_benchmark
 from rmeval.benchmarks.clusters import by_problem, by_prompt, by_translated_row, with_clusters
 from rmeval.benchmarks.own import load_own
 from rmeval.duels import scored_row
-from rmeval.scores import read_scores, scores_text
-from rmeval.types import Message, Preference, Score
+from rmeval.records import Message, Preference, Score
+from rmeval.results.scores import read_scores, scores_text
 
 STANDIN = Path(__file__).parents[2] / "../shared/data/hub/reward-bench-standin"
 HEP = ("cpp", "go", "java", "js", "python", "rust")

@@ -16,10 +16,10 @@ import pytest
 from own_rows import load, only, refused
 
 from rmeval.benchmarks import load_benchmark
-from rmeval.benchmarks.columns import parse_columns
 from rmeval.benchmarks.own import load_own
+from rmeval.benchmarks.reading.columns import parse_columns
 from rmeval.errors import BadData, BadOption, UnknownName
-from rmeval.types import Message, Preference, tools_of
+from rmeval.records import Message, Preference, tools_of
 
 ROWS: list[dict[str, Any]] = [
     {"prompt": "2+2?", "chosen": "4", "rejected": "5"},

@@ -9,7 +9,7 @@ from published_layouts import read, refused, without, write
 
 from rmeval import load_benchmark
 from rmeval.metrics.accuracy import subset_rows
-from rmeval.types import Message
+from rmeval.records import Message
 
 GPT, CLAUDE = "gpt-4o-2024-05-13", "claude-3-5-sonnet-20240620"
 ROW: dict[str, Any] = {

@@ -7,7 +7,7 @@ import pytest
 from published_layouts import read, refused, without, write
 
 from rmeval import load_benchmark
-from rmeval.types import Message
+from rmeval.records import Message
 
 ROW: dict[str, Any] = {
     "id": 30,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rmeval.benchmarks.columns import check_fields, find_columns, parse_columns
+from rmeval.benchmarks.reading.columns import check_fields, find_columns, parse_columns
 from rmeval.errors import BadData, BadOption, UnknownName
 
 

@@ -7,7 +7,7 @@ import pytest
 from published_layouts import read, refused, turns, without, write
 
 from rmeval import load_benchmark
-from rmeval.types import Message
+from rmeval.records import Message
 
 ROW: dict[str, Any] = {
     "prompt": turns("Where to?", "Home.", "Why?"),

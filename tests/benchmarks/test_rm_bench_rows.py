@@ -8,7 +8,7 @@ from published_layouts import read, refused, without, write
 
 from rmeval import load_benchmark
 from rmeval.metrics.accuracy import subset_rows
-from rmeval.types import Message
+from rmeval.records import Message
 
 ROW: dict[str, Any] = {
     "id": 8,

@@ -9,7 +9,7 @@ from published_layouts import read, refused, turns, without, write
 from rmeval import load_benchmark
 from rmeval.errors import BadOption
 from rmeval.metrics.accuracy import subset_rows
-from rmeval.types import Message
+from rmeval.records import Message
 
 CHAT = "Helpfulness/Chat/Casual Conversation"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rmeval.benchmarks.splits import choose_split, split_name
+from rmeval.benchmarks.reading.splits import choose_split, split_name
 from rmeval.errors import BadData, BadOption, UnknownName
 
 

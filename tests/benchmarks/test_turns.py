@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmeval.benchmarks.turns import Shape, Value, parse_transcript, parse_value
+from rmeval.benchmarks.reading.turns import Shape, Value, parse_transcript, parse_value
 from rmeval.errors import BadData
-from rmeval.types import Message
+from rmeval.records import Message
 
 USER, ASSISTANT = {"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}
 BOTH = (Message("user", "hi"), Message("assistant", "ho"))

@@ -7,9 +7,9 @@ from preferences_by_hand import question, result, scored
 
 from rmeval.metrics.pairs import PAIRS
 from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
+from rmeval.records import Preference
 from rmeval.reports.page_rows import Texts
 from rmeval.reports.pages import render_report
-from rmeval.types import Preference
 
 WORDS = ("the", "sum", "of", "all", "rows", "is", "not", "what", "we", "print", "but", "a", "list")
 NASTY = [

@@ -6,9 +6,9 @@ from typing import Any
 from rmeval.benchmarks import scheme_of
 from rmeval.files import prepare_folder
 from rmeval.metrics.rewardbench import ROWS
-from rmeval.metrics.statistics import describe_scores
-from rmeval.results import write_result
-from rmeval.types import Result, Score, ScoredPreference
+from rmeval.metrics.summary import describe_scores
+from rmeval.records import Result, Score, ScoredPreference
+from rmeval.results.files import write_result
 
 ZERO = Score(0.0, 8, False)
 PROVENANCE: dict[str, Any] = {

@@ -79,7 +79,9 @@ def test_a_dry_run_reads_no_weights(
     model: tuple[object, ...], capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(memory, "matrix_rate", lambda device, dtype: 2e6)
-    monkeypatch.setattr("rmeval.models.checkpoint.Checkpoint.tensors", lambda self: 1 / 0)
+    monkeypatch.setattr(
+        "rmeval.models.checkpoints.checkpoint.Checkpoint.tensors", lambda self: 1 / 0
+    )
     run = (*RUN, "--dry-run", *model, "--limit", 4)
     out, _ = done(capsys, *run, "--output", tmp_path / "out")
     assert "texts           8, of " in out

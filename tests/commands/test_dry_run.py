@@ -8,7 +8,7 @@ from command_line import Capture, count_batches, done, refusal, small_model
 
 import rmeval
 from rmeval.engine import memory
-from rmeval.models.checkpoint import Checkpoint
+from rmeval.models.checkpoints.checkpoint import Checkpoint
 
 ROWS = [
     {"prompt": "a", "chosen": "b c", "rejected": "b d", "subset": "hep-go", "id": 1},

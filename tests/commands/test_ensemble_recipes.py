@@ -7,8 +7,8 @@ import pytest
 from command_line import Capture, done, refusal
 from test_verb_ensemble import FIRST, SECOND, keep, values
 
-from rmeval.results import read_result
-from rmeval.types import Result
+from rmeval.records import Result
+from rmeval.results.files import read_result
 
 CONFIGS = Path(__file__).parents[2] / "configs/ensembles"
 SHIPPED = CONFIGS / "MetaMetrics-RM-v1.0.toml"

@@ -17,7 +17,7 @@ from preferences_by_hand import question, result, scored
 from rmeval.cli import main
 from rmeval.files import prepare_folder
 from rmeval.reports.tables import FORMATS, format_rows
-from rmeval.results import write_result
+from rmeval.results.files import write_result
 
 PAYLOADS = [
     "\x1b[2J\x1b[1;1H",

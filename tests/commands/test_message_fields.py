@@ -9,8 +9,8 @@ from transformers import AutoTokenizer
 
 import rmeval
 from rmeval.conversations import to_conversation
-from rmeval.models.generator import LocalGenerator
-from rmeval.types import Sampling
+from rmeval.llm.generator import LocalGenerator
+from rmeval.records import Sampling
 
 TEMPLATE = (
     "{% if tools %}{{ tools | tojson }}\n{% endif %}{% for m in messages %}<|im_start|>{{ m.role }}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command_line import Capture, refusal
 
-from rmeval.commands.options import add_model_options, parse_with_recipe, positive
+from rmeval.commands.shared.options import add_model_options, parse_with_recipe, positive
 from rmeval.known import published_of, published_tables
 
 

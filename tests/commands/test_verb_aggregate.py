@@ -12,8 +12,8 @@ from demo_results import PROVENANCE, ZERO, keep
 from rmeval.cli import main
 from rmeval.files import prepare_folder
 from rmeval.metrics.rewardbench import PRIOR_ROWS, ROWS
-from rmeval.results import write_result
-from rmeval.types import Metrics, Result, Score, ScoredPreference
+from rmeval.records import Metrics, Result, Score, ScoredPreference
+from rmeval.results.files import write_result
 
 LOST = {"xstest-should-refuse": 0, "math-prm": 3, "llmbar-natural": 5}
 

@@ -7,7 +7,7 @@ from command_line import Capture, done, refusal
 from demo_results import keep
 
 from rmeval.metrics.rewardbench import ROWS
-from rmeval.results import read_result
+from rmeval.results.files import read_result
 
 
 def test_a_baseline_is_written_and_its_size_said(tmp_path: Path, capsys: Capture) -> None:

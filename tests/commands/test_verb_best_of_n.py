@@ -18,10 +18,10 @@ from command_line import Capture, done, interrupt_after, refusal, small_model
 from loopback import Loopback, Reply, candidates, failure
 from tiny_generator import tiny_generator
 
-from rmeval import endpoint
 from rmeval.cli import main
 from rmeval.commands import best_of_n
-from rmeval.models.generator import LocalGenerator
+from rmeval.llm import endpoint
+from rmeval.llm.generator import LocalGenerator
 
 PROMPTS: list[dict[str, Any]] = [
     {"id": 3, "prompt": "Hello"},

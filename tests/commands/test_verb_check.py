@@ -13,8 +13,8 @@ from rmeval.benchmarks import scheme_of
 from rmeval.cli import main
 from rmeval.files import prepare_folder
 from rmeval.metrics.rewardbench import ROWS
-from rmeval.results import read_result, write_result
-from rmeval.types import Result, Score, ScoredPreference
+from rmeval.records import Result, Score, ScoredPreference
+from rmeval.results.files import read_result, write_result
 
 WORSE = {"hep-go": 0, "hep-cpp": 0}  # 12 rows: a twelfth of the Score, p = 2^-12
 

@@ -113,7 +113,7 @@ def test_weights_are_in_the_dtype_that_is_asked_for(tmp_path: Path) -> None:
 def test_large_weights_are_in_several_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rmeval.models.converting.FILE_BYTES", 20_000)
+    monkeypatch.setattr("rmeval.models.checkpoints.converting.FILE_BYTES", 20_000)
     ids, scores = golden_cases(GOLDEN / "ultrarm")
     assert convert(GOLDEN / "ultrarm", tmp_path / "plain", "classifier") == 0
     files = sorted(file.name for file in (tmp_path / "plain").glob("model*"))

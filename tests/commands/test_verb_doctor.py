@@ -8,7 +8,7 @@ from command_line import Capture, done, refusal, small_model
 
 from rmeval.cli import main
 from rmeval.commands.doctor import format_checks
-from rmeval.models.checks import Check
+from rmeval.models.doctor.check import Check
 
 
 def test_every_check_is_a_line_and_the_last_is_the_verdict(capsys: Capture) -> None:

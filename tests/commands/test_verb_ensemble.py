@@ -11,9 +11,9 @@ from command_line import Capture, done, refusal
 
 from rmeval.benchmarks import scheme_of
 from rmeval.files import prepare_folder
-from rmeval.metrics.statistics import describe_scores
-from rmeval.results import read_result, write_result
-from rmeval.types import Result, Score, ScoredPreference
+from rmeval.metrics.summary import describe_scores
+from rmeval.records import Result, Score, ScoredPreference
+from rmeval.results.files import read_result, write_result
 
 # Three pairs; the members disagree on each, and have units of their own.
 FIRST = [(2.0, 1.0), (0.0, 4.0), (3.0, 3.0)]

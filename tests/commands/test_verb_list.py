@@ -4,7 +4,7 @@ from command_line import Capture, done
 
 from rmeval.benchmarks import BENCHMARKS
 from rmeval.known import known_checkpoints
-from rmeval.models import FAMILIES
+from rmeval.models.families import FAMILIES
 
 
 def test_list_shows_adapters_benchmarks_and_checkpoints(capsys: Capture) -> None:

@@ -7,7 +7,7 @@ from command_line import Capture, done, refusal
 from preferences_by_hand import question, result, scored
 
 from rmeval.files import prepare_folder
-from rmeval.results import write_result
+from rmeval.results.files import write_result
 
 FIRST_BYTES = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 OF_ONE = ["subsets", "margins", "rewards", "reliability", "reward-length", "accuracy-length"]

@@ -11,7 +11,7 @@ from command_line import Capture, done, refusal
 from preferences_by_hand import PROVENANCE, question, result, scored, write_questions
 
 from rmeval.files import prepare_folder
-from rmeval.results import write_result
+from rmeval.results.files import write_result
 
 QUESTIONS = [question("1"), question("2", "t")]
 ROWS = [scored(QUESTIONS[0], 1, 0), scored(QUESTIONS[1], 0, 1)]

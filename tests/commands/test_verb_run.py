@@ -16,7 +16,7 @@ from command_line import (
 import rmeval
 from rmeval.cli import main
 from rmeval.models import load as models_load
-from rmeval.scores import read_scores
+from rmeval.results.scores import read_scores
 
 RUN = ("run", "--benchmark", "demo", "--device", "cpu")
 

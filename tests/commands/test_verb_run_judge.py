@@ -16,7 +16,7 @@ from command_line import Capture, done, refusal
 from loopback import Loopback, Reply, choices, failure
 from tiny_generator import tiny_generator
 
-from rmeval import endpoint
+from rmeval.llm import endpoint
 
 SHOWN = re.compile(r"Start of Assistant .'s Answer\]\n(.*?)\n\[The End", re.S)
 ROWS = [(f"q{n}", "good " * (2 + n % 3 * 3), "bad " * 5) for n in range(12)]
@@ -413,7 +413,7 @@ def test_a_language_model_here_is_a_judge_too(capsys: Capture, data: Path, tmp_p
 def test_a_model_here_is_opened_once_for_several_benchmarks(
     capsys: Capture, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rmeval.models.checkpoint import Checkpoint
+    from rmeval.models.checkpoints.checkpoint import Checkpoint
 
     hashed: list[str] = []
     whole = Checkpoint.fingerprint

@@ -10,7 +10,7 @@ from readable import add_tokenizer
 
 import rmeval
 from rmeval.cli import main
-from rmeval.scores import read_scores
+from rmeval.results.scores import read_scores
 
 RUN = ("run", "--benchmark", "demo", "--device", "cpu", "--max-length", 400)
 

@@ -13,7 +13,7 @@ from command_line import (
 )
 
 from rmeval.cli import main
-from rmeval.scores import read_scores
+from rmeval.results.scores import read_scores
 
 RUN = ("run", "--benchmark", "demo", "--device", "cpu", "--limit", 5, "--batch-tokens", 256)
 

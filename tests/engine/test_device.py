@@ -17,8 +17,8 @@ from tiny_families import alone, family_tree, in_one_pack, tiny, tokens
 from rmeval.engine import memory
 from rmeval.engine.device import home, is_empty, one_name_for_full, waits_on_host
 from rmeval.engine.forward import forward_padded
-from rmeval.engine.gate import why_not_packed
 from rmeval.engine.memory import bytes_per_token, serving_batch_tokens, weight_bytes
+from rmeval.engine.packable import why_not_packed
 from rmeval.engine.scoring import Engine, score_sequences
 from rmeval.errors import BadOption
 

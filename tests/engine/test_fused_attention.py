@@ -15,7 +15,7 @@ from tiny_families import PACKED, WINDOW, WINDOWED, alone, family_tree, in_one_p
 
 from rmeval.engine import attention
 from rmeval.engine.attention import why_not_fused
-from rmeval.engine.gate import why_not_packed
+from rmeval.engine.packable import why_not_packed
 from rmeval.engine.scoring import Engine, score_sequences
 
 FAMILIES = [name for name in [*PACKED, "internlm2"] if name != "gemma2"]  # has a soft cap

@@ -22,7 +22,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 import rmeval
 from rmeval.engine.forward import forward_padded
-from rmeval.engine.gate import why_not_packed
+from rmeval.engine.packable import why_not_packed
 from rmeval.errors import BadOption
 from rmeval.models.network import Network
 

@@ -3,7 +3,7 @@
 import torch
 from transformers import Qwen2MoeConfig, Qwen2MoeModel
 
-from rmeval.engine.gate import why_not_packed
+from rmeval.engine.packable import why_not_packed
 from rmeval.engine.scoring import Engine, score_sequences
 from rmeval.models.network import Network
 

@@ -23,7 +23,7 @@ PAUSE = 0.02  # after each batch, so that most moments fall between first and la
 KILLER = f"""
 import json, os, signal, sys, time
 from pathlib import Path
-import rmeval.models.load, rmeval.benchmarks.rows
+import rmeval.models.load, rmeval.benchmarks.reading.rows
 from rmeval.cli import main
 from rmeval.engine.store import ScoreStore
 put = ScoreStore.put

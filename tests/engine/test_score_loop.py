@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rmeval.engine.scoring import Engine, score_sequences
 from rmeval.errors import BadOption, BadReward
-from rmeval.types import Progress
+from rmeval.records import Progress
 
 SEQUENCES = [[4, 1], [7], [1, 2, 3, 4], [0, 0, 0], [9, 9]]
 

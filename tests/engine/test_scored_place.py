@@ -11,7 +11,7 @@ from tiny_families import family_tree, in_one_pack, tiny, tokens
 from rmeval.engine.forward import forward_padded
 from rmeval.engine.plan import LAST, Pool, lay_out, scored_place
 from rmeval.engine.scoring import Engine, score_sequences
-from rmeval.types import POOLS
+from rmeval.records import POOLS
 
 PAD = 9
 

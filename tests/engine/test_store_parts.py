@@ -51,12 +51,12 @@ def many_kept(folder):
     return store
 
 
-def test_parts_see_each_others_scores_once_they_look_around(tmp_path):
+def test_parts_see_each_others_scores_once_refreshed(tmp_path):
     zero, one = ScoreStore(tmp_path, SETTINGS), ScoreStore(tmp_path, SETTINGS, part=1)
     assert zero.path != one.path
     zero.put(b"a", [1.0])
     one.put(b"b", [2.0])
-    zero.look_around()
+    zero.refresh()
     assert (zero.get(b"b"), one.get(b"a")) == ([2.0], [1.0])
     assert (len(zero), len(one)) == (1, 1)
 

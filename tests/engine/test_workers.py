@@ -32,9 +32,9 @@ from rmeval.errors import BadOption
 folder, run = Path(sys.argv[1]), sys.argv[2:]
 workers, told = join_workers(), {}
 told["place"] = [workers.rank, workers.count]
-told["agreed"] = workers.agree([[3, 5], [3, 5, 7]][workers.rank], "same")
+told["agreed"] = workers.broadcast([[3, 5], [3, 5, 7]][workers.rank], "same")
 try:
-    workers.agree([1], f"other {workers.rank}")
+    workers.broadcast([1], f"other {workers.rank}")
 except BadOption as error:
     told["refused"] = str(error)
 time.sleep(0.3 * workers.rank)  # process 1 is late, in opening its part and in every pass
@@ -63,7 +63,7 @@ main([*run, "--output", str(folder / "killed")])
 
 @given(costs=st.lists(st.integers(1, 1000), max_size=40), count=st.integers(1, 6))
 def test_the_shares_are_a_partition_and_balanced(costs, count):
-    shares = [Workers(rank, count).share(costs) for rank in range(count)]
+    shares = [Workers(rank, count).partition(costs) for rank in range(count)]
     assert sorted(place for share in shares for place in share) == list(range(len(costs)))
     assert all(share == sorted(share) for share in shares)
     loads = [sum(costs[place] for place in share) for share in shares]
@@ -72,15 +72,15 @@ def test_the_shares_are_a_partition_and_balanced(costs, count):
 
 def test_shares_worked_by_hand():
     # 9 to the first, 7 to the second, 5 to the second, 4 to the first, 1 to the second
-    assert Workers(0, 2).share([5, 9, 1, 7, 4]) == [1, 4]
-    assert Workers(1, 2).share([5, 9, 1, 7, 4]) == [0, 2, 3]
+    assert Workers(0, 2).partition([5, 9, 1, 7, 4]) == [1, 4]
+    assert Workers(1, 2).partition([5, 9, 1, 7, 4]) == [0, 2, 3]
 
 
 def test_one_process_agrees_with_itself_and_does_all():
     alone = Workers()
-    assert alone.agree([4, 2], "any") == [4, 2]
-    assert alone.share([3, 1, 2]) == [0, 1, 2]
-    alone.wait()
+    assert alone.broadcast([4, 2], "any") == [4, 2]
+    assert alone.partition([3, 1, 2]) == [0, 1, 2]
+    alone.barrier()
 
 
 def launch(count, *arguments):

@@ -18,8 +18,8 @@ from rmeval.cli import main
 from rmeval.engine.workers import count_processes
 from rmeval.errors import BadCheckpoint, BadConversation, BadData, BadOption, Blaming
 from rmeval.files import reading
-from rmeval.models import tokenizer
-from rmeval.models.patience import within
+from rmeval.models.text import tokenizer
+from rmeval.models.text.patience import within
 
 TALK = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
 Capture = pytest.CaptureFixture[str]

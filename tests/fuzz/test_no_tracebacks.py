@@ -19,7 +19,7 @@ import cases
 import pytest
 
 from rmeval.cli import main
-from rmeval.models import tokenizer
+from rmeval.models.text import tokenizer
 
 sys.path.append(str(Path(__file__).parents[1] / "commands"))
 from worlds import make_worlds

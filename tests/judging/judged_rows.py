@@ -8,7 +8,7 @@ from typing import Any
 
 from loopback import Reply, choices
 
-from rmeval.types import Message, Preference
+from rmeval.records import Message, Preference
 
 SHOWN = re.compile(
     r"\[The Start of Assistant A's Answer\]\n(.*)\n\[The End of Assistant A's Answer\]\n\n"

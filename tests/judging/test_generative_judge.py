@@ -12,14 +12,14 @@ from judged_rows import ALWAYS_A, LONGER, PERFECT, RATED, pairs, prefers, row, s
 from loopback import Loopback, Reply, choices, failure
 
 import rmeval
-from rmeval import calls, endpoint
 from rmeval.engine.store import ScoreStore
 from rmeval.errors import BadData, BadOption, ServerFailure, UnknownName
 from rmeval.judging.answers import ServerAnswers
 from rmeval.judging.judge import GenerativeJudge
 from rmeval.judging.loading import Asking, make_judge
 from rmeval.judging.record import Price
-from rmeval.types import Comparisons, Message
+from rmeval.llm import calls, endpoint
+from rmeval.records import Comparisons, Message
 
 pytest.importorskip("openai")
 

@@ -7,11 +7,11 @@ from tiny_generator import tiny_generator
 from transformers import GenerationConfig
 
 import rmeval
-from rmeval.endpoint import Answer, RequestRefused
 from rmeval.errors import BadCheckpoint
 from rmeval.judging.loading import Answering, Asking, make_judge, open_local
-from rmeval.models.generator import LocalGenerator
-from rmeval.types import Message, Sampling
+from rmeval.llm.endpoint import Answer, RequestRefused
+from rmeval.llm.generator import LocalGenerator
+from rmeval.records import Message, Sampling
 
 GREEDY = Sampling(n=1, temperature=0.0, top_k=0, top_p=1.0, max_new_tokens=6)
 PROMPTS = [

@@ -8,7 +8,7 @@ from rmeval.errors import BadOption, UnknownName
 from rmeval.judging.format_files import default_format, read_format, shipped_formats
 from rmeval.judging.formats import fill
 from rmeval.judging.verdicts import Labels, Scale
-from rmeval.types import Message
+from rmeval.records import Message
 
 ASKED = (Message("user", "Why?"),)
 SEVERAL = (Message("system", "Be brief."), *ASKED, Message("assistant", "Why not?"), *ASKED)

@@ -5,10 +5,10 @@ from itertools import product
 import pytest
 
 from rmeval.duels import Verdict
-from rmeval.endpoint import Answer
 from rmeval.judging.ratings import settle_ratings
 from rmeval.judging.verdicts import UNPARSED, Labels, Scale
-from rmeval.types import Comparisons, Message, Preference
+from rmeval.llm.endpoint import Answer
+from rmeval.records import Comparisons, Message, Preference
 
 LABELS, SCALE = Labels("[[A]]", "[[B]]", "[[C]]"), Scale(r"\[\[(\d+)\]\]", 1, 10)
 

@@ -1,6 +1,6 @@
 """Preferences that are nothing but their rewards."""
 
-from rmeval.types import Score, ScoredPreference
+from rmeval.records import Score, ScoredPreference
 
 
 def scored(

@@ -16,7 +16,7 @@ from rmeval.metrics.calibration import (
     fit_temperature,
     reliability,
 )
-from rmeval.types import Comparisons, Score, ScoredPreference
+from rmeval.records import Comparisons, Score, ScoredPreference
 
 
 def pairs_of(margins, weights=None, magnitudes=None) -> Pairs:

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from rmeval.benchmarks.own import load_own
-from rmeval.comparison import compare_results, most_different
 from rmeval.errors import BadData
 from rmeval.metrics.accuracy import margin
 from rmeval.metrics.pairs import PAIRS
-from rmeval.metrics.statistics import describe_scores
+from rmeval.metrics.summary import describe_scores
+from rmeval.records import Result, Score, ScoredPreference
 from rmeval.reports.comparison import comparison_document
-from rmeval.results import metric_document
-from rmeval.scores import read_scores
-from rmeval.types import Result, Score, ScoredPreference
+from rmeval.results.comparison import compare_results, most_different
+from rmeval.results.files import metric_document
+from rmeval.results.scores import read_scores
 
 LARGE, SMALL = 1e308, 5e-324
 

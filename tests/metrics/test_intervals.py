@@ -19,8 +19,8 @@ from rmeval.metrics.pairs import PAIRS
 from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
 from rmeval.metrics.rm_bench import RM_BENCH
 from rmeval.metrics.rm_bench import ROWS as STYLED_ROWS
-from rmeval.metrics.statistics import describe_scores
-from rmeval.types import Interval, Score, ScoredPreference
+from rmeval.metrics.summary import describe_scores
+from rmeval.records import Interval, Score, ScoredPreference
 
 
 def row(number: object, subset: str, won: bool, weight: float = 1.0) -> ScoredPreference:

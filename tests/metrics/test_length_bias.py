@@ -12,8 +12,8 @@ from rmeval.metrics.pairs import PAIRS
 from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
 from rmeval.metrics.rm_bench import RM_BENCH
 from rmeval.metrics.rm_bench import ROWS as STYLED_ROWS
-from rmeval.metrics.statistics import describe_scores
-from rmeval.types import Comparisons, Score, ScoredPreference
+from rmeval.metrics.summary import describe_scores
+from rmeval.records import Comparisons, Score, ScoredPreference
 
 
 def row(number, margin: float, longer: int, subset: str = "s", weight: float = 1.0):

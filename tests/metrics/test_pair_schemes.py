@@ -11,7 +11,7 @@ from rmeval.metrics.pairs import JUDGEBENCH, JUDGEBENCH_ROWS, PAIRS, row_weighte
 from rmeval.metrics.rewardbench import PRIOR_ROWS, PRIOR_SETS
 from rmeval.metrics.rmb import BON_ROWS, PAIRWISE_ROWS, RMB_BON, RMB_PAIRWISE
 from rmeval.metrics.scheme import Scheme
-from rmeval.types import ScoredPreference
+from rmeval.records import ScoredPreference
 
 Wins = dict[str, tuple[int, int]]
 

@@ -27,7 +27,7 @@ from rmeval.metrics.pairs import PAIRS
 from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
 from rmeval.metrics.rm_bench import RM_BENCH
 from rmeval.metrics.rm_bench import ROWS as STYLED_ROWS
-from rmeval.types import Score, ScoredPreference
+from rmeval.records import Score, ScoredPreference
 
 
 def row(number: object, won: bool, subset: str = "s", weight: float = 1.0) -> ScoredPreference:

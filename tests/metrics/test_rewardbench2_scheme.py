@@ -8,7 +8,7 @@ from scored_rows import scored
 
 from rmeval.errors import BadData, UnknownName
 from rmeval.metrics.rewardbench2 import REWARDBENCH_2, ROWS, shared_best_credit, tie_credit
-from rmeval.types import ScoredPreference
+from rmeval.records import ScoredPreference
 
 SMALL = REWARDBENCH_2.with_rows(dict.fromkeys(ROWS, 2) | {"Ties": 4})
 

@@ -5,7 +5,7 @@ import pytest
 from rmeval.errors import BadData
 from rmeval.metrics.accuracy import margin, strict_win
 from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
-from rmeval.types import Score, ScoredPreference
+from rmeval.records import Score, ScoredPreference
 
 TWO_EACH = dict.fromkeys(ROWS, 2)
 SMALL = REWARDBENCH.with_rows(TWO_EACH)

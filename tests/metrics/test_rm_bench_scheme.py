@@ -6,7 +6,7 @@ from scored_rows import scored
 
 from rmeval.errors import BadData, UnknownName
 from rmeval.metrics.rm_bench import RM_BENCH, ROWS, style_credits
-from rmeval.types import ScoredPreference
+from rmeval.records import ScoredPreference
 
 SMALL = RM_BENCH.with_rows({"chat": 1, "math": 1, "code": 1, "safety-refuse": 284,
                             "safety-response": 157})  # fmt: skip

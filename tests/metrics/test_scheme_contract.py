@@ -12,7 +12,7 @@ from rmeval.metrics.intervals import metric_intervals
 from rmeval.metrics.names import OVERALL, Metric
 from rmeval.metrics.paired import paired_differences
 from rmeval.metrics.scheme import WIN, Leaf, Part, Scheme, Stratum, Tie, by_subset
-from rmeval.types import ScoredPreference
+from rmeval.records import ScoredPreference
 
 ROWS = [scored("1", "a", 1, 0), scored("2", "a", 0, 1), scored("3", "b", 1, 0)]
 MEAN = Part("overall", {"subset/a": 1.0, "subset/b": 1.0})

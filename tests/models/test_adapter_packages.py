@@ -94,8 +94,8 @@ def test_a_name_of_rmevals_own_is_refused_with_both(
     install(tmp_path, "their-models", {"grm": "theirs:GRM"}, monkeypatch)
     assert main(["list", "adapters"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "rmeval: two model adapters are called 'grm': rmeval.models.grm:GRM and theirs:GRM of "
-        "their-models 1.0; uninstall one of them"
+        "rmeval: two model adapters are called 'grm': rmeval.models.families.grm:GRM and "
+        "theirs:GRM of their-models 1.0; uninstall one of them"
     ]
 
 
@@ -134,7 +134,10 @@ BROKEN = {
         "rmeval.errors:RmevalError of broken 1.0 is no subclass",
     ),
     "abstract": ("rmeval.models.family:Family", "with all its abstract methods"),
-    "renamed": ("rmeval.models.grm:GRM", "calls itself 'grm' and is registered as 'renamed'"),
+    "renamed": (
+        "rmeval.models.families.grm:GRM",
+        "calls itself 'grm' and is registered as 'renamed'",
+    ),
 }
 
 

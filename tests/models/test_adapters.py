@@ -13,11 +13,11 @@ from safetensors.torch import load_file, save_file
 
 import rmeval
 from rmeval.errors import BadCheckpoint, BadOption
-from rmeval.models.checkpoint import open_checkpoint
-from rmeval.models.dpo_model import DPOModel
-from rmeval.models.generator import LocalGenerator
-from rmeval.models.merging import Merge
-from rmeval.models.tokenizer_files import load_tokenizer
+from rmeval.llm.generator import LocalGenerator
+from rmeval.models.checkpoints.checkpoint import open_checkpoint
+from rmeval.models.checkpoints.merging import Merge
+from rmeval.models.dpo.model import DPOModel
+from rmeval.models.text.tokenizer_files import load_tokenizer
 
 ADAPTERS = Path(__file__).parents[1] / "golden_adapters"
 TEXTS = json.loads((ADAPTERS / "texts.json").read_text())

@@ -19,7 +19,7 @@ from conftest import GOLDEN
 
 import rmeval
 from rmeval.errors import BadCheckpoint
-from rmeval.models.checkpoint import Checkpoint, open_checkpoint
+from rmeval.models.checkpoints.checkpoint import Checkpoint, open_checkpoint
 
 IDS = golden_cases(GOLDEN / "internlm2")[0][:8]
 LAYOUTS = ["internlm2", "grm-mlp", "inform", "seqcls"]

@@ -14,8 +14,8 @@ from conftest import GOLDEN
 
 from rmeval.errors import BadCheckpoint, BadOption, UnknownName
 from rmeval.load_options import LoadOptions
-from rmeval.models import FAMILIES, detect_family
-from rmeval.models.checkpoint import Checkpoint, open_checkpoint
+from rmeval.models.checkpoints.checkpoint import Checkpoint, open_checkpoint
+from rmeval.models.families import FAMILIES, detect_family
 from rmeval.models.load import load_scorer
 
 

@@ -20,20 +20,25 @@ from readable import (
 )
 
 import rmeval
-from rmeval.engine.gate import sees_padding
+from rmeval.engine.packable import sees_padding
 from rmeval.engine.scoring import Engine
 from rmeval.errors import BadCheckpoint, BadOption
 from rmeval.models import loading
-from rmeval.models.checks import Check, is_fit, verdict
-from rmeval.models.checks_scores import (
+from rmeval.models.doctor.check import Check, is_healthy, verdict
+from rmeval.models.doctor.examination import (
+    cheap_checks,
+    check_model,
+    check_pad_in_text,
+    require_sound,
+)
+from rmeval.models.doctor.scores import (
     Probe,
     check_batch,
     check_float32,
     check_packed,
     make_probe,
 )
-from rmeval.models.doctor import cheap_checks, check_model, check_pad_in_text, require_sound
-from rmeval.types import Message
+from rmeval.records import Message
 
 TALKS = [talk for pair in PAIRS for talk in pair.conversations()]
 LAYOUTS = sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir())
@@ -87,10 +92,13 @@ def test_the_demonstration_model_passes():
 
 def test_the_verdict_counts_warnings_and_names_failures():
     good, odd, bad = (Check(s, s, "") for s in ("pass", "warn", "fail"))
-    assert (verdict([good]), is_fit([good])) == ("fit to run", True)
-    assert (verdict([good, odd]), is_fit([odd])) == ("fit to run, with 1 warning", True)
+    assert (verdict([good]), is_healthy([good])) == ("fit to run", True)
+    assert (verdict([good, odd]), is_healthy([odd])) == ("fit to run, with 1 warning", True)
     assert verdict([odd, odd]) == "fit to run, with 2 warnings"
-    assert (verdict([odd, bad, bad]), is_fit([odd, bad])) == ("not fit to run: fail, fail", False)
+    assert (verdict([odd, bad, bad]), is_healthy([odd, bad])) == (
+        "not fit to run: fail, fail",
+        False,
+    )
 
 
 def test_differences_are_told_in_the_spread_of_the_rewards_and_in_verdicts():
@@ -255,7 +263,7 @@ def test_one_conversation_that_does_not_fit_into_memory_is_no_crash(golden, monk
 
     model = load(golden(), dtype="bfloat16")
     probe = make_probe(model, [[1, 2], [3]], 1)
-    monkeypatch.setattr("rmeval.models.checks_scores.forward_padded", full)
+    monkeypatch.setattr("rmeval.models.doctor.scores.forward_padded", full)
     assert check_float32(probe).finding == "does not fit beside what else is on cpu"
     with pytest.raises(BadOption, match="up to 2 tokens: use a smaller --max-length"):
         make_probe(model, [[1, 2], [3]], 1)
@@ -263,7 +271,7 @@ def test_one_conversation_that_does_not_fit_into_memory_is_no_crash(golden, monk
 
 def test_a_float32_copy_that_would_not_fit_is_not_loaded(golden, monkeypatch):
     model = load(golden(), dtype="bfloat16")
-    monkeypatch.setattr("rmeval.models.checks_scores.SHARE_OF_DEVICE", 0)
+    monkeypatch.setattr("rmeval.models.doctor.scores.SHARE_OF_DEVICE", 0)
     check = check_float32(make_probe(model, [[1, 2], [3]], 1))
     assert (check.status, "GiB may be used" in check.finding) == ("skipped", True)
 

@@ -8,11 +8,11 @@ import transformers as hf
 from checkpoints import edit_config, read_tensors, write_tensors
 from readable import PAIRS, TURNS, add_tokenizer, examine, failed, load, readable, warned
 
-from rmeval.models.checks_pool import check_scored_token
-from rmeval.models.checks_scores import _alone_in_float32, make_probe
-from rmeval.models.checks_transformers import check_transformers
-from rmeval.models.doctor import require_sound
-from rmeval.types import Preference
+from rmeval.models.doctor.examination import require_sound
+from rmeval.models.doctor.scored_token import check_scored_token
+from rmeval.models.doctor.scores import _alone_in_float32, make_probe
+from rmeval.models.doctor.transformers_class import check_transformers
+from rmeval.records import Preference
 
 END = 2  # </s>, which ends every turn
 TALKS = [talk for pair in PAIRS for talk in pair.conversations()]
@@ -160,7 +160,7 @@ def test_half_precision_is_compared_within_its_rounding(ended, dtype):
 
 
 def test_rewards_that_are_not_the_class_fail_by_name(ended, monkeypatch):
-    monkeypatch.setattr("rmeval.models.classifier.Classifier.pool", "last")
+    monkeypatch.setattr("rmeval.models.families.classifier.Classifier.pool", "last")
     checks = examine(ended)
     assert failed(checks) == ["transformers"]
     assert "please report" in checks["transformers"].advice

@@ -20,9 +20,9 @@ from readable import (
 )
 from tokenizers.processors import TemplateProcessing
 
-from rmeval.engine.fit import Fitted
-from rmeval.models.doctor import check_model
-from rmeval.types import Message
+from rmeval.engine.truncation import Encoded
+from rmeval.models.doctor.examination import check_model
+from rmeval.records import Message
 
 
 @pytest.fixture
@@ -180,8 +180,8 @@ def test_conversations_that_are_cut_are_counted_and_a_lost_answer_is_caught(gold
     for wrong in (slice(None, 512), slice(-513, -1)):  # the beginning; all but the end token
 
         def fit_wrongly(ids, probe, other, max_length, wrong=wrong):
-            return Fitted(tuple(ids[wrong]), True)
+            return Encoded(tuple(ids[wrong]), True)
 
-        monkeypatch.setattr("rmeval.models.reward_model.fit_to_length", fit_wrongly)
+        monkeypatch.setattr("rmeval.models.reward_model.truncate", fit_wrongly)
         check = examine(folder)["truncation"]
         assert (check.status, "loses its answer" in check.finding) == ("fail", True)

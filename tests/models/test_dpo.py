@@ -15,12 +15,12 @@ from language_models import (
     write_pair,
 )
 
-from rmeval.engine.gate import relative_difference
+from rmeval.engine.packable import relative_difference
 from rmeval.engine.plan import parent_places
 from rmeval.errors import BadData, BadOption
 from rmeval.models import language_model
-from rmeval.models.dpo import sum_along_paths
-from rmeval.models.language_model import CausalModel
+from rmeval.models.dpo.language_model import CausalModel
+from rmeval.models.dpo.network import sum_along_paths
 
 POLICIES = {
     "llama": {},

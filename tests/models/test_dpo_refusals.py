@@ -6,7 +6,7 @@ from language_models import HEADS_OF_8, load, write_language_model, write_pair
 
 import rmeval
 from rmeval.errors import BadCheckpoint, BadData, BadOption
-from rmeval.models.language_model import CausalModel
+from rmeval.models.dpo.language_model import CausalModel
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,12 @@ from transformers import PreTrainedTokenizerFast
 
 from rmeval.errors import BadCheckpoint, BadConversation
 from rmeval.evaluation import scoring_provenance, store_settings
-from rmeval.models.doctor import check_model
-from rmeval.models.responses import ResponseReader, plain
-from rmeval.models.specials import Specials
-from rmeval.models.tokenizer import render
-from rmeval.models.tokenizer_files import load_tokenizer
-from rmeval.types import Message, Preference
+from rmeval.models.doctor.examination import check_model
+from rmeval.models.dpo.responses import ResponseReader, plain
+from rmeval.models.text.specials import Specials
+from rmeval.models.text.tokenizer import render
+from rmeval.models.text.tokenizer_files import load_tokenizer
+from rmeval.records import Message, Preference
 
 CHAT = (Message("user", "Tea or coffee?"), Message("assistant", "Tea, twice."))
 TEMPLATE = (

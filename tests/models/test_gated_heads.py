@@ -9,11 +9,11 @@ from torch.nn import functional
 from transformers import Gemma2Config, Gemma2Model, LlamaConfig, LlamaModel
 
 import rmeval
-from rmeval.engine.fit import Fitted
 from rmeval.engine.scoring import score_rows
+from rmeval.engine.truncation import Encoded
 from rmeval.errors import BadCheckpoint, BadConversation, BadData
-from rmeval.models.gating import gate_places
-from rmeval.types import Message
+from rmeval.models.families.gating import gate_places
+from rmeval.records import Message
 
 HIDDEN, INNER, OBJECTIVES = 16, 12, 3
 SIZES = {
@@ -245,7 +245,7 @@ def test_a_conversation_without_an_assistant_turn_is_named_before_anything_is_sc
 
     class Reader(type(model)):
         def _encode(self, conversations):
-            return [Fitted(tuple(reads[c[0].content]), False) for c in conversations]
+            return [Encoded(tuple(reads[c[0].content]), False) for c in conversations]
 
     reader = Reader(**{f.name: getattr(model, f.name) for f in fields(model)} | {"checks": False})
     with pytest.raises(BadConversation, match=r"conversation 1: no assistant.s turn") as raised:

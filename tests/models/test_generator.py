@@ -10,8 +10,8 @@ from conftest import DEMO_MODEL
 from tiny_generator import tiny_generator
 
 from rmeval.errors import BadCheckpoint, BadConversation, BadOption
-from rmeval.models.generator import LocalGenerator
-from rmeval.types import Message, Sampling
+from rmeval.llm.generator import LocalGenerator
+from rmeval.records import Message, Sampling
 
 SAMPLING = Sampling(n=3, max_new_tokens=6)
 PROMPTS = [

@@ -102,8 +102,8 @@ def test_families_give_the_reference_scores(shared, name, engine):
 
 
 def test_real_conversations_become_the_recorded_text_ids_and_scores(shared):
-    from rmeval.models.tokenizer import render
-    from rmeval.types import Message
+    from rmeval.models.text.tokenizer import render
+    from rmeval.records import Message
 
     folder = shared / "golden" / "internlm2-text"
     rows = [json.loads(line) for line in (folder / "cases.jsonl").read_text().splitlines()]

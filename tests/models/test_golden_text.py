@@ -16,9 +16,9 @@ from sentencepiece import SentencePieceProcessor
 
 import rmeval
 from rmeval.models.pairwise import Shown
-from rmeval.models.tokenizer import render
-from rmeval.models.tokenizer_files import load_tokenizer
-from rmeval.types import Message
+from rmeval.models.text.tokenizer import render
+from rmeval.models.text.tokenizer_files import load_tokenizer
+from rmeval.records import Message
 
 ROOT = Path(__file__).parents[1] / "golden_text"
 PAIRS = ("pair-pm", "pairrm")

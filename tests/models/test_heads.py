@@ -10,8 +10,8 @@ from torch.nn.functional import linear, relu
 
 import rmeval
 from rmeval.errors import BadCheckpoint
-from rmeval.models.checkpoint import Checkpoint
-from rmeval.models.heads import linear_head, mlp_head
+from rmeval.models.checkpoints.checkpoint import Checkpoint
+from rmeval.models.families.heads import linear_head, mlp_head
 
 IDS = golden_cases(GOLDEN / "grm-mlp")[0][:6]
 

@@ -16,7 +16,7 @@ from conftest import GOLDEN
 
 import rmeval
 from rmeval.errors import BadCheckpoint, BadOption, Unreachable
-from rmeval.models.checkpoint import open_checkpoint
+from rmeval.models.checkpoints.checkpoint import open_checkpoint
 
 NAME = "some-lab/tiny-reward"
 OLD, NEW = "a" * 40, "b" * 40

@@ -7,8 +7,8 @@ import pytest
 
 import rmeval
 from rmeval.commands import run
-from rmeval.commands.judge_options import check_judge_options
-from rmeval.commands.options import add_model_options
+from rmeval.commands.shared.judge_options import check_judge_options
+from rmeval.commands.shared.options import add_model_options
 from rmeval.errors import BadOption, UnknownName
 from rmeval.load_options import LOAD_OPTIONS, with_defaults
 

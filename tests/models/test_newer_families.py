@@ -14,8 +14,8 @@ from transformers import LlamaConfig, LlamaModel, Qwen2Config, Qwen2ForCausalLM
 
 import rmeval
 from rmeval.known import known_checkpoints
-from rmeval.models import detect_family
-from rmeval.models.checkpoint import open_checkpoint
+from rmeval.models.checkpoints.checkpoint import open_checkpoint
+from rmeval.models.families import detect_family
 from rmeval.models.limits import choose_max_length
 from rmeval.models.network import Network
 

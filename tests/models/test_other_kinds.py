@@ -6,8 +6,8 @@ from checkpoints import copy_golden, edit_config, read_tensors, write_tensors
 
 from rmeval.errors import BadCheckpoint
 from rmeval.load_options import LoadOptions
-from rmeval.models import detect_family
-from rmeval.models.checkpoint import Checkpoint, open_checkpoint
+from rmeval.models.checkpoints.checkpoint import Checkpoint, open_checkpoint
+from rmeval.models.families import detect_family
 from rmeval.models.load import load_scorer
 
 POLAR = {
@@ -73,7 +73,7 @@ def no_downloads(monkeypatch):
     def refuse(*_, **__):
         pytest.fail("something is downloaded of a model that its name tells")
 
-    monkeypatch.setattr("rmeval.models.checkpoint.fetch_snapshot", refuse)
+    monkeypatch.setattr("rmeval.models.checkpoints.checkpoint.fetch_snapshot", refuse)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,9 @@ def test_a_file_called_polar_is_told_from_a_folder(tmp_path, no_downloads):
 
 def test_who_insists_on_a_family_is_asked_for_the_files(monkeypatch):
     asked = []
-    monkeypatch.setattr("rmeval.models.checkpoint.fetch_snapshot", lambda *a: asked.append(a[0]))
+    monkeypatch.setattr(
+        "rmeval.models.checkpoints.checkpoint.fetch_snapshot", lambda *a: asked.append(a[0])
+    )
     with pytest.raises(AttributeError):
         load_scorer("some/PRM-7B", {"family": "inf-orm", "device": "cpu"})
     assert asked == ["some/PRM-7B"]

@@ -22,10 +22,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 import rmeval
 from rmeval.errors import BadCheckpoint, BadConversation, BadData, BadOption
 from rmeval.metrics.calibration import sigmoid
-from rmeval.models.pair_pm import CONTEXT
-from rmeval.models.pairrm import CHAT
+from rmeval.models.families.pair_pm import CONTEXT
+from rmeval.models.families.pairrm import CHAT
 from rmeval.models.pairwise import Shown
-from rmeval.types import Message, Preference
+from rmeval.records import Message, Preference
 
 ENGINES = ("packed", "padded")
 TEMPLATE = (

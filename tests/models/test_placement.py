@@ -10,7 +10,7 @@ import rmeval
 from rmeval.engine.scoring import ASKED_FOR, Engine
 from rmeval.errors import BadOption
 from rmeval.models import placement
-from rmeval.models.checks_scores import check_float32, make_probe
+from rmeval.models.doctor.scores import check_float32, make_probe
 from rmeval.models.model import LoadedModel
 from rmeval.models.placement import choose_device, dispatch, map_devices
 
@@ -174,8 +174,8 @@ def test_what_took_the_models_place_is_gone_before_it_comes_back(monkeypatch):
     def compute(network, ids):
         raise torch.OutOfMemoryError("full")
 
-    monkeypatch.setattr("rmeval.models.checks_scores.make_network", lambda *_: Second())
-    monkeypatch.setattr("rmeval.models.checks_scores.rewards_alone", compute)
+    monkeypatch.setattr("rmeval.models.doctor.scores.make_network", lambda *_: Second())
+    monkeypatch.setattr("rmeval.models.doctor.scores.rewards_alone", compute)
     monkeypatch.setattr(model.network, "to", lambda device: back.append((device, len(alive))))
     assert check_float32(probe).finding == "does not fit beside what else is on cuda:0"
     assert back == [("cpu", 0), (FIRST, 0)]
@@ -186,7 +186,7 @@ def test_a_model_that_could_not_wait_on_the_host_stays_where_it_is(monkeypatch):
     model = internlm2()
     probe = make_probe(model, [[1, 2], [3]], 1)
     object.__setattr__(model, "device", FIRST)
-    monkeypatch.setattr("rmeval.models.checks_scores.host_bytes", lambda: 1)
+    monkeypatch.setattr("rmeval.models.doctor.scores.host_bytes", lambda: 1)
     assert "0 GiB may be used" in check_float32(probe).finding
 
 

@@ -16,9 +16,9 @@ from tokenizers import Tokenizer, processors
 
 import rmeval
 from rmeval.errors import BadCheckpoint, BadConversation, BadData, BadOption
-from rmeval.models.doctor import check_model
+from rmeval.models.doctor.examination import check_model
 from rmeval.models.load import load_scorer
-from rmeval.types import Message, Preference, with_reference
+from rmeval.records import Message, Preference, with_reference
 
 REAL = Path(__file__).parents[1] / "golden_text" / "polar-real.jsonl"
 CASES = [json.loads(line) for line in REAL.read_text().splitlines()]

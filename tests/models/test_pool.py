@@ -199,7 +199,7 @@ def test_a_rule_that_is_none_is_refused(tmp_path):
 
 def test_an_adapter_with_a_rule_that_is_none_is_refused(tmp_path, monkeypatch):
     make("llama", tmp_path, None)
-    monkeypatch.setattr("rmeval.models.starling.Starling.pool", "first")
+    monkeypatch.setattr("rmeval.models.families.starling.Starling.pool", "first")
     with pytest.raises(BadPlugin, match="pool is 'first'; it must be one of last, last-not-pad"):
         load(tmp_path)
 

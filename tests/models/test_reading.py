@@ -9,9 +9,9 @@ from tokenizers.processors import TemplateProcessing
 
 import rmeval
 from rmeval.errors import BadCheckpoint, BadOption, UnknownName
-from rmeval.models.day import USUAL, choose_day
-from rmeval.models.specials import Specials
-from rmeval.models.tokenizer import render
+from rmeval.models.text.day import USUAL, choose_day
+from rmeval.models.text.specials import Specials
+from rmeval.models.text.tokenizer import render
 
 TALK = [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Yes."}]
 DATED = "{% if strftime_now is defined %}{{ strftime_now('%d %b %Y|%Y-%m-%d|%A') }}{% endif %}"
@@ -133,7 +133,7 @@ def test_checks_are_made_once_and_their_warnings_are_kept(folder, monkeypatch, c
     model.score([TALK])
     assert [warning.partition(":")[0] for warning in model.warnings] == ["BOS"]
     assert "the tokenizer would" in caplog.text
-    monkeypatch.setattr("rmeval.models.doctor.cheap_checks", None)
+    monkeypatch.setattr("rmeval.models.doctor.examination.cheap_checks", None)
     model.score([TALK])
 
 

@@ -6,7 +6,7 @@ from conftest import DEMO_MODEL, GOLDEN
 
 import rmeval
 from rmeval.errors import BadData, BadOption, BadReward, RmevalError
-from rmeval.types import Score
+from rmeval.records import Score
 
 needs_demo = pytest.mark.skipif(
     not (DEMO_MODEL / "model.safetensors").exists(), reason="the demonstration model is not here"

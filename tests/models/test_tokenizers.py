@@ -10,10 +10,10 @@ from sentencepiece import SentencePieceProcessor
 
 import rmeval
 from rmeval.errors import BadCheckpoint, BadData
-from rmeval.models.checkpoint import Checkpoint
-from rmeval.models.specials import Specials
-from rmeval.models.tokenizer import encode_conversations
-from rmeval.models.tokenizer_files import load_tokenizer
+from rmeval.models.checkpoints.checkpoint import Checkpoint
+from rmeval.models.text.specials import Specials
+from rmeval.models.text.tokenizer import encode_conversations
+from rmeval.models.text.tokenizer_files import load_tokenizer
 
 pytestmark = pytest.mark.skipif(
     not (DEMO_MODEL / "tokenizer.model").exists(), reason="the demonstration model is not here"

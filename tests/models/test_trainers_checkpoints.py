@@ -11,8 +11,8 @@ from transformers import AutoModelForTokenClassification, GPT2Config, LlamaModel
 import rmeval
 from rmeval.errors import BadCheckpoint
 from rmeval.load_options import LoadOptions
-from rmeval.models import detect_family
-from rmeval.models.checkpoint import Checkpoint, open_checkpoint
+from rmeval.models.checkpoints.checkpoint import Checkpoint, open_checkpoint
+from rmeval.models.families import detect_family
 from rmeval.models.load import load_scorer
 
 IDS = golden_cases(GOLDEN / "seqcls")[0][:4]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rmeval
-from rmeval.engine.fit import fit_to_length
+from rmeval.engine.truncation import truncate
 from rmeval.errors import BadCheckpoint, BadOption
 
 needs_demo = pytest.mark.skipif(
@@ -17,7 +17,7 @@ PROBE, OTHER = [1, 10, 55, 20, 99], [1, 10, 66, 20, 99]
 
 
 def fit(text, max_length):
-    return fit_to_length([1, 10, *text, 20, 99], PROBE, OTHER, max_length)
+    return truncate([1, 10, *text, 20, 99], PROBE, OTHER, max_length)
 
 
 def test_what_fits_is_left_alone():

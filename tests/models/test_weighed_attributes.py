@@ -12,9 +12,9 @@ import rmeval
 from rmeval.cli import main
 from rmeval.engine.scoring import score_rows
 from rmeval.errors import BadCheckpoint
-from rmeval.models import detect_family
-from rmeval.models.checkpoint import open_checkpoint
-from rmeval.results import read_result
+from rmeval.models.checkpoints.checkpoint import open_checkpoint
+from rmeval.models.families import detect_family
+from rmeval.results.files import read_result
 
 HIDDEN, ATTRIBUTES = 32, 5
 ARCHITECTURE = "LlamaForSequenceClassificationWithNormal_Weights"

@@ -22,8 +22,8 @@ from transformers import LlamaForSequenceClassification
 
 import rmeval
 from rmeval.errors import BadCheckpoint, Unreachable
-from rmeval.models.checkpoint import open_checkpoint
-from rmeval.models.doctor import check_files, check_weights
+from rmeval.models.checkpoints.checkpoint import open_checkpoint
+from rmeval.models.doctor.examination import check_files, check_weights
 
 IDS = golden_cases(GOLDEN / "seqcls")[0][:4]
 FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"

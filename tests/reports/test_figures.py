@@ -13,11 +13,11 @@ from rmeval.metrics.pairs import PAIRS
 from rmeval.metrics.rewardbench2 import REWARDBENCH_2
 from rmeval.metrics.rm_bench import RM_BENCH
 from rmeval.metrics.scheme import Scheme
+from rmeval.records import Result
 from rmeval.reports import several
 from rmeval.reports.drawing import figure_svg
 from rmeval.reports.figures import PICTURES, save_figure
 from rmeval.reports.several import comparable, draw_figures, label_results, significance
-from rmeval.types import Result
 
 NAMES = ["subsets", "margins", "rewards", "reliability", "reward-length", "accuracy-length"]
 SIX = ("why?", "a", "b b", "c c c", "d", "e e", "f f f")

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from rmeval.gate import Gate, Held, Verdict
+from rmeval.records import Metrics, Result
 from rmeval.reports.gate import (
     gate_annotations,
     gate_junit,
@@ -14,14 +14,14 @@ from rmeval.reports.gate import (
     gate_table,
     sentence,
 )
-from rmeval.types import Metrics, Result
+from rmeval.results.regression import Gate, HeldMetric, Outcome
 
-WORSE = Held("overall", 0.9, 0.875, 0.001, True)
-SAME = Held("section/Chat", 0.95, 0.9525, 0.75, False)
-NO_ROWS = Held("section/Safety", 0.5, 0.25, None, True)
-REGRESSED = Gate(Verdict.REGRESSED, (WORSE, SAME), "w", "")
-PASSED = Gate(Verdict.PASSED, (SAME,), "w", "")
-UNKNOWN = Gate(Verdict.COULD_NOT_TELL, (), "w", "other rows")
+WORSE = HeldMetric("overall", 0.9, 0.875, 0.001, True)
+SAME = HeldMetric("section/Chat", 0.95, 0.9525, 0.75, False)
+NO_ROWS = HeldMetric("section/Safety", 0.5, 0.25, None, True)
+REGRESSED = Gate(Outcome.REGRESSED, (WORSE, SAME), "w", "")
+PASSED = Gate(Outcome.PASSED, (SAME,), "w", "")
+UNKNOWN = Gate(Outcome.COULD_NOT_TELL, (), "w", "other rows")
 HOSTILE = "<b>&\"'\x1b[31m\n::error::x|`*\u2028\ud800"
 
 
@@ -40,7 +40,7 @@ def test_the_sentence_says_verdict_reason_model_and_baseline() -> None:
 
 
 def test_the_table_has_percent_drop_and_noise() -> None:
-    lines = gate_table(Gate(Verdict.REGRESSED, (WORSE, SAME, NO_ROWS), "w", "")).splitlines()
+    lines = gate_table(Gate(Outcome.REGRESSED, (WORSE, SAME, NO_ROWS), "w", "")).splitlines()
     assert [line.split() for line in lines[2:]] == [
         ["Score", "90.00", "87.50", "+2.50", "0.001", "regressed"],
         ["Chat", "95.00", "95.25", "-0.25", "0.75", "passed"],
@@ -85,7 +85,8 @@ def test_junit_says_of_what_encoding_it_is_and_ends_with_a_line() -> None:
 
 
 def test_hostile_names_stay_on_their_line_and_in_their_attribute() -> None:
-    gate = Gate(Verdict.REGRESSED, (Held(f"subset/{HOSTILE}", 0.9, 0.8, 0.01, True),), "w", "")
+    held = HeldMetric(f"subset/{HOSTILE}", 0.9, 0.8, 0.01, True)
+    gate = Gate(Outcome.REGRESSED, (held,), "w", "")
     text = sentence(gate, result(HOSTILE, HOSTILE), HOSTILE)
     assert len(text.splitlines()) == 1
     assert text.isprintable()
@@ -125,13 +126,13 @@ def test_annotations_are_workflow_commands(gate: Gate, lines: list[str]) -> None
 
 
 def test_an_annotation_of_a_baseline_without_rows_names_no_p() -> None:
-    gate = Gate(Verdict.REGRESSED, (NO_ROWS,), "w", "")
+    gate = Gate(Outcome.REGRESSED, (NO_ROWS,), "w", "")
     assert gate_annotations(gate, "") == [
         "::error title=rmeval::Safety dropped by 25.00, from 50.00 to 25.00"
     ]
 
 
 def test_a_row_of_the_table_is_never_a_workflow_command() -> None:
-    held: Any = Held("subset/::stop-commands::x", 0.9, 0.8, 0.01, True)
-    for line in gate_table(Gate(Verdict.REGRESSED, (held,), "w", "")).splitlines():
+    held: Any = HeldMetric("subset/::stop-commands::x", 0.9, 0.8, 0.01, True)
+    for line in gate_table(Gate(Outcome.REGRESSED, (held,), "w", "")).splitlines():
         assert not line.strip().startswith("::")

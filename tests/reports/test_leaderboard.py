@@ -11,7 +11,8 @@ from measured import HUB, LOCAL, measured, verdicts
 from rmeval.errors import UnknownName
 from rmeval.known import published_tables, without_repeats
 from rmeval.metrics.rewardbench import REWARDBENCH, SECTIONS, WEIGHTINGS
-from rmeval.metrics.statistics import describe_scores
+from rmeval.metrics.summary import describe_scores
+from rmeval.records import Comparisons
 from rmeval.reports.leaderboard import (
     _binomial_half,
     footnote_mark,
@@ -19,7 +20,6 @@ from rmeval.reports.leaderboard import (
     rank_rows,
     with_footnotes,
 )
-from rmeval.types import Comparisons
 
 CARDS = ("grm", "inf-orm-versions", "inf-orm", "internlm2-reward")
 SEED = without_repeats(row for card in CARDS for row in published_tables()[card])

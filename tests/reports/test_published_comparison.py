@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from measured import measured
 
-from rmeval.baselines import nearest_first
 from rmeval.known import NOT_STATED, published_of, published_tables
 from rmeval.reports.summary import beside_published, compare_with_published
+from rmeval.results.baselines import nearest_first
 
 ROW = published_tables()["internlm2-reward"][1]
 

@@ -15,10 +15,10 @@ from preferences_by_hand import PROVENANCE, question, result, scored
 from rmeval.errors import BadData
 from rmeval.metrics.pairs import PAIRS
 from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
+from rmeval.records import Message
 from rmeval.reports import page_rows
 from rmeval.reports.page_rows import Texts
 from rmeval.reports.pages import render_report
-from rmeval.types import Message
 
 HOSTILE = "</script><script>alert(1)</script>\u202e\u200b\0<img src=x onerror=alert(1)>$x$"
 QUESTIONS = [question("1"), question("2"), question("3", "t")]

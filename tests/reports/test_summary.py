@@ -6,10 +6,10 @@ from typing import Any
 from rmeval.known import Published
 from rmeval.metrics.rewardbench import REWARDBENCH, SECTIONS
 from rmeval.metrics.rewardbench2 import REWARDBENCH_2
-from rmeval.metrics.statistics import describe_scores
+from rmeval.metrics.summary import describe_scores
+from rmeval.records import Comparisons, Interval, Metrics, Result, Score, ScoredPreference
 from rmeval.reports.labels import score_word
 from rmeval.reports.summary import compare_with_published, summarise
-from rmeval.types import Comparisons, Interval, Metrics, Result, Score, ScoredPreference
 
 PROVENANCE = {
     "model": {"family": "fake", "dtype": "bfloat16", "attention": "sdpa"},

@@ -1,0 +1,114 @@
+"""Options that say which rows, and the benchmarks that they describe."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rmeval.benchmarks import (
+    BENCHMARKS,
+    OWN,
+    Benchmark,
+    load_benchmark,
+    may_be_own,
+    published_name,
+    scheme_of,
+)
+from rmeval.benchmarks.own import load_own
+from rmeval.benchmarks.reading.columns import parse_columns
+from rmeval.errors import BadOption, UnknownName
+from rmeval.hub import local_path
+
+OWN_ADVICE = "; or pass a file, or a data set on the Hub as ORG/NAME"
+
+
+def add_benchmark_options(parser: argparse.ArgumentParser, *, named: bool = True) -> None:
+    """Adds what `load_benchmarks_from` reads; `named` also adds --benchmark itself."""
+    group = parser.add_argument_group("benchmark")
+    names = ", ".join(entry.name for entry in BENCHMARKS)
+    if named:
+        group.add_argument(
+            "--benchmark",
+            metavar="NAME,…",
+            help=f"{names}; a file or Hub data set of preferences; or several, with commas. "
+            "rewardbench unless the model is the demo",
+        )
+    group.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        metavar="[NAME=]PATH",
+        help="local rows of a published benchmark: its folder, or a file",
+    )
+    group.add_argument("--data-revision", metavar="R", help="the data set's revision on the Hub")
+    group.add_argument(
+        "--columns",
+        metavar="OURS=THEIRS,…",
+        help="for data of your own: prompt=question,chosen=good,rejected=bad",
+    )
+    group.add_argument("--split", metavar="NAME", help="of a data set of your own on the Hub")
+
+
+def load_benchmarks_from(
+    options: argparse.Namespace, default: str, weighting: str | None = None
+) -> list[Benchmark]:
+    """Loads the rows that the options describe, before any model is loaded.
+
+    A weighting must be one that each of the benchmarks has.
+
+    Raises BadOption, UnknownName, BadData or Unreachable.
+    """
+    names = _names(options.benchmark or default)
+    data = _data_by_name(options.data, names)
+    if options.data_revision and len(names) > 1:
+        raise BadOption("--data-revision goes with one benchmark; run them one by one")
+    for name in names:
+        if name not in BENCHMARKS and not may_be_own(name):
+            known = [entry.name for entry in BENCHMARKS]
+            raise UnknownName("benchmark", name, known, OWN_ADVICE)
+        if name in BENCHMARKS and (options.columns or options.split):
+            raise BadOption(f"--columns and --split are for data of your own; {name} needs neither")
+        scheme_of(name if name in BENCHMARKS else OWN).check_weighting(weighting)
+    loaded = [
+        load_benchmark(name, data.get(name), revision=options.data_revision)
+        if name in BENCHMARKS
+        else load_own(
+            name,
+            columns=parse_columns(options.columns) if options.columns else None,
+            split=options.split,
+            revision=options.data_revision,
+        )
+        for name in names
+    ]
+    _require_distinct([benchmark.name for benchmark in loaded])
+    return loaded
+
+
+def _names(text: str) -> list[str]:
+    names = [text] if Path(text).exists() else [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise BadOption(f"--benchmark {text!r}: an empty name")
+    return [name if local_path(name) else published_name(name) for name in names]
+
+
+def _data_by_name(values: Sequence[str], names: Sequence[str]) -> dict[str, Path]:
+    """Returns --data by benchmark; a path alone is the only benchmark's."""
+    data: dict[str, Path] = {}
+    for value in values:
+        name, equals, path = value.partition("=")
+        name = published_name(name)
+        if not equals or name not in names:
+            if len(names) > 1:
+                raise BadOption(f"--data {value}: whose? Pass NAME=PATH, of {', '.join(names)}")
+            name, path = names[0], value
+        if name in data:
+            raise BadOption(f"--data is given twice for {name}")
+        if name not in BENCHMARKS:
+            raise BadOption(f"--data is for published benchmarks; pass --benchmark {path} alone")
+        data[name] = Path(path)
+    return data
+
+
+def _require_distinct(names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise BadOption(f"two benchmarks are called {name}: run them one by one")

@@ -1,0 +1,194 @@
+"""Options of `rmeval run` for a judge, `--model judge:NAME`, and the judge that they describe."""
+
+import argparse
+from collections.abc import Sequence
+
+from rmeval.benchmarks import Benchmark
+from rmeval.commands.shared.options import number_up_to, one_of, positive
+from rmeval.duels import JUDGE, ORDERS
+from rmeval.errors import BadOption
+from rmeval.judging.format_files import default_format, read_format
+from rmeval.judging.formats import RATING
+from rmeval.judging.judge import GenerativeJudge
+from rmeval.judging.loading import (
+    BATCH,
+    CONCURRENCY,
+    Answering,
+    Asking,
+    judge_name,
+    make_judge,
+    open_answers,
+)
+from rmeval.judging.record import Price
+from rmeval.llm.endpoint import KEY, SECONDS
+from rmeval.load_options import LOAD_OPTIONS
+
+OF_SERVERS = ("concurrency", "timeout", "price", "key_over_http")
+OF_JUDGES = ("endpoint", "prompt", "order", "seed", "max_new_tokens", "temperature", "judge_batch")
+NOT_OF_JUDGES = (
+    *(name for name, option in LOAD_OPTIONS.items() if option.flag and not option.of_judges),
+    "no_checks",
+)
+MOST_SEED = 2**32  # torch and servers take no more than 64 bits
+NOT_OF_SERVERS = ("revision", "dtype", "device", "date", "judge_batch")
+
+
+def add_judge_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what `load_judges_from` reads."""
+    group = parser.add_argument_group(f"judge, with --model {JUDGE}NAME")
+    group.add_argument(
+        "--endpoint",
+        metavar="URL",
+        help=f"an OpenAI-compatible server, such as http://…/v1, with its key in {KEY}; without "
+        "it NAME is a causal language model, a folder or on the Hub",
+    )
+    group.add_argument(
+        "--prompt",
+        metavar="NAME|FILE.toml",
+        help="the prompt format, see `rmeval list judges`; rating for rewardbench-2, otherwise "
+        "rewardbench",
+    )
+    group.add_argument(
+        "--order",
+        type=one_of("order", ORDERS),
+        metavar="|".join(ORDERS),
+        help="show two responses in both orders, the default, or in one at random",
+    )
+    _add_answer_options(group)
+
+
+def _add_answer_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--seed", type=_seed, metavar="S", help="of the random order; 0 if unsaid")
+    group.add_argument(
+        "--max-new-tokens", type=positive, metavar="N", help="of an answer; the format's if unsaid"
+    )
+    group.add_argument(
+        "--temperature", type=number_up_to(100), metavar="T", help="the format's if unsaid"
+    )
+    group.add_argument(
+        "--concurrency", type=positive, metavar="K", help=f"calls at once; {CONCURRENCY} if unsaid"
+    )
+    group.add_argument(
+        "--timeout",
+        type=positive,
+        metavar="SECONDS",
+        help=f"without a byte of an answer; {SECONDS:g} if unsaid",
+    )
+    group.add_argument(
+        "--price", type=_price, metavar="IN,OUT", help="USD per million tokens, for the cost"
+    )
+    add_key_option(group)
+    group.add_argument(
+        "--judge-batch",
+        type=positive,
+        metavar="K",
+        help=f"questions that a model here answers at once; {BATCH} if unsaid",
+    )
+
+
+def add_key_option(group: argparse._ArgumentGroup) -> None:
+    """Adds the word without which a key goes to https and this machine only."""
+    group.add_argument(
+        "--key-over-http",
+        action="store_true",
+        help=f"send {KEY} to another machine's http:// too, where anyone between can read it",
+    )
+
+
+def is_judge(options: argparse.Namespace) -> bool:
+    """Whether --model names a judge."""
+    return str(options.model).startswith(JUDGE)
+
+
+def check_judge_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Raises BadOption for options that do not go together, and for a format that is none."""
+    given = {dest for dest, value in vars(options).items() if value != parser.get_default(dest)}
+    if not is_judge(options):
+        _refuse(given, (*OF_JUDGES, *OF_SERVERS), f"goes with --model {JUDGE}NAME only")
+        return
+    judge_name(options.model)
+    _refuse(given, NOT_OF_JUDGES, "is for reward models, and does not apply to a judge")
+    if options.endpoint is None:
+        _refuse(given, OF_SERVERS, "goes with --endpoint only")
+    else:
+        _refuse(given, NOT_OF_SERVERS, "is for a model on this machine, not for --endpoint")
+    if options.prompt is not None and read_format(options.prompt).kind == RATING:
+        _refuse(given, ("order",), "is for pairwise prompt formats; this one rates")
+    if options.order != "random" and not options.temperature:
+        _refuse(given, ("seed",), "goes with --order random, or with a --temperature above 0")
+    from rmeval.engine.workers import count_processes
+
+    if count_processes() > 1:
+        raise BadOption("a judge runs in one process; start it without a launcher")
+
+
+def load_judges_from(
+    options: argparse.Namespace, benchmarks: Sequence[Benchmark]
+) -> list[GenerativeJudge]:
+    """Returns the judge that the options describe, asked about each benchmark as is usual there."""
+    name = judge_name(options.model)
+    how = Answering(
+        endpoint=options.endpoint,
+        concurrency=options.concurrency or CONCURRENCY,
+        seconds=options.timeout or SECONDS,
+        key_over_http=options.key_over_http,
+        revision=options.revision,
+        dtype=options.dtype,
+        device=options.device,
+        date=options.date,
+        batch=options.judge_batch or BATCH,
+    )
+    answers = open_answers(name, how)
+    asked = [
+        Asking(
+            prompt=options.prompt or default_format(benchmark.definition),
+            order=options.order or ORDERS[0],
+            seed=options.seed or 0,
+            temperature=options.temperature,
+            max_new_tokens=options.max_new_tokens,
+            price=options.price,
+        )
+        for benchmark in benchmarks
+    ]
+    return [make_judge(name, answers, asking, options.revision) for asking in asked]
+
+
+def describe_judge_run(judge: GenerativeJudge, benchmark: Benchmark) -> str:
+    """Returns what a run would send; nothing is asked."""
+    unique = {q.digest: q.conversation for q in judge.plan(benchmark.preferences)}
+    sent = sum(len(message.content) for asked in unique.values() for message in asked)
+    most = len(unique) * judge.sampling.max_new_tokens
+    lines = [
+        f"{judge.name} on {benchmark.name}, nothing asked",
+        f"  rows            {len(benchmark):,}",
+        f"  calls           {len(unique):,}, prompt format {judge.prompt_format.name}",
+        f"  to send         {sent:,} characters",
+        f"  to come back    up to {most:,} tokens",
+    ]
+    return "\n".join(lines)
+
+
+def _refuse(given: set[str], options: tuple[str, ...], reason: str) -> None:
+    for dest in options:
+        if dest in given:
+            raise BadOption(f"--{dest.replace('_', '-')} {reason}")
+
+
+def _seed(value: str) -> int:
+    try:
+        seed = int(value)
+    except ValueError:
+        seed = -1
+    if not 0 <= seed < MOST_SEED:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number from 0 to 2**32 - 1")
+    return seed
+
+
+def _price(value: str) -> Price:
+    try:
+        prompt, completion = map(float, value.split(","))
+    except ValueError:
+        prompt = completion = -1.0
+    if not 0 <= min(prompt, completion) <= max(prompt, completion) < float("inf"):
+        raise argparse.ArgumentTypeError(f"{value!r} is not two prices, IN,OUT")
+    return Price(prompt, completion)

@@ -1,0 +1,1 @@
+"""Text from language models: a server's or a local one's."""

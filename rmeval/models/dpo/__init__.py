@@ -1,0 +1,1 @@
+"""Language models trained by DPO, whose reward is in what they say."""

@@ -1,0 +1,223 @@
+"""Who answers: one file per family of reward models, chosen from the checkpoint's own files."""
+
+from collections.abc import Iterable
+from inspect import isabstract
+from typing import TYPE_CHECKING, Any
+
+from rmeval.errors import BadCheckpoint, BadPlugin
+from rmeval.records import POOLS
+from rmeval.registry import Entry, Registry
+
+if TYPE_CHECKING:
+    from rmeval.models.checkpoints.checkpoint import Checkpoint
+    from rmeval.models.family import Family
+
+FAMILIES = Registry(
+    "model adapter",
+    [
+        Entry(
+            "internlm2",
+            "rmeval.models.families.internlm2:InternLM2",
+            "InternLM2-Reward: fused projections, v_head, <|reward|> token",
+        ),
+        Entry(
+            "polar",
+            "rmeval.models.families.polar:Polar",
+            "POLAR: InternLM2-Reward's network that compares an answer with a reference",
+        ),
+        Entry(
+            "inf-orm",
+            "rmeval.models.families.inform:INFORM",
+            "INF-ORM: Llama with a two-layer score head",
+        ),
+        Entry(
+            "qwen-rm",
+            "rmeval.models.families.qwen_rm:QwenRM",
+            "Qwen2.5-Math-RM and WorldPM: Qwen2 with a two-layer score head",
+        ),
+        Entry(
+            "athene",
+            "rmeval.models.families.athene:Athene",
+            "Athene-RM: Llama with v_head, read at a token that ends every text",
+        ),
+        Entry(
+            "grm",
+            "rmeval.models.families.grm:GRM",
+            "GRM-sftreg: a causal language model with a value head, v_head.summary",
+        ),
+        Entry(
+            "ultrarm",
+            "rmeval.models.families.ultrarm:UltraRM",
+            "UltraRM and Eurus-RM: a head called regression_head, on Llama and Mistral",
+        ),
+        Entry(
+            "beaver",
+            "rmeval.models.families.beaver:Beaver",
+            "Beaver reward and cost (its sign turned): score_head and its normaliser",
+        ),
+        Entry(
+            "starling",
+            "rmeval.models.families.starling:Starling",
+            "Starling-RM: transformer.* and v_head under a classifier's class name",
+        ),
+        Entry(
+            "nemotron",
+            "rmeval.models.families.nemotron:Nemotron",
+            "Nemotron-Reward, by its name: the logit of token 0 of a language model",
+        ),
+        Entry(
+            "armorm",
+            "rmeval.models.families.armorm:ArmoRM",
+            "ArmoRM: objectives of Llama-3, weighed by a gate that reads the prompt",
+        ),
+        Entry(
+            "qrm",
+            "rmeval.models.families.qrm:QRM",
+            "QRM on Llama: ArmoRM with quantiles of each objective, transformed or (v2) not",
+        ),
+        Entry(
+            "pair-pm",
+            "rmeval.models.families.pair_pm:PairPM",
+            "RLHFlow's pairwise preference model, by its name: answers A or B",
+        ),
+        Entry(
+            "pairrm",
+            "rmeval.models.families.pairrm:PairRM",
+            "PairRM-hf: compares two responses, on DeBERTa",
+        ),
+        Entry(
+            "qrm-gemma",
+            "rmeval.models.families.qrm_gemma:QRMGemma",
+            "QRM on Gemma-2: quantiles of each objective, without a transform",
+        ),
+        Entry(
+            "urm",
+            "rmeval.models.families.urm:URM",
+            "URM: means of attributes, weighed by a second head",
+        ),
+        Entry(
+            "openrlhf",
+            "rmeval.models.families.openrlhf:OpenRLHF",
+            "OpenRLHF's RewardModel: score or value_head, as its config says",
+        ),
+        Entry(
+            "token-classifier",
+            "rmeval.models.families.token_classifier:TokenClassifier",
+            "any causal *ForTokenClassification with one label (verl), at the last token",
+        ),
+        Entry(
+            "classifier",
+            "rmeval.models.families.classifier:Classifier",
+            "any *ForSequenceClassification of transformers with one label",
+        ),
+    ],
+    group="rmeval.families",
+)
+
+
+def detect_family(checkpoint: "Checkpoint", *, trust_remote_code: bool = False) -> "Family":
+    """Returns the one family that claims a checkpoint.
+
+    Its own code is considered only if no family does, and only if it is trusted. Raises
+    BadCheckpoint when nothing fits, or more than one family does, and BadPlugin for a family of
+    another package that is none.
+    """
+    from rmeval.models.checkpoints.other_kinds import refuse_other_kinds
+    from rmeval.models.dpo.language_model import LanguageModel
+    from rmeval.models.families.remote import RemoteCode
+
+    refuse_other_kinds(checkpoint)
+    families = [_load_family(entry) for entry in FAMILIES]
+    claiming = [family for family in families if family.claims(checkpoint)]
+    if len(claiming) == 1:
+        return claiming[0](checkpoint)
+    where = _place_of(checkpoint)
+    if claiming:
+        names = ", ".join(family.name for family in claiming)
+        raise BadCheckpoint(
+            f"several model adapters claim architecture {where}: {names}; pass --family"
+        )
+    remote = RemoteCode.claims(checkpoint)
+    if remote and trust_remote_code:
+        return RemoteCode(checkpoint)
+    names = ", ".join(entry.name for entry in FAMILIES)
+    hint = "Write one"
+    if remote:
+        hint = "Pass --trust-remote-code to run the repository's own code, or write one"
+    elif LanguageModel.claims(checkpoint):
+        hint = (
+            "A language model trained with DPO is scored with --reference, one whose folder has "
+            "lost its name with --family; or write an adapter"
+        )
+    raise BadCheckpoint(
+        f"no model adapter for architecture {where}; {_nearest(checkpoint, families)}"
+        f"known: {names}. "
+        f"{hint} in 40 lines: docs/adding-a-model.md"
+    )
+
+
+def find_family(name: str) -> "type[Family]":
+    """Returns a family by its name. Raises UnknownName, or BadPlugin for one that is none."""
+    return _load_family(FAMILIES.find(name))
+
+
+def _nearest(checkpoint: "Checkpoint", families: "Iterable[type[Family]]") -> str:
+    """Says whose weights a checkpoint has, or most of, and what it lacks; "" where it has none."""
+    lacking = {
+        family: [key for key in family.needs if key not in checkpoint.shapes] for family in families
+    }
+    near = [family for family in lacking if len(lacking[family]) < len(family.needs)]
+    if not near:
+        return ""
+    nearest = min(near, key=lambda family: len(lacking[family]) / len(family.needs))
+    missing = ", ".join(lacking[nearest])
+    if missing:
+        return f"nearest: {nearest.name}, for which it lacks {missing}; "
+    if nearest.doubt:
+        return f"looks like {nearest.name}; {nearest.doubt}; "
+    needed = ", ".join(nearest.needs)
+    return f"nearest: {nearest.name}, whose {needed} it has, under another config.json or name; "
+
+
+def require_language_model(checkpoint: "Checkpoint") -> None:
+    """Raises BadCheckpoint for what is no causal language model, or is a reward model."""
+    from rmeval.models.dpo.language_model import LanguageModel
+
+    where = _place_of(checkpoint)
+    for entry in FAMILIES:
+        if _load_family(entry).claims(checkpoint):
+            raise BadCheckpoint(
+                f"{where} is a reward model with a head of its own ({entry.name}); with "
+                "--reference both must be language models"
+            )
+    if not LanguageModel.claims(checkpoint):
+        raise BadCheckpoint(
+            f"{where} is no causal language model that transformers knows; with --reference both "
+            "must be"
+        )
+
+
+def _place_of(checkpoint: "Checkpoint") -> str:
+    return f"{checkpoint.architecture or 'none'!r} in {checkpoint.folder / 'config.json'}"
+
+
+def _load_family(entry: Entry) -> "type[Family]":
+    """Imports a family. Raises BadPlugin where a package's entry is no whole one of its name."""
+    from rmeval.models.family import Family
+
+    found: Any = FAMILIES.load(entry.name)
+    if not (isinstance(found, type) and issubclass(found, Family)) or isabstract(found):
+        raise BadPlugin(
+            f"{entry.origin} is no subclass of rmeval.models.family.Family with all its abstract "
+            "methods; see docs/adding-a-model.md"
+        )
+    if found.pool not in POOLS:
+        raise BadPlugin(
+            f"{entry.origin}: pool is {found.pool!r}; it must be one of {', '.join(POOLS)}"
+        )
+    if found.name != entry.name:
+        raise BadPlugin(
+            f"{entry.origin} calls itself {found.name!r} and is registered as {entry.name!r}; "
+            "make them one"
+        )
+    return found

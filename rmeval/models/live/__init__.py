@@ -1,0 +1,1 @@
+"""Models in memory, as a training has them."""
