@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 
 from rmeval.errors import BadData, one_line
+from rmeval.metrics.names import OVERALL
 from rmeval.metrics.scheme import Scheme
 from rmeval.records import Result
 from rmeval.reports.drawing import figure_svg
@@ -44,7 +45,7 @@ def render_report(results: Sequence[Result], scheme: Scheme, texts: Texts) -> st
         version=__version__,
         title=f"{shown}{more} on {one_line(results[0].benchmark)}",
         lead=_lead(results),
-        notes=_notes(asked, results),
+        notes=_notes(asked, results, scheme),
         score_tables=_score_tables(results, scheme, names),
         figures=_figures(results, scheme, names),
         models=names,
@@ -64,15 +65,17 @@ def _lead(results: Sequence[Result]) -> str:
         return f"{len(results)} models on {about}."
     if first.overall is None:
         return f"No Score; {about}."
-    interval = first.metrics.intervals["overall"]
+    interval = first.metrics.intervals[OVERALL]
     shown = shown_interval(interval)
     return f"Score {100 * first.overall:.1f} (95 % interval {shown}); {about}."
 
 
-def _notes(asked: Sequence[Result], results: Sequence[Result]) -> list[str]:
+def _notes(asked: Sequence[Result], results: Sequence[Result], scheme: Scheme) -> list[str]:
     first = results[0]
     if len(results) == 1:
-        return [one_line(note) for note in notes_of(first)]
+        return [
+            one_line(note) for note in notes_of(first, scheme.tally(first.scored, first.weighting))
+        ]
     notes = []
     if first.partial:
         notes.append(f"PARTIAL: {one_line(first.partial)}. No table ranks it.")
