@@ -189,7 +189,7 @@ def _describe(result: Result, benchmark: Benchmark, published: Published | None)
     """Returns what is printed of a result, with the recipe's or the known published rows."""
     lines = [f"layout: {benchmark.layout}", ""] if benchmark.layout else []
     lines.append(summarise(result, benchmark.scheme))
-    rows = published_beside(result.model, benchmark.name, published)
+    rows = published_beside(result.model, benchmark.name, published, benchmark.published)
     if rows and result.overall is not None:
         lines += ["", beside_published(result, rows), ""]
     lines.append(f"kept in {result.folder}")

@@ -38,7 +38,7 @@ PROVENANCE: Shape = {
         "revision": MAYBE,
         "empty_responses": COUNT,
         "identical_responses": COUNT,
-        "reading": {"columns?": (dict, NOTHING), "split?": MAYBE},
+        "reading": {"columns?": (dict, NOTHING), "split?": MAYBE, "recipe?": (dict,)},
     },
     "versions": {"rmeval": TEXT},
     "started": TEXT,
