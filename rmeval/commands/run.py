@@ -31,6 +31,7 @@ from rmeval.errors import BadOption
 from rmeval.evaluation import evaluate
 from rmeval.files import prepared
 from rmeval.known import Published, published_beside
+from rmeval.metrics.disguises import ROWS
 from rmeval.metrics.summary import describe_scores
 from rmeval.models.checkpoints.other_names import refuse_names
 from rmeval.records import Result, reference_of
@@ -58,6 +59,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         names = (options.benchmark or "rewardbench").split(",")
         published = [name for name in names if name in BENCHMARKS]
         refuse_names(options.model, published[0] if published else None)
+    if options.disguises and is_judge(options):
+        raise BadOption("--disguises needs rewards, and a judge gives none; leave it out")
     demo = options.model == DEMO and not options.data
     benchmarks = _load_benchmarks(options, DEMO if demo else "rewardbench")
     if options.dry_run:
@@ -144,6 +147,7 @@ def _evaluate(
             fresh=options.fresh,
             name=options.name,
             checks=checks,
+            disguises=options.disguises or 0,
             workers=workers,
             on_progress=on_progress,
         )
@@ -173,6 +177,15 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         type=display_name,
         metavar="NAME",
         help="what the model is called in tables, figures and titles; by default as in --model",
+    )
+    parser.add_argument(
+        "--disguises",
+        type=positive,
+        nargs="?",
+        const=ROWS,
+        metavar="N",
+        help="reward hacking: score the rejected answers of N rows with flattery, padding and "
+        f"markdown, and cut in half, too; {ROWS} without a number",
     )
     add_checks_option(parser)
     add_quiet_option(parser)

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from rmeval.errors import BadData, one_line
 from rmeval.metrics.scheme import Scheme
 from rmeval.records import Result
+from rmeval.reports.disguises import CAPTION, NOTE, disguise_rows
 from rmeval.reports.drawing import figure_svg
 from rmeval.reports.labels import shown_interval
 from rmeval.reports.metric_tables import MetricTables
@@ -46,7 +47,7 @@ def render_report(results: Sequence[Result], scheme: Scheme, texts: Texts) -> st
         title=f"{shown}{more} on {one_line(results[0].benchmark)}",
         lead=_lead(results),
         notes=_notes(asked, results),
-        score_tables=_score_tables(results, scheme, names),
+        score_tables=[*_score_tables(results, scheme, names), *_disguise_tables(results, names)],
         figures=_figures(results, scheme, names),
         models=names,
         rows=rows,
@@ -98,6 +99,11 @@ def _score_tables(results: Sequence[Result], scheme: Scheme, names: Sequence[str
     ]
     caption = "Subsets; each links to the rows that it lost"
     return [*found, {"caption": caption, "rows": subsets}] if len(subsets) > 1 else found
+
+
+def _disguise_tables(results: Sequence[Result], names: Sequence[str]) -> list[Table]:
+    rows = disguise_rows(results, names if len(results) > 1 else ())
+    return [{"caption": f"{CAPTION}; {NOTE}", "rows": rows}] if rows else []
 
 
 def _link(text: str, **view: str) -> Markup:

@@ -20,6 +20,7 @@ ROOT: Shape = {
     "metrics": (dict,),
     "rows": (dict,),
     "scores_sha256": TEXT,
+    "disguises_sha256?": TEXT,
     "provenance": (dict,),
 }
 PROVENANCE: Shape = {
