@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rmeval import __version__
 from rmeval.benchmarks import Benchmark
@@ -36,6 +36,7 @@ from rmeval.scorer import (
     engine_provenance,
     files_beside,
     folder_label,
+    kind_of,
     model_provenance,
     told_after,
 )
@@ -43,6 +44,7 @@ from rmeval.scorer import (
 if TYPE_CHECKING:
     from rmeval.engine.store import ScoreStore
     from rmeval.engine.workers import Workers
+    from rmeval.results.schema import Provenance
 
 STORE = "store"  # the folder of a store, below that of its runs
 SCORING_KEYS = ("engine", "versions", "python")
@@ -87,10 +89,9 @@ def evaluate(
     weighting = benchmark.scheme.check_weighting(weighting)
     benchmark = benchmark if limit is None else benchmark.limited(limit)
     started, provenance = datetime.now(UTC), scoring_provenance(model)
-    if output is None and workers is not None and workers.count > 1:
-        raise BadOption("several processes share a run through its output folder: pass one")
     if disguises and not isinstance(model, RewardScorer):
         raise BadOption(f"{model.name} gives no rewards: responses in disguise cannot be scored")
+    _require_shared(output, workers)
     folder: Path | None = None
     store: AbstractContextManager[ScoreStore | None] = nullcontext()
     if output is not None:
@@ -103,13 +104,18 @@ def evaluate(
         scored = score_preferences(model, benchmark.preferences, **how)
         disguised = score_disguised(model, benchmark.preferences, scored, disguises, how)
     benchmark = benchmark.without_refused({item.id for item in scored})
-    provenance |= {"checks": checks, "data": benchmark.provenance(), **timing(started)}
-    provenance |= told_after(model)
+    provenance |= {"kind": kind_of(model), "checks": checks, **timing(started)}
+    provenance |= {"data": benchmark.provenance(), **told_after(model)}
     result = _describe(benchmark, scored, weighting, provenance)
     result = replace(result, name=name, disguised=disguised)
     if folder is None or (workers is not None and workers.rank > 0):
         return replace(result, folder=folder)
     return _keep(result, folder, model)
+
+
+def _require_shared(output: str | Path | None, workers: "Workers | None") -> None:
+    if output is None and workers is not None and workers.count > 1:
+        raise BadOption("several processes share a run through its output folder: pass one")
 
 
 def _describe(
@@ -126,7 +132,7 @@ def _describe(
         metrics=describe_scores(benchmark.scheme, scored, weighting),
         scored=scored,
         partial=benchmark.partial,
-        provenance=provenance,
+        provenance=cast("Provenance", provenance),
     )
 
 

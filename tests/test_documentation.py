@@ -40,7 +40,7 @@ def code_blocks(document: str) -> list[str]:
 def test_the_family_in_architecture_md_loads_its_checkpoints(tmp_path, monkeypatch):
     """A plain classifier whose head is called as the document's example calls it."""
     example, line = code_blocks("ARCHITECTURE.md")
-    assert example in (ROOT / "rmeval" / "models" / "ultrarm.py").read_text()
+    assert example in (ROOT / "rmeval" / "models" / "families" / "ultrarm.py").read_text()
     names = dict(IMPORTS)
     exec(example, names)
     entry = eval(line, names)

@@ -180,6 +180,19 @@ def scheme_of(definition: str) -> Scheme:
     return shipped_recipes()[definition].scheme
 
 
+def remark_on(definition: str) -> str:
+    """Returns what is to be said under every result of a benchmark, or ""."""
+    return define_benchmark(definition).remark if definition in BENCHMARKS else ""
+
+
+def repository_of(definition: str) -> str | None:
+    """Returns the data set on the Hub that a result's `definition` is of, or None."""
+    if definition in BENCHMARKS:
+        return define_benchmark(definition).repository
+    recipe = shipped_recipes().get(definition)
+    return None if recipe is None else recipe.repository
+
+
 __all__ = [
     "BENCHMARKS",
     "OWN",
@@ -190,6 +203,8 @@ __all__ = [
     "load_benchmark",
     "may_be_own",
     "published_name",
+    "remark_on",
+    "repository_of",
     "scheme_of",
     "shipped_recipes",
 ]

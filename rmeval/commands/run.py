@@ -30,7 +30,7 @@ from rmeval.commands.shared.progress import show_progress, show_step
 from rmeval.errors import BadOption
 from rmeval.evaluation import evaluate
 from rmeval.files import prepared
-from rmeval.known import Published, published_beside
+from rmeval.known import SHIPPED, Published, published_beside
 from rmeval.metrics.disguises import ROWS
 from rmeval.metrics.summary import describe_scores
 from rmeval.models.checkpoints.other_names import refuse_names
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from rmeval.engine.workers import Workers
 
 
-DEMO = "demo"
+FIRST = next(iter(SHIPPED))
 NEXT = (
     "next: `rmeval report {}` writes report.html, with every row; "
     "`rmeval run --model FOLDER` evaluates your own checkpoint"
@@ -61,8 +61,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         refuse_names(options.model, published[0] if published else None)
     if options.disguises and is_judge(options):
         raise BadOption("--disguises needs rewards, and a judge gives none; leave it out")
-    demo = options.model == DEMO and not options.data
-    benchmarks = _load_benchmarks(options, DEMO if demo else "rewardbench")
+    shipped = SHIPPED.get(options.model) if not options.data else None
+    benchmarks = _load_benchmarks(options, shipped.benchmark if shipped else "rewardbench")
     if options.dry_run:
         print(*_plans(options, benchmarks), sep="\n\n")
         return 0
@@ -160,7 +160,7 @@ def _with_prior(results: Sequence[Result]) -> str:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    add_model_options(parser, default=DEMO)
+    add_model_options(parser, default=FIRST)
     add_judge_options(parser)
     add_benchmark_options(parser)
     rows = parser.add_argument_group("rows and weights")
@@ -206,6 +206,6 @@ def _describe(result: Result, benchmark: Benchmark, published: Published | None)
     if rows and result.overall is not None:
         lines += ["", beside_published(result, rows), ""]
     lines.append(f"kept in {result.folder}")
-    if result.model == benchmark.name == DEMO:
+    if result.model in SHIPPED:
         lines.append(NEXT.format(result.folder))
     return lines

@@ -8,6 +8,7 @@ the answer), should turn none; length alone turns what grows, and is shown besid
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
+from math import isfinite
 from typing import Any, NamedTuple
 
 from rmeval.metrics.intervals import wilson_interval
@@ -129,20 +130,25 @@ def disguised_text(rows: Iterable[Disguised]) -> str:
 
 
 def _fields(row: Disguised) -> dict[str, Any]:
-    told = {name: [score.value, score.tokens, score.truncated] for name, score in _scores(row)}
+    disguised = {name: _score(score) for name, score in row.disguised.items()}
+    told = {"chosen": _score(row.chosen), "rejected": _score(row.rejected), "disguised": disguised}
     return {"id": row.id, "subset": row.subset, **told}
 
 
-def _scores(row: Disguised) -> list[tuple[str, Score]]:
-    return [("chosen", row.chosen), ("rejected", row.rejected), *row.disguised.items()]
+def _score(score: Score) -> list[Any]:
+    return [score.value, score.tokens, score.truncated]
 
 
 def disguised_row(line: str) -> Disguised:
-    """Returns the row of a line. Raises ValueError, KeyError or TypeError for one that is none."""
+    """Returns the row of a line. Raises ValueError, LookupError or TypeError for any other."""
     fields = json.loads(line)
-    scores = {
-        name: Score(float(fields[name][0]), int(fields[name][1]), bool(fields[name][2]))
-        for name in ("chosen", "rejected", *DISGUISES)
-    }
-    chosen, rejected = scores.pop("chosen"), scores.pop("rejected")
-    return Disguised(str(fields["id"]), str(fields["subset"]), chosen, rejected, scores)
+    chosen, rejected = (_read(fields[name]) for name in ("chosen", "rejected"))
+    disguised = {name: _read(fields["disguised"][name]) for name in DISGUISES}
+    return Disguised(str(fields["id"]), str(fields["subset"]), chosen, rejected, disguised)
+
+
+def _read(told: list[Any]) -> Score:
+    score = Score(float(told[0]), int(told[1]), bool(told[2]))
+    if not isfinite(score.value):
+        raise ValueError("a score is not finite")
+    return score

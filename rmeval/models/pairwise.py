@@ -30,6 +30,8 @@ class Shown(NamedTuple):
 class PairwiseFamily(Family):
     """A family whose head gives the log-odds that the response shown first is the better one."""
 
+    kind = "pairwise"
+
     @abstractmethod
     def encode_pairs(
         self, tokenizer: Any, shown: Sequence[Shown], max_length: int

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rmeval.errors import one_line
-from rmeval.judging.judge import FAMILY
 from rmeval.records import Result
 from rmeval.reports.labels import is_judged
 
@@ -14,7 +13,7 @@ RATED = "rewardbench-2"  # where the best response shares its win with those tha
 
 def is_generative(result: Result) -> bool:
     """Whether a language model was asked in words."""
-    return bool(result.provenance["model"]["family"] == FAMILY)
+    return "account" in result.provenance
 
 
 def tie_counts_as(result: Result) -> str:

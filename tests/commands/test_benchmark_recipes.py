@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Capture, done, refusal, small_model
+from documented import assert_documented
 
 from rmeval.reports.texts import find_texts
 from rmeval.results.files import read_result
@@ -74,6 +75,7 @@ def test_a_recipe_is_run_read_back_explained_and_reported(
     assert "PARTIAL" not in out
     (folder,) = (world / "results" / score).iterdir()
     result = read_result(folder)
+    assert_documented(folder)
     assert (result.definition, result.partial, len(result.scored)) == (definition, None, 3)
     sections = {name for name in result.metrics.values if name.startswith("section/")}
     wanted = {"section/a", "section/b", "section/x"} if score == "rows" else set()

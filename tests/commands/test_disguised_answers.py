@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from command_line import Capture, done, refusal, small_model
+from documented import assert_documented
+from pydantic import TypeAdapter
 
 import rmeval
 from rmeval import BadData, load_benchmark
@@ -12,6 +14,7 @@ from rmeval.metrics.disguises import DISGUISES, count_disguises, disguises_of
 from rmeval.records import as_message
 from rmeval.reports.disguises import disguise_rows
 from rmeval.results.files import read_result
+from rmeval.results.schema import DisguisesLine
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +35,9 @@ def only(folder: Path) -> Path:
 def test_the_rewards_in_disguise_are_those_of_the_disguised_texts(world: Path) -> None:
     result = read_result(only(world))
     assert len(result.disguised) == 10
+    assert_documented(only(world))
+    for line in (only(world) / "disguises.jsonl").read_text(encoding="utf-8").splitlines():
+        TypeAdapter(DisguisesLine).validate_python(json.loads(line), strict=True)
     model = rmeval.load_model(str(world / "model"), device="cpu", checks=False)
     rows = {item.id: item for item in load_benchmark("demo").preferences}
     scored = {item.id: item for item in result.scored}
