@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import GOLDEN, SHARED
 
+from rmeval.benchmarks import shipped_recipes
 from rmeval.errors import BadData
 from rmeval.known import (
     PROOFS,
@@ -144,6 +145,7 @@ def test_the_other_tables_are_whole() -> None:
     assert tables.keys() == {
         *CARDS, "judgebench-outputs", "metametrics", "rewardbench-2-leaderboard",
         "rewardbench-leaderboard", "rm-bench-leaderboard", "skywork-reward-v2",
+        *(name for name, recipe in shipped_recipes().items() if recipe.published),
     }  # fmt: skip
 
 
