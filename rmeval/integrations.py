@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from rmeval.benchmarks import Benchmark, load_benchmark
 from rmeval.errors import BadOption
 from rmeval.evaluation import evaluate
+from rmeval.metrics.names import Metric
 from rmeval.models.live.trainers import (
     TrainerCallback,
     agree_to_stop,
@@ -130,9 +131,9 @@ class TrainerEvaluation(TrainerCallback):  # type: ignore[misc]
 def metrics_to_log(result: Result) -> dict[str, float]:
     """Returns the Score and the sections of a result, as a Trainer logs them."""
     sections = {
-        f"rmeval/{name.removeprefix('section/')}": value
+        f"rmeval/{Metric(name).rest}": value
         for name, value in result.metrics.values.items()
-        if name.startswith("section/")
+        if Metric(name).kind == "section"
     }
     score = {} if result.overall is None else {"rmeval/Score": result.overall}
     return {**score, **sections}
