@@ -1,6 +1,5 @@
 """A model on a benchmark: every response scored once, then the numbers made from the scores."""
 
-import json
 import logging
 import platform
 from collections.abc import Mapping, Sequence
@@ -278,7 +277,7 @@ def open_store(
     from rmeval.engine.workers import Workers
 
     workers, settings = workers or Workers(), store_settings(provenance)
-    workers.broadcast((), json.dumps(settings, sort_keys=True))
+    workers.require_same(settings)
     workers.require_shared(prepare_folder(folder / STORE))
     if fresh and workers.rank == 0:
         drop_store(folder / STORE, settings)

@@ -75,13 +75,13 @@ def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
     """Loads the model and evaluates it on each benchmark."""
     from rmeval.engine.workers import join_workers
 
+    workers = join_workers()  # first: who dies while the model is loaded is noticed too
     models = _load_models(options, benchmarks)
     with show_step("checking the model", quiet=options.quiet):
         checks = [
             "insisted, --no-checks" if options.no_checks else examine(model, benchmark.preferences)
             for model, benchmark in zip(models, benchmarks, strict=True)
         ]
-    workers = join_workers()
     results: list[Result] = []
     for model, benchmark, checked in zip(models, benchmarks, checks, strict=True):
         results.append(_evaluate(model, benchmark, options, checked, workers))
