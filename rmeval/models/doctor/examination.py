@@ -31,6 +31,7 @@ from rmeval.models.doctor.text import (
     rough_conversations,
 )
 from rmeval.models.doctor.transformers_class import check_transformers
+from rmeval.models.placement import checking_on
 from rmeval.models.reward_model import RewardModel
 from rmeval.records import Conversation, Message, Preference
 
@@ -60,6 +61,11 @@ def check_model(model: RewardModel, pairs: Sequence[Preference]) -> list[Check]:
     It stops where a failure would make what follows meaningless: no rewards are computed of text
     that is not read, and none are compared that are not numbers.
     """
+    with checking_on(model.device):
+        return _all_checks(model, pairs)
+
+
+def _all_checks(model: RewardModel, pairs: Sequence[Preference]) -> list[Check]:
     talks = [talk for pair in pairs for talk in (pair.conversations()[0], pair.conversations()[-1])]
     checks = [check_weights(model), check_files(model), *check_text(model, talks)]
     if not _is_readable(checks):
@@ -104,7 +110,9 @@ def require_sound(model: RewardModel, conversations: Sequence[Conversation]) -> 
 
     Raises BadCheckpoint naming the first that fails.
     """
-    for check in cheap_checks(model, conversations):
+    with checking_on(model.device):
+        checks = cheap_checks(model, conversations)
+    for check in checks:
         _require_passed(model, check)
         if check.status == "warn" and check.name in LOUD:
             warning = one_line(f"{check.name}: {check.finding}; {check.advice}")
