@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from rmeval.scorer import PreferenceScorer, RewardScorer, Scorer
     from rmeval.verbs.frames import results_frame
     from rmeval.verbs.lines import best_of_n, doctor, filter, rank
+    from rmeval.verbs.overlap import Overlap, overlap
     from rmeval.verbs.results import (
         baseline,
         check,
@@ -76,6 +77,7 @@ __all__ = [
     "Message",
     "Metrics",
     "OutputFailure",
+    "Overlap",
     "PairwiseModel",
     "PeerLost",
     "Preference",
@@ -104,6 +106,7 @@ __all__ = [
     "load_judge",
     "load_model",
     "load_pairwise_model",
+    "overlap",
     "pairs",
     "rank",
     "read_result",
@@ -129,6 +132,7 @@ _LATER = {
     "rmeval.scorer": ["PreferenceScorer", "RewardScorer", "Scorer"],
     "rmeval.verbs.frames": ["results_frame"],
     "rmeval.verbs.lines": ["best_of_n", "doctor", "filter", "rank"],
+    "rmeval.verbs.overlap": ["Overlap", "overlap"],
     "rmeval.verbs.results": [
         "baseline",
         "check",
