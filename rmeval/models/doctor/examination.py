@@ -11,6 +11,7 @@ from rmeval.engine.plan import LAST
 from rmeval.errors import BadCheckpoint, one_line
 from rmeval.models.checkpoints.weight_files import some
 from rmeval.models.doctor.check import Check, is_healthy
+from rmeval.models.doctor.disguises import check_disguises
 from rmeval.models.doctor.scored_token import SCORED_TOKEN, check_scored_token
 from rmeval.models.doctor.scores import (
     LIMITS,
@@ -70,7 +71,8 @@ def _all_checks(model: RewardModel, pairs: Sequence[Preference]) -> list[Check]:
     checks = [check_weights(model), check_files(model), *check_text(model, talks)]
     if not _is_readable(checks):
         return checks
-    kept = [talk for pair in range(len(pairs)) for talk in _of_pair(model, talks, pair)]
+    taken = [place for place in range(len(pairs)) if _of_pair(model, talks, place)]
+    kept = [talk for place in taken for talk in _of_pair(model, talks, place)]
     rough = rough_conversations(model)
     probe = make_probe(model, [model.sequence(talk) for talk in (*kept, *rough)], len(kept) // 2)
     checks.append(check_finite(probe))
@@ -85,6 +87,7 @@ def _all_checks(model: RewardModel, pairs: Sequence[Preference]) -> list[Check]:
         check_left_padding(probe),
         check_float32(probe),
         check_transformers(probe),
+        check_disguises(probe, [pairs[place] for place in taken]),
     ]
 
 
