@@ -31,13 +31,15 @@ class Engine:
     `packed` computes every shared prefix once; `batch_tokens` then counts unique tokens, and in
     the padded path all tokens, padding included. `reason` says why a model is not packed.
     Sequences longer than `boundary` tokens never share a pass with shorter ones: LongRoPE turns
-    the angles of a whole pass by its longest sequence.
+    the angles of a whole pass by its longest sequence. So many `processes` compute each pass
+    together, each with its part of the model.
     """
 
     batch_tokens: int
     packed: bool = False
     reason: str | None = None
     boundary: int | None = None
+    processes: int = 1
 
     def plan(self, sequences: Sequence[Tokens], *, may_pad: bool = True) -> list[Members]:
         """Returns which of the distinct `sequences` share a forward pass."""
@@ -123,6 +125,12 @@ def score_rows(
     Raises BadReward for a NaN or infinite number, and BadOption when one sequence alone does not
     fit into memory.
     """
+    workers = workers or Workers()
+    if engine.processes > 1 and store is not None and not workers.together:
+        raise BadOption(
+            "a model that several processes hold in parts is evaluated by all of them together: "
+            "pass workers=join_workers(together=True)"
+        )
     store = MemoryStore() if store is None else store
     tokens = [np.asarray(sequence, dtype=np.int32) for sequence in sequences]
     first = {sequence.tobytes(): index for index, sequence in reversed(list(enumerate(tokens)))}
@@ -130,7 +138,7 @@ def score_rows(
     plan = engine.plan([tokens[index] for index in distinct], may_pad=network.may_pad)
     groups = [[distinct[position] for position in members] for members in plan]
     digests = [_digest([tokens[index] for index in group]) for group in groups]
-    todo, workers = _Todo(tokens, groups, digests, store), workers or Workers()
+    todo = _Todo(tokens, groups, digests, store)
     todo.compute(network, engine, workers, on_progress)
     todo.await_all(LATEST_SEEN if workers.count > 1 else 0.0)
     found: dict[bytes, Row] = {}
@@ -183,8 +191,9 @@ class _Todo:
                 if not all(map(math.isfinite, row)):
                     raise BadReward(index, next(value for value in row if not math.isfinite(value)))
             workers.require_in_touch()
-            self.store.put(self.digests[number], numbers)
-            left -= costs[number] * workers.count  # the others are about as far
+            if workers.keeps:
+                self.store.put(self.digests[number], numbers)
+            left -= costs[number] * workers.shares  # the others are about as far
             if on_progress is not None:
                 held = most_held(network.backbone)
                 on_progress(Progress(total - max(left, 0), total, in_all, kept, held))
@@ -215,7 +224,7 @@ class _Forward:
     def __init__(self, network: RewardNetwork, engine: Engine) -> None:
         self._network = network
         self._compute = forward_packed if engine.packed else forward_padded
-        self._parts = 1
+        self._parts, self._alone = 1, engine.processes == 1
 
     def __call__(self, group: Sequence[Tokens]) -> list[float]:
         while True:
@@ -224,6 +233,11 @@ class _Forward:
             try:
                 return [value for piece in pieces for value in self._compute(self._network, piece)]
             except torch.OutOfMemoryError as error:
+                if not self._alone:  # the others would wait for passes that this one does not make
+                    raise BadOption(
+                        f"out of memory on {len(group)} sequences at once, in one of several "
+                        "processes: use a smaller --batch-tokens"
+                    ) from error
                 if size == 1:
                     longest = max(map(len, group))
                     raise BadOption(
