@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rmeval import __version__
 from rmeval.benchmarks import Benchmark
+from rmeval.clock import SCORING, spending
 from rmeval.duels import SERVER, scored_row
 from rmeval.errors import BadConversation, BadData, BadOption, BadReward
 from rmeval.files import prepare_folder
@@ -74,7 +75,7 @@ def evaluate(
     """
     weighting = benchmark.scheme.check_weighting(weighting)
     benchmark = benchmark if limit is None else benchmark.limited(limit)
-    started, provenance = datetime.now(UTC), scoring_provenance(model)
+    started, provenance = datetime.now(UTC), scoring_provenance(model, workers)
     if output is None and workers is not None and workers.count > 1:
         raise BadOption("several processes share a run through its output folder: pass one")
     folder: Path | None = None
@@ -100,6 +101,7 @@ def evaluate(
     return _keep(result, folder, model)
 
 
+@spending("statistics")
 def _describe(
     benchmark: Benchmark,
     scored: tuple[ScoredPreference, ...],
@@ -136,6 +138,7 @@ def _prepare(
     return prepare_folder(folder)
 
 
+@spending("writing")
 def _keep(result: Result, folder: Path, model: Scorer) -> Result:
     """Writes a result, beside what another run has written meanwhile."""
     place, why = find_place(folder, claim_of(result.provenance, result.scored, result.partial))
@@ -145,6 +148,7 @@ def _keep(result: Result, folder: Path, model: Scorer) -> Result:
     return replace(result, folder=place)
 
 
+@spending(SCORING)
 def score_preferences(
     model: Scorer,
     preferences: Sequence[Preference],
@@ -197,8 +201,10 @@ def _name_response(preferences: Sequence[Preference], index: int) -> str:
     raise IndexError(index)
 
 
-def scoring_provenance(model: Scorer) -> dict[str, Any]:
+def scoring_provenance(model: Scorer, workers: "Workers | None" = None) -> dict[str, Any]:
     """Returns everything that a reward depends on besides its tokens."""
+    if workers is not None and hasattr(model, "hash_weights"):
+        model.hash_weights(workers)
     return {
         "model": model_provenance(model),
         "engine": engine_provenance(model),

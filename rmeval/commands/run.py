@@ -2,12 +2,15 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rmeval.benchmarks import BENCHMARKS, Benchmark
 from rmeval.benchmarks.prior_sets import JOINED, join_prior_sets
+from rmeval.clock import describe_spent, spending, spent
 from rmeval.commands.shared.benchmark_options import add_benchmark_options, load_benchmarks_from
 from rmeval.commands.shared.dry_run import describe_run
 from rmeval.commands.shared.judge_options import (
@@ -59,7 +62,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         published = [name for name in names if name in BENCHMARKS]
         refuse_names(options.model, published[0] if published else None)
     demo = options.model == DEMO and not options.data
-    benchmarks = _load_benchmarks(options, DEMO if demo else "rewardbench")
+    with spending("reading data"):
+        benchmarks = _load_benchmarks(options, DEMO if demo else "rewardbench")
     if options.dry_run:
         print(*_plans(options, benchmarks), sep="\n\n")
         return 0
@@ -73,7 +77,8 @@ def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
     from rmeval.engine.workers import join_workers
 
     models = _load_models(options, benchmarks)
-    with show_step("checking the model", quiet=options.quiet):
+    checking = show_step("checking the model", quiet=options.quiet)
+    with checking, _hashing(models[0]), spending("checks"):
         checks = [
             "insisted, --no-checks" if options.no_checks else examine(model, benchmark.preferences)
             for model, benchmark in zip(models, benchmarks, strict=True)
@@ -87,6 +92,19 @@ def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
             print(*([""] if len(results) > 1 else []), *lines, sep="\n")
     if workers.rank == 0 and {result.definition for result in results} >= set(JOINED):
         print("", _with_prior([r for r in results if r.definition in JOINED]), sep="\n")
+    if workers.rank == 0:
+        print(describe_spent(spent()))
+
+
+@contextmanager
+def _hashing(model: Scorer) -> Iterator[None]:
+    """Has another thread read the weight files meanwhile, where no other process does."""
+    from rmeval.engine.workers import count_processes
+
+    with ThreadPoolExecutor(1) as pool:
+        if count_processes() == 1:
+            pool.submit(getattr, model, "fingerprint", None)
+        yield
 
 
 def _load_benchmarks(options: argparse.Namespace, default: str) -> list[Benchmark]:

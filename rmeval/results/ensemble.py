@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from rmeval import __version__
 from rmeval.benchmarks import scheme_of
@@ -183,6 +182,8 @@ def _z_score(values: Floats, name: str) -> Floats:
 
 def _rank(values: Floats, _: str) -> Floats:
     """Returns the share of the other responses below each, equal ones sharing the mean rank."""
+    from scipy.stats import rankdata  # half a second that no other verb has a use for
+
     ranks: Floats = rankdata(values)
     return (ranks - 1) / (len(values) - 1)
 
