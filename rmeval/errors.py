@@ -99,6 +99,10 @@ class ServerFailure(RmevalError):
     """A server that did not answer, or whose answer is none, after every retry."""
 
 
+class PeerLost(RmevalError):
+    """A process of a launch that is gone, or was; the others end too, and what was scored stays."""
+
+
 class Unreachable(RmevalError):
     """A file that is neither on this machine nor to be had from the Hub."""
 

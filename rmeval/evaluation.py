@@ -1,6 +1,5 @@
 """A model on a benchmark: every response scored once, then the numbers made from the scores."""
 
-import json
 import logging
 import platform
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rmeval import __version__
 from rmeval.benchmarks import Benchmark
@@ -28,6 +27,7 @@ from rmeval.scorer import (
     engine_provenance,
     files_beside,
     folder_label,
+    kind_of,
     model_provenance,
     told_after,
 )
@@ -35,6 +35,7 @@ from rmeval.scorer import (
 if TYPE_CHECKING:
     from rmeval.engine.store import ScoreStore
     from rmeval.engine.workers import Workers
+    from rmeval.results.schema import Provenance
 
 STORE = "store"  # the folder of a store, below that of its runs
 SCORING_KEYS = ("engine", "versions", "python")
@@ -93,8 +94,8 @@ def evaluate(
             on_progress=on_progress or notebook_progress(),
         )
     benchmark = benchmark.without_refused({item.id for item in scored})
-    provenance |= {"checks": checks, "data": benchmark.provenance(), **timing(started)}
-    provenance |= told_after(model)
+    provenance |= {"kind": kind_of(model), "checks": checks, **timing(started)}
+    provenance |= {"data": benchmark.provenance(), **told_after(model)}
     result = replace(_describe(benchmark, scored, weighting, provenance), name=name)
     if folder is None or (workers is not None and workers.rank > 0):
         return replace(result, folder=folder)
@@ -116,7 +117,7 @@ def _describe(
         metrics=describe_scores(benchmark.scheme, scored, weighting),
         scored=scored,
         partial=benchmark.partial,
-        provenance=provenance,
+        provenance=cast("Provenance", provenance),
     )
 
 
@@ -228,7 +229,7 @@ def open_store(
     from rmeval.engine.workers import Workers
 
     workers, settings = workers or Workers(), store_settings(provenance)
-    workers.broadcast((), json.dumps(settings, sort_keys=True))
+    workers.require_same(settings)
     workers.require_shared(prepare_folder(folder / STORE))
     if fresh and workers.rank == 0:
         drop_store(folder / STORE, settings)

@@ -161,6 +161,21 @@ def only_owner(lock: Path, of: Path) -> Iterator[None]:
         _drop(lock, stream, locked)
 
 
+def has_locks(folder: Path) -> bool:
+    """Whether sqlite can lock files in a folder; says so where it cannot. Raises OutputFailure."""
+    try:
+        from fcntl import LOCK_EX, LOCK_NB, lockf
+    except ImportError:  # Windows, where sqlite locks in another way
+        return True
+    with writing(folder), NamedTemporaryFile(dir=folder, prefix=".lock-test-") as probe:
+        try:
+            lockf(probe, LOCK_EX | LOCK_NB)
+        except OSError:  # Lustre without -o flock, NFS without its lock daemon
+            logger.warning(NO_LOCKS, folder)
+            return False
+    return True
+
+
 class _Unfinished:
     """The new content of a file, beside it under a name that a later run takes over.
 

@@ -16,5 +16,6 @@ DEMO = Definition(
     rows=ROWS_PER_SUBSET * len(ROWS),
     licence="Apache-2.0",
     meaning="nothing: 138 hand-written pairs that show how rmeval works",
+    remark="The demo benchmark shows how rmeval works; its numbers say nothing about a model.",
     shipped="demo/benchmark.jsonl",
 )

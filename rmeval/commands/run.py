@@ -33,7 +33,7 @@ from rmeval.commands.shared.progress import show_progress, show_step
 from rmeval.errors import BadOption
 from rmeval.evaluation import evaluate
 from rmeval.files import prepared
-from rmeval.known import Published, published_beside
+from rmeval.known import SHIPPED, Published, published_beside
 from rmeval.metrics.summary import describe_scores
 from rmeval.models.checkpoints.other_names import refuse_names
 from rmeval.records import Result, reference_of
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from rmeval.engine.workers import Workers
 
 
-DEMO = "demo"
+FIRST = next(iter(SHIPPED))
 NEXT = (
     "next: `rmeval report {}` writes report.html, with every row; "
     "`rmeval run --model FOLDER` evaluates your own checkpoint"
@@ -61,9 +61,14 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         names = (options.benchmark or "rewardbench").split(",")
         published = [name for name in names if name in BENCHMARKS]
         refuse_names(options.model, published[0] if published else None)
+<<<<<<< HEAD
     demo = options.model == DEMO and not options.data
     with spending("reading data"):
         benchmarks = _load_benchmarks(options, DEMO if demo else "rewardbench")
+=======
+    shipped = SHIPPED.get(options.model) if not options.data else None
+    benchmarks = _load_benchmarks(options, shipped.benchmark if shipped else "rewardbench")
+>>>>>>> main
     if options.dry_run:
         print(*_plans(options, benchmarks), sep="\n\n")
         return 0
@@ -76,6 +81,7 @@ def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
     """Loads the model and evaluates it on each benchmark."""
     from rmeval.engine.workers import join_workers
 
+    workers = join_workers()  # first: who dies while the model is loaded is noticed too
     models = _load_models(options, benchmarks)
     checking = show_step("checking the model", quiet=options.quiet)
     with checking, _hashing(models[0]), spending("checks"):
@@ -83,7 +89,6 @@ def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
             "insisted, --no-checks" if options.no_checks else examine(model, benchmark.preferences)
             for model, benchmark in zip(models, benchmarks, strict=True)
         ]
-    workers = join_workers()
     results: list[Result] = []
     for model, benchmark, checked in zip(models, benchmarks, checks, strict=True):
         results.append(_evaluate(model, benchmark, options, checked, workers))
@@ -174,7 +179,7 @@ def _with_prior(results: Sequence[Result]) -> str:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    add_model_options(parser, default=DEMO)
+    add_model_options(parser, default=FIRST)
     add_judge_options(parser)
     add_benchmark_options(parser)
     rows = parser.add_argument_group("rows and weights")
@@ -211,6 +216,6 @@ def _describe(result: Result, benchmark: Benchmark, published: Published | None)
     if rows and result.overall is not None:
         lines += ["", beside_published(result, rows), ""]
     lines.append(f"kept in {result.folder}")
-    if result.model == benchmark.name == DEMO:
+    if result.model in SHIPPED:
         lines.append(NEXT.format(result.folder))
     return lines

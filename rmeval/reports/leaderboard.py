@@ -13,6 +13,7 @@ from rmeval.duels import UNKNOWN
 from rmeval.errors import BadData, UnknownName
 from rmeval.known import NOT_STATED, Published, published_rows
 from rmeval.metrics.intervals import Z
+from rmeval.metrics.names import OVERALL, Metric
 from rmeval.metrics.paired import real_differences
 from rmeval.metrics.pairs import PAIRS
 from rmeval.metrics.rewardbench import PRIOR, PRIOR_ROWS
@@ -20,11 +21,10 @@ from rmeval.metrics.scheme import Scheme
 from rmeval.metrics.summary import describe_scores
 from rmeval.records import Metrics, Result
 from rmeval.reports.judged import unread_note
-from rmeval.reports.labels import is_judged
 from rmeval.reports.tables import format_rows, format_with_notes
 from rmeval.results.baselines import fingerprint_items
 from rmeval.results.comparison import require_same_rows, rows_in_order_of
-from rmeval.scorer import OWN
+from rmeval.results.schema import kind_of
 
 Row = dict[str, Any]
 
@@ -37,15 +37,7 @@ ESTIMATED = (
     "a section were won with the probability that the section gives"
 )
 
-OUTER = ("section/", "overall/")
-
-TYPES = {  # by family
-    "classifier": "sequence classifier",
-    "dpo": "DPO",
-    "ensemble": "ensemble",
-    "judge": "generative",
-    OWN: "own scorer",
-}
+COLUMNS = (("section", False), ("overall", True))  # levels of the metrics that are columns
 
 
 @dataclass(frozen=True)
@@ -144,18 +136,18 @@ def _measured(result: Result, scheme: Scheme, weighting: str | None) -> Standing
     metrics, remarks = result.metrics, []
     if weighting is not None and weighting != result.weighting:
         metrics = describe_scores(scheme, result.scored, weighting)
-    score = None if result.partial else metrics.values.get("overall")
-    interval = metrics.intervals.get("overall")
+    score = None if result.partial else metrics.values.get(OVERALL)
+    interval = metrics.intervals.get(OVERALL)
     if result.partial:
         remarks = [f"partial: {result.partial}"]
     elif score is None:
         remarks = ["no Score: it needs every section whole"]
     remarks += unread_note(metrics.counts)
-    family, data = result.provenance["model"]["family"], result.provenance["data"]
+    data = result.provenance["data"]
     where = str(data["revision"])[:8] if data["revision"] else data["source"].rsplit("/", 1)[-1]
     return Standing(
         model=result.shown_name,
-        type=TYPES.get(family, "pairwise" if is_judged(result) else "custom head"),
+        type=kind_of(result.provenance),
         weighting=weighting or result.weighting,
         score=None if score is None else 100 * score,
         ends=(100 * interval.low, 100 * interval.high) if score is not None and interval else None,
@@ -167,11 +159,12 @@ def _measured(result: Result, scheme: Scheme, weighting: str | None) -> Standing
 
 
 def _columns(metrics: Metrics) -> dict[str, float]:
-    """Returns the sections and levels, or the subsets of a benchmark that has none."""
+    """Returns the sections and parts of the Score, or the subsets of what has neither."""
     values = metrics.values
-    named = {name.partition("/")[2]: v for name, v in values.items() if name.startswith(OUTER)}
-    outer = {name: value for name, value in named.items() if name and "/" not in name}
-    return outer or {n: values[f"subset/{n}"] for n in metrics.rows if f"subset/{n}" in values}
+    outer = [name for name in map(Metric, values) if name.level in COLUMNS]
+    subsets = [Metric.subset(name) for name in metrics.rows]
+    names = outer or [name for name in subsets if name in values]
+    return {name.rest: values[name] for name in names}
 
 
 def _published(row: Published, scheme: Scheme) -> Standing:
@@ -204,10 +197,10 @@ def _binomial_half(row: Published, scheme: Scheme) -> float | None:
         return None
     prior: Any = PRIOR_ROWS if PRIOR in row.sections else {}
     parts = {part.name: part.weights for part in scheme.parts(prior, row.weighting)}
-    rows, weights, variance = {**(scheme.rows or {}), **prior}, parts.get("overall", {}), 0.0
+    rows, weights, variance = {**(scheme.rows or {}), **prior}, parts.get(OVERALL, {}), 0.0
     for section, weight in weights.items():
-        share = row.sections.get(section.removeprefix("section/"))
-        leaves = {leaf.removeprefix("subset/"): w for leaf, w in parts.get(section, {}).items()}
+        share = row.sections.get(Metric(section).rest)
+        leaves = {Metric(leaf).rest: w for leaf, w in parts.get(section, {}).items()}
         if share is None or not leaves or not leaves.keys() <= rows.keys():
             return None
         spread = sum(w * w / rows[subset] for subset, w in leaves.items())
@@ -272,9 +265,8 @@ def _groups(entries: Sequence[Standing], scheme: Scheme) -> list[int | None]:
 def _tied(a: Standing, b: Standing, scheme: Scheme) -> bool:
     if a.result and b.result and a.weighting == b.weighting and _same_rows(a.result, b.result):
         ordered = rows_in_order_of(a.result, b.result)
-        strata = scheme.stratify(a.result.scored), scheme.stratify(ordered)
-        parts = scheme.parts(strata[0], a.weighting)
-        return not real_differences([strata], parts, "overall")[0]
+        tallies = [scheme.tally(scored, a.weighting) for scored in (a.result.scored, ordered)]
+        return not real_differences([(tallies[0], tallies[1])], OVERALL)[0]
     # What each interval leaves between the two (MOVER: Zou and Donner, Stat. in Medicine 27, 2008).
     (low, _), (_, high) = a.ends or (0.0, 0.0), b.ends or (0.0, 0.0)
     upper, lower = a.score or 0.0, b.score or 0.0

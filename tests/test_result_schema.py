@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from preferences_by_hand import PROVENANCE, question, result, scored
 
+from rmeval.benchmarks import scheme_of
 from rmeval.cli import main
 from rmeval.records import Result
 from rmeval.reports.leaderboard import rank_rows
 from rmeval.reports.model_card import model_index
 from rmeval.reports.summary import notes_of
 from rmeval.results.files import write_result
-from rmeval.results.shape import wrong_field
+from rmeval.results.schema import wrong_field
 
 ACCOUNT = {
     "answers": 4,
@@ -49,7 +50,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "model": {"family": "ensemble"},
         "ensemble": {
             "normalise": "rank",
-            "members": [{"weight": 0.5, "result": None, "model": {"name": "org/a"}}],
+            "members": [{"weight": 0.5, "result": None, "model": dict(PROVENANCE["model"])}],
         },
     },
 }
@@ -95,14 +96,14 @@ def made(kind: str) -> Result:
 
 def document_of(made: Result) -> dict[str, Any]:
     named = {key: getattr(made, key) for key in ("benchmark", "definition", "model", "weighting")}
-    rest = {"partial": None, "metrics": {}, "rows": {}, "scores_sha256": "0"}
+    rest = {"schema": 2, "partial": None, "metrics": {}, "rows": {}, "scores_sha256": "0"}
     return {**named, **rest, "provenance": made.provenance}
 
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_what_passes_is_shown_and_what_does_not_is_named(kind: str) -> None:
     of_it = made(kind)
-    document = document_of(of_it)
+    document, tally = document_of(of_it), scheme_of(of_it.definition).tally(of_it.scored)
     assert wrong_field(document) is None
     for path in fields(document):
         for value in OTHER_KINDS:
@@ -110,12 +111,12 @@ def test_what_passes_is_shown_and_what_does_not_is_named(kind: str) -> None:
             wrong = wrong_field(other)
             if wrong is None:
                 shown = replace(of_it, **{k: other[k] for k in ("partial", "provenance")})
-                assert list(notes_of(shown)), (path, value)
+                assert list(notes_of(shown, tally)), (path, value)
                 assert rank_rows([shown], []), (path, value)
                 assert shown.partial or model_index(shown), (path, value)
             else:
-                last = ".".join(str(key) for key in path if isinstance(key, str))
-                assert wrong.startswith(last) or last.startswith(wrong.split("[")[0]), (path, wrong)
+                at = ".".join(map(str, path))
+                assert wrong.startswith(at) or at.startswith(wrong), (path, wrong)
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb[0])
