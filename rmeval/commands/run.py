@@ -61,14 +61,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         names = (options.benchmark or "rewardbench").split(",")
         published = [name for name in names if name in BENCHMARKS]
         refuse_names(options.model, published[0] if published else None)
-<<<<<<< HEAD
-    demo = options.model == DEMO and not options.data
-    with spending("reading data"):
-        benchmarks = _load_benchmarks(options, DEMO if demo else "rewardbench")
-=======
     shipped = SHIPPED.get(options.model) if not options.data else None
     benchmarks = _load_benchmarks(options, shipped.benchmark if shipped else "rewardbench")
->>>>>>> main
     if options.dry_run:
         print(*_plans(options, benchmarks), sep="\n\n")
         return 0
@@ -84,7 +78,7 @@ def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
     workers = join_workers()  # first: who dies while the model is loaded is noticed too
     models = _load_models(options, benchmarks)
     checking = show_step("checking the model", quiet=options.quiet)
-    with checking, _hashing(models[0]), spending("checks"):
+    with checking, _hashing(models[0], workers), spending("checks"):
         checks = [
             "insisted, --no-checks" if options.no_checks else examine(model, benchmark.preferences)
             for model, benchmark in zip(models, benchmarks, strict=True)
@@ -102,16 +96,15 @@ def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
 
 
 @contextmanager
-def _hashing(model: Scorer) -> Iterator[None]:
+def _hashing(model: Scorer, workers: "Workers") -> Iterator[None]:
     """Has another thread read the weight files meanwhile, where no other process does."""
-    from rmeval.engine.workers import count_processes
-
     with ThreadPoolExecutor(1) as pool:
-        if count_processes() == 1:
+        if workers.count == 1:
             pool.submit(getattr, model, "fingerprint", None)
         yield
 
 
+@spending("reading data")
 def _load_benchmarks(options: argparse.Namespace, default: str) -> list[Benchmark]:
     benchmarks = load_benchmarks_from(options, default, options.weighting)
     if options.subset:

@@ -12,16 +12,9 @@ T = TypeVar("T")
 def once_a_machine(workers: Workers, what: str, make: Callable[[], T]) -> T:
     """Returns what the first process makes of those that name the same thing on one machine.
 
-    The others wait for it, and are told.
+    The others wait for it, and are told: what JSON can hold. Raises PeerLost.
     """
-    if workers.count == 1:
-        return make()
-    from torch import distributed
-
     named = f"{platform.node()} {what}"
-    names, made = [""] * workers.count, [None] * workers.count
-    distributed.all_gather_object(names, named)
-    first = names.index(named)
-    distributed.all_gather_object(made, make() if first == workers.rank else None)
-    answer: T = made[first]  # type: ignore[assignment]
-    return answer
+    first = workers.gather(named).index(named)
+    made: T = workers.gather(make() if first == workers.rank else None)[first]
+    return made

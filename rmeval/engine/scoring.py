@@ -173,16 +173,11 @@ class _Todo:
         shares = workers.partition([costs[number] for number in waiting])
         mine = [waiting[place] for place in shares]
         passes = _Passes(network, engine)
-        groups = ([self.tokens[index] for index in self.groups[number]] for number in mine)
+        groups = self._groups(mine, workers)
         in_all = sum(map(len, self.tokens))
         left, total = sum(costs[number] for number in waiting), sum(costs)
         kept = total - left
-<<<<<<< HEAD
         for number, numbers in zip(mine, passes.over(groups), strict=True):
-=======
-        for number in mine:
-            workers.require_all()
->>>>>>> main
             group = self.groups[number]
             for index, row in zip(group, _rows(numbers, len(group)), strict=True):
                 if not all(map(math.isfinite, row)):
@@ -212,6 +207,12 @@ class _Todo:
             time.sleep(pause)
             pause = min(2 * pause, 5.0)
             self.store.refresh()
+
+    def _groups(self, mine: Sequence[int], workers: Workers) -> Iterator[list[Tokens]]:
+        """Yields what this process computes, as long as all others are there."""
+        for number in mine:
+            workers.require_all()
+            yield [self.tokens[index] for index in self.groups[number]]
 
 
 class _Passes:

@@ -74,14 +74,9 @@ class LoadedModel:
 
         Raises BadCheckpoint, and BadOption for a template that its family has no use for.
         """
-<<<<<<< HEAD
         with spending("loading"):
             tokenizer = self.family.tokenizer()
-        self._require_no_new_tokens(len(tokenizer))
-=======
-        tokenizer = self.family.tokenizer()
         self._require_the_bases_tokens(tokenizer)
->>>>>>> main
         other = self._other_template
         if other is not None and (self.template is not None or not tokenizer.chat_template):
             tokenizer.chat_template = other.text
