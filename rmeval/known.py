@@ -301,10 +301,14 @@ def published_in(content: Mapping[str, Any], benchmark: str, place: str) -> tupl
         "weighting": "mean" if content.get("score") == "subsets" else "rows",
         "benchmark": benchmark,
     }
-    return tuple(
-        published_from({**usual, **row}, f"{place}: published row {number}")
-        for number, row in enumerate(rows, 1)
-    )
+    found = []
+    for number, row in enumerate(rows, 1):
+        facts, here = {**usual, **row}, f"{place}: published row {number}"
+        for name in (*FACTS, *MAY_HAVE):
+            if name != "Score" and not isinstance(facts.get(name, ""), str):
+                raise BadData(f"{here}: {name} must be a text")
+        found.append(published_from(facts, here))
+    return tuple(found)
 
 
 def published_from(facts: Mapping[str, Any], place: str) -> Published:
@@ -352,7 +356,7 @@ def _percent(value: Any, place: str, ends: tuple[float, float] | None) -> float:
     low, high = ends or (0.0, 100.0)
     try:
         percent = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         percent = nan
     if not low <= percent <= high:  # also not for NaN
         raise BadData(f"{place} is {value!r}, no percentage")
