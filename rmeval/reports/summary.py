@@ -9,6 +9,7 @@ from rmeval.known import Published
 from rmeval.metrics.names import OVERALL, Metric
 from rmeval.metrics.scheme import Scheme, Tally
 from rmeval.records import Interval, Metrics, Result
+from rmeval.reports.disguises import CAPTION, NOTE, disguise_rows
 from rmeval.reports.judged import is_generative, judged_by, judged_notes, tie_counts_as
 from rmeval.reports.metric_tables import MetricTables
 from rmeval.reports.tables import format_rows
@@ -32,6 +33,9 @@ def summarise(result: Result, scheme: Scheme) -> str:
         *([format_rows(subsets, "table"), ""] if 1 < len(subsets) <= SUBSETS_SHOWN else []),
         *map(one_line, notes_of(result, tables.tally)),
     ]
+    if result.disguised:
+        table = format_rows(disguise_rows([result]), "table")
+        lines += ["", CAPTION, "", table, "", NOTE, ""]
     return "\n".join(lines)
 
 
