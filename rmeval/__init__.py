@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from rmeval.models.reward_model import RewardModel
     from rmeval.verbs.frames import results_frame
     from rmeval.verbs.lines import best_of_n, doctor, filter, rank
+    from rmeval.verbs.plans import RunPlan, plan_run
     from rmeval.verbs.results import (
         baseline,
         check,
@@ -83,6 +84,7 @@ __all__ = [
     "RewardModel",
     "RewardScorer",
     "RmevalError",
+    "RunPlan",
     "Sampling",
     "Score",
     "ScoredPreference",
@@ -103,6 +105,7 @@ __all__ = [
     "load_model",
     "load_pairwise_model",
     "pairs",
+    "plan_run",
     "rank",
     "read_result",
     "read_results",
@@ -121,6 +124,7 @@ _LATER = {
     "rmeval.models.reward_model": ["RewardModel"],
     "rmeval.verbs.frames": ["results_frame"],
     "rmeval.verbs.lines": ["best_of_n", "doctor", "filter", "rank"],
+    "rmeval.verbs.plans": ["RunPlan", "plan_run"],
     "rmeval.verbs.results": [
         "baseline",
         "check",

@@ -44,7 +44,7 @@ class Numbers:
         self._numbers = numbers.to("cpu", non_blocking=True)
         self._copied: torch.cuda.Event | None = None
         if numbers.is_cuda:
-            self._copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._copied = torch.cuda.Event()
             self._copied.record(torch.cuda.current_stream(numbers.device))
 
     @one_name_for_full()
