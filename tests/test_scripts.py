@@ -179,3 +179,44 @@ def test_a_machine_without_a_gpu_is_told_so(tmp_path):
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
     )
     assert (done.returncode, "has a torch that sees a GPU" in done.stderr) == (2, True)
+
+
+def test_the_model_of_a_gpus_seconds_prints_its_assumptions_and_a_table(capsys):
+    import gpu_model
+
+    gpu_model.main(["h100-80gb", "l4-24gb"])
+    out = capsys.readouterr().out
+    assert all(name.lower().replace("_", " ") in out for name in gpu_model.ASSUMPTIONS)
+    rows = [line.split() for line in out.splitlines() if line.startswith(("h100", "l4"))]
+    assert [row[:2] for row in rows[:5]] == [["h100-80gb", size] for size in gpu_model.SHAPES]
+    assert len(rows) == 10
+    # 14.36 PFLOP at 85 % of 798 TFLOP/s, and the 7B's and 8B's bodies are of one size
+    assert rows[1][2] == rows[2][2] == "21.16"
+
+
+@pytest.mark.parametrize("size", ["1.8b", "8b", "20b", "70b"])
+def test_the_sizes_in_the_model_are_those_of_real_networks(size):
+    import bench
+    import gpu_model
+    import torch
+    import transformers as hf
+
+    from rmeval.engine.estimate import shape_of
+    from rmeval.engine.memory import flops_per_token
+    from rmeval.models.network import Network
+
+    named = {"1.8b": "internlm2-1.8b", "8b": "llama-8b", "20b": "internlm2-20b"}
+    sizes = {**bench.SHAPES, "70b": (8192, 80, 64, 8, 28672, 128256)}[named.get(size, size)]
+    hidden, layers, heads, kv_heads, feed_forward, vocabulary = sizes
+    config = hf.LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=kv_heads,
+        intermediate_size=feed_forward,
+    )
+    with torch.device("meta"):
+        network = Network(hf.AutoModel.from_config(config), None)
+    assert shape_of(config) == gpu_model.SHAPES[size]
+    assert flops_per_token(network) == 2 * gpu_model.weights(shape_of(config))
