@@ -99,6 +99,8 @@ def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
         print("", _with_prior([r for r in results if r.definition in JOINED]), sep="\n")
     if workers.rank == 0:
         print(describe_spent(spent()))
+        if options.model in SHIPPED:
+            print(NEXT.format(results[-1].folder))
 
 
 @contextmanager
@@ -242,6 +244,4 @@ def _describe(result: Result, benchmark: Benchmark, published: Published | None)
     if rows and result.overall is not None:
         lines += ["", beside_published(result, rows), ""]
     lines.append(f"kept in {result.folder}")
-    if result.model in SHIPPED:
-        lines.append(NEXT.format(result.folder))
     return lines
