@@ -33,7 +33,7 @@ ORDER = [
     ["duels"],
     ["preferences", "load_options"],
     ["files", "hub", "known", "registry", "conversations", "door", "notebook"],
-    ["records", "errors"],
+    ["records", "errors", "clock"],
     ["tabular"],
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
