@@ -37,6 +37,11 @@ class Shipped(NamedTuple):
 SHIPPED = {"demo": Shipped(Path(__file__).parent / "data" / "demo" / "model", "demo")}
 
 
+# What families do with special tokens where they do not leave it to the template; the families' own
+# modules say so too, and cannot be asked before torch is loaded.
+FAMILY_SPECIALS = dict.fromkeys(("athene", "grm", "polar", "starling", "urm"), "tokenizer")
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """A row of a published table, in percent, with the weighting that it carries.
@@ -87,6 +92,14 @@ class KnownCheckpoint:
     specials: str | None
     published_as: str
     max_length: int | None = None
+
+    @property
+    def policy(self) -> str:
+        """What is done to a text: special tokens, the longest that is read, a template's name."""
+        stated = shipped_templates()[self.template].specials if self.template else None
+        told = [self.specials or stated or FAMILY_SPECIALS.get(self.family, "template")]
+        told += [f"{self.max_length:,} tokens"] if self.max_length else []
+        return ", ".join([*told, *([f"format {self.template}"] if self.template else [])])
 
     @property
     def memory(self) -> float:

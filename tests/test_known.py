@@ -28,8 +28,8 @@ from rmeval.known import (
 from rmeval.metrics.pairs import JUDGEBENCH_ROWS
 from rmeval.metrics.rewardbench import SECTIONS, WEIGHTINGS
 from rmeval.metrics.rewardbench2 import ROWS as REWARDBENCH_2_ROWS
-from rmeval.models.checkpoints.checkpoint import open_checkpoint
-from rmeval.models.families import FAMILIES, detect_family
+from rmeval.models.checkpoints.checkpoint import Checkpoint, open_checkpoint
+from rmeval.models.families import FAMILIES, detect_family, find_family
 
 PUBLISHED = SHARED / "published"
 RECIPES = Path(__file__).parents[1] / "configs" / "reproduce"
@@ -149,6 +149,22 @@ def test_the_other_tables_are_whole() -> None:
         "rewardbench-leaderboard", "rm-bench-leaderboard", "skywork-reward-v2",
         *(name for name, recipe in shipped_recipes().items() if recipe.published),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", known_checkpoints())
+def test_the_policy_that_is_listed_is_the_one_that_a_model_has(name: str) -> None:
+    """`rmeval list` loads no family, so what it says of families is held to them here."""
+    known = known_checkpoints()[name]
+    kind = find_family(known.family)
+    shapes = dict.fromkeys(kind.needs, (1, 4))
+    family = kind(Checkpoint(name, Path(name), None, {"architectures": [""]}, shapes, ()))
+    stated = shipped_templates()[known.template].specials if known.template else None
+    first, *more = known.policy.split(", ")
+    assert first == (stated or known.specials or family.specials)
+    assert not (stated and known.specials)
+    if known.family == "athene":
+        assert more == [f"{kind.max_length:,} tokens"] == ["4,096 tokens"]
+    assert (f"format {known.template}" in more) == (known.template is not None)
 
 
 def test_every_row_says_where_and_when_it_was_published_and_by_which_arithmetic() -> None:
