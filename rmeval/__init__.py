@@ -12,6 +12,7 @@ __version__ = "0.1.0"  # before the imports: what is imported says it in results
 from typing import TYPE_CHECKING, Any
 
 from rmeval.benchmarks import Benchmark, load_benchmark
+from rmeval.benchmarks.rewardbench import section_scores
 from rmeval.errors import (
     BadCheckpoint,
     BadConversation,
@@ -27,7 +28,6 @@ from rmeval.errors import (
 )
 from rmeval.evaluation import evaluate
 from rmeval.load_options import LoadOptions
-from rmeval.metrics.rewardbench import section_scores
 from rmeval.preferences import pairs
 from rmeval.records import (
     Conversation,

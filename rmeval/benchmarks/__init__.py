@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rmeval.benchmarks.benchmark import Benchmark, Definition
 from rmeval.benchmarks.reading.files import is_readable
-from rmeval.errors import BadOption
+from rmeval.errors import BadOption, BadPlugin
 from rmeval.hub import local_path
+from rmeval.metrics import correctness
 from rmeval.metrics.pairs import PAIRS
 from rmeval.metrics.scheme import Scheme
 from rmeval.registry import Entry, Registry
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
         | datasets.DatasetDict
     )
 
-OWN = "pairs"  # the definition of data of the user's own
+OWN, ANSWERS = "pairs", "answers"  # the definitions of data of the user's own
+OWN_SCHEMES = {OWN: PAIRS, ANSWERS: correctness.ANSWERS}
 
 BENCHMARKS = Registry(
     "benchmark",
@@ -75,6 +77,7 @@ BENCHMARKS = Registry(
             "hand-written pairs in RewardBench's 23 subsets; ships with rmeval",
         ),
     ],
+    group="rmeval.benchmarks",
 )
 
 
@@ -131,8 +134,18 @@ def _require_unsaid(**options: object) -> None:
 
 
 def define_benchmark(name: str) -> Definition:
-    """Returns what is known of a benchmark, without its rows. Raises UnknownName."""
-    definition: Definition = BENCHMARKS.load(name)
+    """Returns what is known of a benchmark, without its rows.
+
+    Raises UnknownName, and BadPlugin for another package's that is no definition of this name.
+    """
+    definition, entry = BENCHMARKS.load(name), BENCHMARKS.find(name)
+    if not isinstance(definition, Definition):
+        raise BadPlugin(f"the benchmark {name!r}: {entry.origin} is no Definition; mend it")
+    if definition.name != name:
+        raise BadPlugin(
+            f"the benchmark {entry.origin} calls itself {definition.name!r} and is registered as "
+            f"{name!r}; make both the same"
+        )
     return definition
 
 
@@ -154,7 +167,7 @@ def published_name(name: str) -> str:
 
 def scheme_of(definition: str) -> Scheme:
     """Returns the arithmetic that a result names, as its `definition`. Raises UnknownName."""
-    return PAIRS if definition == OWN else define_benchmark(definition).scheme
+    return OWN_SCHEMES.get(definition) or define_benchmark(definition).scheme
 
 
 __all__ = [

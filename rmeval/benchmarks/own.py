@@ -14,10 +14,10 @@ from glob import escape
 from pathlib import Path
 from typing import NamedTuple
 
-from rmeval.benchmarks import BENCHMARKS
+from rmeval.benchmarks import ANSWERS, BENCHMARKS, OWN, OWN_SCHEMES
 from rmeval.benchmarks.benchmark import Benchmark
 from rmeval.benchmarks.clusters import by_prompt, with_clusters
-from rmeval.benchmarks.reading.columns import FIELDS, check_fields, find_columns
+from rmeval.benchmarks.reading.columns import FIELDS, SCORES, check_fields, find_columns
 from rmeval.benchmarks.reading.files import (
     column_names,
     is_readable,
@@ -25,7 +25,7 @@ from rmeval.benchmarks.reading.files import (
     require_file,
     without_metadata,
 )
-from rmeval.benchmarks.reading.layouts import Layout, recognise
+from rmeval.benchmarks.reading.layouts import Answers, Layout, recognise
 from rmeval.benchmarks.reading.rows import (
     Row,
     data_files,
@@ -37,7 +37,6 @@ from rmeval.benchmarks.reading.splits import choose_split, split_name
 from rmeval.benchmarks.reading.unpacking import ending
 from rmeval.errors import BadData, BadOption, one_line
 from rmeval.hub import fetch_snapshot, local_path
-from rmeval.metrics.pairs import PAIRS
 from rmeval.records import Preference
 
 UNREAD_ID = "; pass --columns id= to number the rows instead"
@@ -88,11 +87,11 @@ def load_own(
     layout = reading.describe()
     return Benchmark(
         name=where.name,
-        definition="pairs",
+        definition=reading.definition,
         preferences=preferences,
         source=source,
         revision=where.revision,
-        scheme=PAIRS,
+        scheme=OWN_SCHEMES[reading.definition],
         partial=reading.partial(len(preferences)),
         layout=f"split {where.split}; {layout}" if where.split else layout,
         reading={"columns": asked, "split": split},
@@ -119,6 +118,11 @@ class Reading:
                 self.left_out.append(row.place)
             else:
                 yield row.place, preference
+
+    @property
+    def definition(self) -> str:
+        """What the rows are counted as: one of OWN_SCHEMES."""
+        return ANSWERS if isinstance(self.layout, Answers) else OWN
 
     def describe(self) -> str:
         """Returns the layout; read_rows raises where there is no row to have one."""
@@ -148,7 +152,7 @@ class Reading:
 
 def _rows(where: Source, asked: Mapping[str, str]) -> Iterator[PlacedRow]:
     """Yields every row of the files. Raises BadData."""
-    wanted = {asked.get(name, name) for name in FIELDS} - {""}
+    wanted = {SCORES, *(asked.get(name, name) for name in FIELDS)} - {""}
     for file in where.files:
         subset, names = _subset(file, where), list[str]()
         for row in read_rows([file], (), optional=sorted(wanted), root=where.root):

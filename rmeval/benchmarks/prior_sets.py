@@ -18,10 +18,11 @@ from rmeval.benchmarks.reading.rows import (
     read_rows,
     require_unique_ids,
 )
+from rmeval.benchmarks.rewardbench import PRIOR_ROWS, REWARDBENCH_WITH_PRIOR
 from rmeval.conversations import to_conversation
 from rmeval.errors import BadData
-from rmeval.metrics.rewardbench import PRIOR_ROWS, PRIOR_SETS, REWARDBENCH_WITH_PRIOR
-from rmeval.metrics.scheme import Scheme
+from rmeval.metrics.names import OVERALL, Metric
+from rmeval.metrics.scheme import WIN, Part, Scheme, Strata, by_subset
 from rmeval.records import Conversation, Preference, Result
 
 JOINED = ("rewardbench", "prior-sets")  # together they make a Score
@@ -90,11 +91,15 @@ def _split_of(file: Path) -> str:
     return re.split("[-.]", file.name)[0]  # shp-00000-of-00001.parquet
 
 
+def _parts(strata: Strata, weighting: str) -> list[Part]:
+    return [Part(OVERALL, {Metric.subset(name): 1.0 for name in PRIOR_ROWS}, needs_all=True)]
+
+
+SCHEME = Scheme(by_subset(WIN), _parts, ("mean",), PRIOR_ROWS)
 PRIOR_SETS_V1 = Definition(
     name="prior-sets",
     read=read_prior_sets,
-    scheme=PRIOR_SETS,
-    rows=sum(PRIOR_ROWS.values()),
+    scheme=SCHEME,
     licence="ODC-By",
     meaning="mean accuracy of anthropic_helpful, anthropic_hhh, shp and summarize",
     repository="allenai/pref-test-sets",

@@ -14,6 +14,7 @@ from rmeval.errors import BadData, one_line
 from rmeval.metrics.names import OVERALL
 from rmeval.metrics.scheme import Scheme
 from rmeval.records import Result
+from rmeval.reports.answers import answer_rows
 from rmeval.reports.drawing import figure_svg
 from rmeval.reports.labels import shown_interval
 from rmeval.reports.metric_tables import MetricTables
@@ -95,6 +96,8 @@ def _score_tables(results: Sequence[Result], scheme: Scheme, names: Sequence[str
         return [scores, *disputed]
     tables = MetricTables(results[0], scheme)
     found = [{"caption": "Sections", "rows": tables.sections()}]
+    if answers := results[0].metrics.statistics.get("answers"):
+        found.append({"caption": "The best of n answers", "rows": answer_rows(answers)})
     subsets = [
         {**row, "subset": _link(row["subset"], subset=row["subset"], state="lost")}
         for row in tables.subsets()

@@ -9,9 +9,9 @@ import pytest
 from command_line import Capture, done, refusal
 from demo_results import PROVENANCE, ZERO, keep
 
+from rmeval.benchmarks.rewardbench import PRIOR_ROWS, ROWS
 from rmeval.cli import main
 from rmeval.files import prepare_folder
-from rmeval.metrics.rewardbench import PRIOR_ROWS, ROWS
 from rmeval.records import Metrics, Result, Score, ScoredPreference
 from rmeval.results.files import write_result
 
