@@ -95,8 +95,8 @@ def _parts(strata: Strata, weighting: str) -> list[Part]:
     for leaf in LEAVES:
         names = {Metric.subset(name, leaf.part): stratum for name, stratum in strata.items()}
         weights = {name: stratum.weight_of(name) for name, stratum in names.items()}
-        there = {name: weight for name, weight in weights.items() if weight > 0}
-        parts += [Part(Metric.overall(leaf.part), {**there})] if there else []
+        there: dict[str, float] = {name: weight for name, weight in weights.items() if weight > 0}
+        parts += [Part(Metric.overall(leaf.part), there)] if there else []
     return parts
 
 
