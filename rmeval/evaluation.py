@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rmeval import __version__
 from rmeval.benchmarks import Benchmark
@@ -27,6 +27,7 @@ from rmeval.scorer import (
     engine_provenance,
     files_beside,
     folder_label,
+    kind_of,
     model_provenance,
     told_after,
 )
@@ -34,6 +35,7 @@ from rmeval.scorer import (
 if TYPE_CHECKING:
     from rmeval.engine.store import ScoreStore
     from rmeval.engine.workers import Workers
+    from rmeval.results.schema import Provenance
 
 STORE = "store"  # the folder of a store, below that of its runs
 SCORING_KEYS = ("engine", "versions", "python")
@@ -92,8 +94,8 @@ def evaluate(
             on_progress=on_progress or notebook_progress(),
         )
     benchmark = benchmark.without_refused({item.id for item in scored})
-    provenance |= {"checks": checks, "data": benchmark.provenance(), **timing(started)}
-    provenance |= told_after(model)
+    provenance |= {"kind": kind_of(model), "checks": checks, **timing(started)}
+    provenance |= {"data": benchmark.provenance(), **told_after(model)}
     result = replace(_describe(benchmark, scored, weighting, provenance), name=name)
     if folder is None or (workers is not None and workers.rank > 0):
         return replace(result, folder=folder)
@@ -114,7 +116,7 @@ def _describe(
         metrics=describe_scores(benchmark.scheme, scored, weighting),
         scored=scored,
         partial=benchmark.partial,
-        provenance=provenance,
+        provenance=cast("Provenance", provenance),
     )
 
 

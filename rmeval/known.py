@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 from rmeval.errors import BadData, BadOption, UnknownName
 
-DEMO = "demo"  # what the model that ships with rmeval is called
 PROOFS = ("golden cases", "inspection", "not yet")
 BYTES = {"float16": 2, "bfloat16": 2, "float32": 4}
 STATED = re.compile(r"\{#-?\s*specials: ([\w+]+)")
@@ -26,6 +25,16 @@ MAY_HAVE = ("revision", "of")
 NOT_STATED = "not stated"  # the weighting of a row whose publisher does not say it
 # Percentages beyond 0 to 100: RewardBench 2's Ties runs from -1 to 101, its Score is a mean of six.
 RANGES = {("rewardbench-2", "Ties"): (-1.0, 101.0), ("rewardbench-2", "Score"): (-1 / 6, 601 / 6)}
+
+
+class Shipped(NamedTuple):
+    """A model that ships with rmeval, and the benchmark that it is evaluated on unless told."""
+
+    folder: Path
+    benchmark: str
+
+
+SHIPPED = {"demo": Shipped(Path(__file__).parent / "data" / "demo" / "model", "demo")}
 
 
 @dataclass(frozen=True, slots=True)

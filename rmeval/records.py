@@ -8,9 +8,12 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from rmeval.tabular import Tabular
+
+if TYPE_CHECKING:
+    from rmeval.results.schema import Provenance
 
 DTYPES = ("auto", "bfloat16", "float16", "float32", "float64")
 ENGINES = ("auto", "packed", "padded")
@@ -285,7 +288,7 @@ class Result(Tabular):
     metrics: Metrics
     scored: tuple[ScoredPreference, ...]
     partial: str | None
-    provenance: dict[str, Any]
+    provenance: "Provenance"
     folder: Path | None = None
     name: str | None = None
 

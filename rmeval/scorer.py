@@ -97,6 +97,12 @@ def model_provenance(model: Scorer) -> dict[str, Any]:
     return {**usual, **said, "name": shown_name(model)}
 
 
+def kind_of(model: Scorer) -> str:
+    """Returns what tables call a scorer: a sequence classifier, DPO, generative, …"""
+    kind: str = getattr(model, "kind", "own scorer")
+    return kind
+
+
 def engine_provenance(model: Scorer) -> dict[str, Any]:
     """Returns how its scores are computed, and where, as far as it says."""
     tell = getattr(model, "engine_provenance", dict)

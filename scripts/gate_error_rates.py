@@ -10,6 +10,7 @@ defaults, at each level.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,7 +22,7 @@ from rmeval.metrics import paired
 from rmeval.records import Metrics, Result, Score, ScoredPreference
 from rmeval.reports.tables import format_rows
 from rmeval.results.baselines import Baseline, read_baseline, write_baseline
-from rmeval.results.regression import LEVELS, Verdict, gate_result
+from rmeval.results.regression import LEVELS, Outcome, gate_result
 
 # Rows won, in the order of ROWS, by general-preference/GPM-Llama-3.1-8B-Instruct (91.6), as
 # allenai/reward-bench published it.
@@ -48,10 +49,10 @@ WAYS = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=200, metavar="N")
-    runs = parser.parse_args().runs
+    runs = parser.parse_args(arguments).runs
     paired.FLIPS = 2_000  # only a question of precision; a test keeps its level at any number
     before = np.concatenate([np.arange(ROWS[s]) < w for s, w in zip(ROWS, WINS, strict=True)])
     with TemporaryDirectory() as folder:
@@ -76,7 +77,7 @@ def measure(
         result = as_result(verdicts)
         for level in LEVELS:
             gate = gate_result(result, baseline, max_drop=MAX_DROP, alpha=ALPHA, per=level)
-            failed[level] += gate.verdict is Verdict.REGRESSED
+            failed[level] += gate.outcome is Outcome.REGRESSED
         measured.append(100 * next(held.drop for held in gate.held if held.metric == "overall"))
         changed.append(100 * (verdicts != before).mean())
     return {

@@ -170,6 +170,11 @@ def scheme_of(definition: str) -> Scheme:
     return OWN_SCHEMES.get(definition) or define_benchmark(definition).scheme
 
 
+def remark_on(definition: str) -> str:
+    """Returns what is to be said under every result of a benchmark, or "". Raises UnknownName."""
+    return "" if definition in OWN_SCHEMES else define_benchmark(definition).remark
+
+
 __all__ = [
     "BENCHMARKS",
     "Benchmark",
@@ -178,5 +183,6 @@ __all__ = [
     "load_benchmark",
     "may_be_own",
     "published_name",
+    "remark_on",
     "scheme_of",
 ]

@@ -23,9 +23,9 @@ class Definition:
 
     `read` turns a folder or file in the publisher's layout into preferences. The rows come from
     `repository`, a data set on the Hub of which the files `patterns` are wanted, or else ship
-    with rmeval at `shipped`. `meaning` says in one line what its score is. Rows that share one of
-    their `clusters` are one unit of chance. How many rows there are, and which subsets, its scheme
-    says. See docs/adding-a-benchmark.md.
+    with rmeval at `shipped`. `meaning` says in one line what its score is, `remark` what stands
+    under every result. Rows that share one of their `clusters` are one unit of chance. How many
+    rows there are, and which subsets, its scheme says. See docs/adding-a-benchmark.md.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Definition:
     scheme: Scheme
     licence: str
     meaning: str
+    remark: str = ""
     repository: str | None = None
     patterns: tuple[str, ...] = ()
     shipped: str | None = None

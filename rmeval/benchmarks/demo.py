@@ -14,5 +14,6 @@ DEMO = Definition(
     scheme=REWARDBENCH.with_rows(dict.fromkeys(ROWS, ROWS_PER_SUBSET)),
     licence="Apache-2.0",
     meaning="nothing: 138 hand-written pairs that show how rmeval works",
+    remark="The demo benchmark shows how rmeval works; its numbers say nothing about a model.",
     shipped="demo/benchmark.jsonl",
 )

@@ -24,7 +24,9 @@ from rmeval.benchmarks.reading.rows import (
     require_unique_ids,
 )
 from rmeval.errors import BadData
+from rmeval.metrics.names import OVERALL, Metric
 from rmeval.metrics.pairs import row_weighted
+from rmeval.metrics.scheme import WIN, Part, Scheme, Strata, by_subset
 from rmeval.records import Message, Preference
 
 # Rows by subset: (pairwise, best of N), 17,131 and 3,786 in all.
@@ -144,6 +146,41 @@ def _answer(row: Row, column: str, response: object) -> str:
     return answer
 
 
+SETS = ("pairwise", "BoN")  # what their subsets go under where both are joined
+SECTIONS = ("Helpfulness", "Harmlessness")
+
+
+def _joint_parts(strata: Strata, weighting: str) -> list[Part]:
+    """Returns the headline that papers quote: the mean of four, each of wins over rows.
+
+    RM-R1's files have it as "Accuracy Averaged from Four Sections" (arXiv 2505.02387).
+    """
+    rows = dict(zip(SETS, (PAIRWISE_ROWS, BON_ROWS), strict=True))
+    four = [
+        Part(
+            Metric.section(section, kind),
+            {
+                Metric.subset(f"{kind}/{s}"): n
+                for s, n in rows[kind].items()
+                if s.startswith(section)
+            },
+        )
+        for section in SECTIONS
+        for kind in SETS
+    ]
+    sections = [
+        Part(Metric.section(name), {Metric.section(name, kind): 1.0 for kind in SETS}, True)
+        for name in SECTIONS
+    ]
+    return [*four, *sections, Part(OVERALL, {part.name: 1.0 for part in sections}, True)]
+
+
+JOINT_SCHEME = Scheme(
+    by_subset(WIN),
+    _joint_parts,
+    ("four sections",),
+    {f"{kind}/{s}": n for s, sizes in ROWS.items() for kind, n in zip(SETS, sizes, strict=True)},
+)
 RMB_PAIRWISE = Definition(
     name="rmb-pairwise",
     read=partial(read_rmb, kind=PAIRWISE),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rmeval.benchmarks import BENCHMARKS, Benchmark
-from rmeval.benchmarks.prior_sets import JOINED, join_prior_sets
+from rmeval.benchmarks.joints import Joint, find_joints
 from rmeval.commands.shared.benchmark_options import add_benchmark_options, load_benchmarks_from
 from rmeval.commands.shared.dry_run import describe_run
 from rmeval.commands.shared.judge_options import (
@@ -30,7 +30,7 @@ from rmeval.commands.shared.progress import show_progress, show_step
 from rmeval.errors import BadOption
 from rmeval.evaluation import evaluate
 from rmeval.files import prepared
-from rmeval.known import Published, published_beside
+from rmeval.known import SHIPPED, Published, published_beside
 from rmeval.metrics.summary import describe_scores
 from rmeval.models.checkpoints.other_names import refuse_names
 from rmeval.records import Result, reference_of
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from rmeval.engine.workers import Workers
 
 
-DEMO = "demo"
+FIRST = next(iter(SHIPPED))
 NEXT = (
     "next: `rmeval report {}` writes report.html, with every row; "
     "`rmeval run --model FOLDER` evaluates your own checkpoint"
@@ -58,8 +58,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         names = (options.benchmark or "rewardbench").split(",")
         published = [name for name in names if name in BENCHMARKS]
         refuse_names(options.model, published[0] if published else None)
-    demo = options.model == DEMO and not options.data
-    benchmarks = _load_benchmarks(options, DEMO if demo else "rewardbench")
+    shipped = SHIPPED.get(options.model) if not options.data else None
+    benchmarks = _load_benchmarks(options, shipped.benchmark if shipped else "rewardbench")
     if options.dry_run:
         print(*_plans(options, benchmarks), sep="\n\n")
         return 0
@@ -85,8 +85,8 @@ def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
         if workers.rank == 0:
             lines = _describe(results[-1], benchmark, options.published)
             print(*([""] if len(results) > 1 else []), *lines, sep="\n")
-    if workers.rank == 0 and {result.definition for result in results} >= set(JOINED):
-        print("", _with_prior([r for r in results if r.definition in JOINED]), sep="\n")
+    for joint in find_joints({r.definition for r in results}) if workers.rank == 0 else ():
+        print("", _together(joint, results), sep="\n")
 
 
 def _load_benchmarks(options: argparse.Namespace, default: str) -> list[Benchmark]:
@@ -149,14 +149,14 @@ def _evaluate(
         )
 
 
-def _with_prior(results: Sequence[Result]) -> str:
-    joined, scheme = join_prior_sets(results)
-    metrics = describe_scores(scheme, joined.scored, joined.weighting)
-    return summarise(replace(joined, metrics=metrics), scheme)
+def _together(joint: Joint, results: Sequence[Result]) -> str:
+    joined = joint.join(results)
+    metrics = describe_scores(joint.scheme, joined.scored, joined.weighting)
+    return summarise(replace(joined, metrics=metrics), joint.scheme)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    add_model_options(parser, default=DEMO)
+    add_model_options(parser, default=FIRST)
     add_judge_options(parser)
     add_benchmark_options(parser)
     rows = parser.add_argument_group("rows and weights")
@@ -193,6 +193,6 @@ def _describe(result: Result, benchmark: Benchmark, published: Published | None)
     if rows and result.overall is not None:
         lines += ["", beside_published(result, rows), ""]
     lines.append(f"kept in {result.folder}")
-    if result.model == benchmark.name == DEMO:
+    if result.model in SHIPPED:
         lines.append(NEXT.format(result.folder))
     return lines

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from rmeval.duels import SERVER
 from rmeval.errors import BadOption
 from rmeval.evaluation import store_settings
-from rmeval.judging.judge import FAMILY
 from rmeval.reports.tables import format_rows
 from rmeval.results.files import read_result_document, results_of
 
@@ -49,7 +48,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
 
 def _rewards(file: "StoreFile") -> int:
     """Returns how many rewards are kept; of a judge, how many answers, each a group."""
-    return file.groups if _part(file.settings, "model").get("family") == FAMILY else file.rewards
+    return file.groups if "prompt" in _part(file.settings, "model") else file.rewards
 
 
 def _made_by(settings: dict[str, Any]) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def without_cudnn_attention() -> Iterator[None]:
 
     Here every batch is a new shape. The scores of one sequence are the same up to rounding.
     """
-    before: bool = torch.backends.cuda.cudnn_sdp_enabled()  # type: ignore[no-untyped-call]
+    before: bool = torch.backends.cuda.cudnn_sdp_enabled()
     torch.backends.cuda.enable_cudnn_sdp(False)
     try:
         yield

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rmeval.conversations import ConversationLike
 from rmeval.duels import one_pair, plan_duels, settle, texts_of
@@ -41,6 +41,8 @@ class GenerativeJudge:
 
     `variant` tells its results from others of its name.
     """
+
+    kind: ClassVar[str] = "generative"
 
     name: str
     answers: Answers

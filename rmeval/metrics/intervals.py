@@ -2,7 +2,7 @@
 
 A subset of rows that are won or lost has Wilson's interval. All else has Wilson's at the number of
 rows that would be as sure (Korn and Graubard, Survey Methodology 24, 1998): the variance within
-subsets gives it. `scripts/coverage.py` measures how often these intervals hold the truth.
+subsets gives it. `scripts/interval_coverage.py` measures how often these intervals hold the truth.
 """
 
 from math import sqrt

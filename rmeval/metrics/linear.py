@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from rmeval.metrics.scheme import Floats, Part, Strata, leaf_shares
@@ -54,9 +55,7 @@ class Spread(NamedTuple):
 
     def quantile(self) -> float:
         """Returns Student's 97.5 % quantile at the degrees of freedom, which are at least 1."""
-        from scipy.special import stdtrit
-
-        return float(stdtrit(max(self.freedom, 1.0), 0.975))
+        return float(scipy.special.stdtrit(max(self.freedom, 1.0), 0.975))
 
 
 class Linear:

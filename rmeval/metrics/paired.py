@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from math import sqrt
 
 import numpy as np
+import scipy
 
 from rmeval.metrics.linear import Counted, Linear, spread
 from rmeval.metrics.names import Metric
@@ -153,10 +154,8 @@ def flip_test(effects: Floats) -> tuple[float, str]:
 
 
 def _sign_test(gained: int, discordant: int) -> float:
-    from scipy.special import bdtr
-
     fewer = min(gained, discordant - gained)
-    return min(1.0, 2 * float(bdtr(fewer, discordant, 0.5)))
+    return min(1.0, 2 * float(scipy.special.bdtr(fewer, discordant, 0.5)))
 
 
 def _all_flips(sizes: Floats) -> Floats:

@@ -25,6 +25,8 @@ class Family(ABC):
     """
 
     name: ClassVar[str]
+    kind: ClassVar[str] = "custom head"
+    """What tables call its models."""
     max_length: ClassVar[int | None] = None  # in tokens, where config.json does not say it
     pool: ClassVar[str] = "last"
     """How the scored token is found, one of POOLS: see `rmeval.engine.plan.scored_place`."""
@@ -32,6 +34,8 @@ class Family(ABC):
     """Which special tokens its authors' code puts around a text, one of SPECIALS."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Weights that mark its checkpoints; what of them is missing is told where no family fits."""
+    fallback: ClassVar[bool] = False
+    """Whether it takes only what no other family claims."""
     doubt: ClassVar[str] = ""
     """What to say of a checkpoint that has all of `needs` and still is not claimed."""
 

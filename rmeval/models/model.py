@@ -155,6 +155,11 @@ class LoadedModel:
             **({"objectives": list(objectives)} if objectives else {}),
         }
 
+    @property
+    def kind(self) -> str:
+        """What tables call it."""
+        return self.family.kind
+
     def engine_provenance(self) -> dict[str, Any]:
         """Returns how the scores are computed: path, budget, device."""
         cuda = self.device.type == "cuda"

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rmeval.errors import one_line
-from rmeval.judging.judge import FAMILY
 from rmeval.metrics.scheme import Tally, Tie
 from rmeval.records import Result
 from rmeval.reports.labels import is_judged
@@ -14,7 +13,7 @@ UNREAD = 0.05  # of the answers, above which a ranking says so
 
 def is_generative(result: Result) -> bool:
     """Whether a language model was asked in words."""
-    return bool(result.provenance["model"]["family"] == FAMILY)
+    return "account" in result.provenance
 
 
 def tie_counts_as(result: Result, tally: Tally) -> str:

@@ -21,11 +21,10 @@ from rmeval.metrics.scheme import Scheme
 from rmeval.metrics.summary import describe_scores
 from rmeval.records import Metrics, Result
 from rmeval.reports.judged import unread_note
-from rmeval.reports.labels import is_judged
 from rmeval.reports.tables import format_rows, format_with_notes
 from rmeval.results.baselines import fingerprint_items
 from rmeval.results.comparison import require_same_rows, rows_in_order_of
-from rmeval.scorer import OWN
+from rmeval.results.schema import kind_of
 
 Row = dict[str, Any]
 
@@ -39,14 +38,6 @@ ESTIMATED = (
 )
 
 COLUMNS = (("section", False), ("overall", True))  # levels of the metrics that are columns
-
-TYPES = {  # by family
-    "classifier": "sequence classifier",
-    "dpo": "DPO",
-    "ensemble": "ensemble",
-    "judge": "generative",
-    OWN: "own scorer",
-}
 
 
 @dataclass(frozen=True)
@@ -152,11 +143,11 @@ def _measured(result: Result, scheme: Scheme, weighting: str | None) -> Standing
     elif score is None:
         remarks = ["no Score: it needs every section whole"]
     remarks += unread_note(metrics.counts)
-    family, data = result.provenance["model"]["family"], result.provenance["data"]
+    data = result.provenance["data"]
     where = str(data["revision"])[:8] if data["revision"] else data["source"].rsplit("/", 1)[-1]
     return Standing(
         model=result.shown_name,
-        type=TYPES.get(family, "pairwise" if is_judged(result) else "custom head"),
+        type=kind_of(result.provenance),
         weighting=weighting or result.weighting,
         score=None if score is None else 100 * score,
         ends=(100 * interval.low, 100 * interval.high) if score is not None and interval else None,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from rmeval.benchmarks import remark_on
 from rmeval.errors import one_line
 from rmeval.known import Published
 from rmeval.metrics.names import OVERALL, Metric
@@ -15,7 +16,6 @@ from rmeval.reports.tables import format_rows
 from rmeval.results.baselines import Beside, figures_of, nearest_first
 from rmeval.results.ensemble import FIXED
 
-DEMO_NOTE = "The demo benchmark shows how rmeval works; its numbers say nothing about a model."
 ROUNDED = 0.05  # published figures have one digit
 SUBSETS_SHOWN = 60  # subsets, more than which no terminal shows at once
 
@@ -104,8 +104,9 @@ def _beside(
 def notes_of(result: Result, tally: Tally) -> Iterator[str]:
     """Yields what a reader should know beside the numbers, a line each."""
     counts, data = result.metrics.counts, result.provenance["data"]
-    if result.benchmark == "demo":
-        yield DEMO_NOTE
+    remark = remark_on(result.definition)
+    if remark:
+        yield remark
     if result.partial:
         yield f"PARTIAL: {result.partial}. No table ranks it."
     elif result.overall is None:

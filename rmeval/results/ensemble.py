@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from rmeval import __version__
 from rmeval.benchmarks import scheme_of
@@ -33,6 +33,7 @@ from rmeval.results.files import (
     run_folder,
     timing,
 )
+from rmeval.results.schema import Provenance
 from rmeval.results.scores import scores_digest
 
 Floats = NDArray[np.float64]
@@ -87,7 +88,7 @@ def combine_results(
         metrics=describe_scores(scheme, scored, weighting),
         scored=scored,
         partial=next((member.partial for member in members if member.partial), None),
-        provenance={**provenance, **timing(started)},
+        provenance=cast(Provenance, {**provenance, **timing(started)}),
     )
 
 
@@ -183,7 +184,7 @@ def _z_score(values: Floats, name: str) -> Floats:
 
 def _rank(values: Floats, _: str) -> Floats:
     """Returns the share of the other responses below each, equal ones sharing the mean rank."""
-    ranks: Floats = rankdata(values)
+    ranks: Floats = scipy.stats.rankdata(values)
     return (ranks - 1) / (len(values) - 1)
 
 
@@ -238,6 +239,7 @@ def _provenance(members: Sequence[Result], mixture: Mixture) -> dict[str, Any]:
             "family": FAMILY,
             "dtype": " and ".join(dict.fromkeys(str(model["dtype"]) for model in models)),
         },
+        "kind": FAMILY,
         "ensemble": {
             "normalise": mixture.normalise,
             "over": FIXED if mixture.bounds else "all responses of a member's result",

@@ -16,16 +16,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rmeval.benchmarks import scheme_of
-from rmeval.duels import JUDGE
 from rmeval.errors import BadData, OutputFailure, UnknownName, one_line
 from rmeval.files import reading, write_together
 from rmeval.hub import local_folder
-from rmeval.known import DEMO
+from rmeval.known import SHIPPED
 from rmeval.metrics.accuracy import subset_rows
 from rmeval.metrics.summary import describe_scores
 from rmeval.records import Metrics, Preference, Result, ScoredPreference
+from rmeval.results.schema import is_number, wrong_field
 from rmeval.results.scores import read_scores, scores_text
-from rmeval.results.shape import is_number, wrong_field
 
 SCHEMA = 2
 SUM_TOLERANCE = 1e-9  # by which sums in another order may differ
@@ -75,15 +74,16 @@ def run_folder(output: Path, benchmark: str, model: str, revision: str | None = 
 
     A Hub name keeps its organisation; a local folder takes its last two path components, since
     `checkpoint-500` alone says little. A revision that was asked for is part of the name, and
-    that a model was a judge. Names may come from files: none leads out of `output`.
+    what stands before a colon: the results of `judge:NAME` are in `judge-NAME`. Names may come
+    from files: none leads out of `output`.
     """
-    if model.startswith(JUDGE):
-        judge = run_folder(output, benchmark, model.removeprefix(JUDGE), revision)
-        return judge.with_name(f"judge-{judge.name}")
-    local = None if model == DEMO else local_folder(model)
-    parts = local.resolve().parts[-2:] if local else tuple(model.split("/"))
+    kind, colon, name = model.partition(":")
+    prefixed = colon and kind.isalpha() and local_folder(model) is None
+    prefix, name = (f"{kind}-", name) if prefixed else ("", model)
+    local = None if name in SHIPPED else local_folder(name)
+    parts = local.resolve().parts[-2:] if local else tuple(name.split("/"))
     label = "__".join(parts) + (f"@{revision}" if revision else "")
-    return output / folder_name(benchmark) / folder_name(label)
+    return output / folder_name(benchmark) / f"{prefix}{folder_name(label)}"
 
 
 def folder_name(name: str) -> str:

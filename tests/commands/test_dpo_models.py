@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Capture, done, interrupt_after, refusal
+from documented import assert_documented
 from language_models import write_pair
 
 import rmeval
@@ -42,6 +43,7 @@ def test_a_run_is_scored_recorded_and_said(
     assert f"dpo adapter against {pair[1]}, float32, packed engine" in out
     document = json.loads(next(tmp_path.rglob("result.json")).read_text())
     assert document["provenance"]["model"]["reference"]["name"] == str(pair[1])
+    assert_documented(next(tmp_path.rglob("result.json")).parent)
     loaded = rmeval.load_model(pair[0], reference=pair[1], device="cpu")
     row = json.loads(scores(tmp_path).splitlines()[0])
     asked = rmeval.load_benchmark("demo").find(row["id"])

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from rmeval.commands import progress
+from rmeval.commands.shared import progress
 
 
 class Terminal(io.StringIO):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import Capture, done, refusal
+from documented import assert_documented
 
 from rmeval.benchmarks import scheme_of
 from rmeval.files import prepare_folder
@@ -133,6 +134,8 @@ def test_members_weights_and_normalisation_are_in_the_provenance(
     stored = json.loads((members[1] / "result.json").read_text())["scores_sha256"]
     assert how["members"][1]["scores_sha256"] == stored
     assert found.provenance["model"]["family"] == "ensemble"
+    assert found.folder is not None
+    assert_documented(found.folder)
     assert found.provenance["data"] == read_result(members[0]).provenance["data"]
 
 

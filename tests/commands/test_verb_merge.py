@@ -18,7 +18,7 @@ from conftest import DEMO_MODEL
 from safetensors.torch import load_file
 
 import rmeval
-from rmeval.models import merging
+from rmeval.models.checkpoints import merging
 
 INDEX = "model.safetensors.index.json"
 KEY = "model.norm.weight"

@@ -14,7 +14,7 @@ from command_line import Capture, count_batches, done, interrupt_after, refusal,
 
 import rmeval
 from rmeval.cli import main
-from rmeval.commands import lines
+from rmeval.commands.shared import lines
 from rmeval.commands.shared.lines import read_provenance
 from rmeval.engine.store import store_files
 from rmeval.errors import BadData

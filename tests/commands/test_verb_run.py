@@ -12,6 +12,7 @@ from command_line import (
     refusal,
     small_model,
 )
+from documented import assert_documented
 
 import rmeval
 from rmeval.cli import main
@@ -55,6 +56,7 @@ def test_a_whole_run_prints_a_score_and_keeps_it(
     assert str(kept(tmp_path)) in out
     assert all(line.startswith("scored ") for line in err.splitlines())
     assert len(read_scores(kept(tmp_path) / "scores.jsonl")) == 138
+    assert_documented(kept(tmp_path))
 
 
 def test_a_run_tells_all_that_its_rewards_depend_on(

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from command_line import Capture, done, refusal
+from documented import assert_documented
 from loopback import Loopback, Reply, choices, failure
 from tiny_generator import tiny_generator
 
@@ -86,6 +87,7 @@ def test_a_perfect_judge_scores_100_and_everything_is_said(
     assert provenance["account"]["usd"] == pytest.approx(0.00144)
     assert provenance["checks"] == "not made"
     assert provenance["model"]["prompt"]["name"] == "rewardbench"
+    assert_documented(folder(tmp_path))
     lines = (folder(tmp_path) / "answers.jsonl").read_text().splitlines()
     assert json.loads(lines[1]) == {
         "id": json.loads(lines[0])["id"],

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from checkpoints import copy_golden, edit_config
 from command_line import Capture, done, interrupt_after, refusal
+from documented import assert_documented
 from readable import add_tokenizer
 
 import rmeval
@@ -44,6 +45,7 @@ def test_every_pair_is_compared_in_both_orders_and_kept(
         assert item.comparisons.made == 2
     document = json.loads((folder / "result.json").read_text())
     assert document["counts"]["verdicts"] == 12
+    assert_documented(folder)
     assert document["provenance"]["checks"] == "not made"
     again, _ = done(capsys, "aggregate", folder)
     assert "verdicts: 12; " in again

@@ -15,7 +15,7 @@ from command_line import Capture, count_batches, done, interrupt_after, refusal,
 
 import rmeval
 from rmeval.cli import main
-from rmeval.commands import lines
+from rmeval.commands.shared import lines
 
 
 def conversation(*turns: str) -> list[dict[str, str]]:

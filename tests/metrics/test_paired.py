@@ -95,7 +95,7 @@ def within_noise(p: float, expected: float) -> bool:
 def test_weighted_flips_are_all_that_there_are_or_agree_with_them(
     monkeypatch: pytest.MonkeyPatch, seed: int, few: int
 ) -> None:
-    monkeypatch.setattr(paired, "FEW", few)
+    monkeypatch.setattr(paired, "MOST_ENUMERATED", few)
     draw = np.random.default_rng(seed)
     size = int(draw.integers(3, 13))
     kinds = draw.choice([1 / 358, 1 / 456, 1 / 740, 984 / 447 / 1968], size)

@@ -18,7 +18,7 @@ from language_models import (
 from rmeval.engine.packable import relative_difference
 from rmeval.engine.plan import parent_places
 from rmeval.errors import BadData, BadOption
-from rmeval.models import language_model
+from rmeval.models.dpo import language_model
 from rmeval.models.dpo.language_model import CausalModel
 from rmeval.models.dpo.network import sum_along_paths
 

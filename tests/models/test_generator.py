@@ -1,6 +1,8 @@
 """Sampling with a causal language model on this machine."""
 
 import gc
+import json
+import shutil
 import weakref
 
 import pytest
@@ -124,6 +126,21 @@ def test_a_generator_without_a_chat_template_is_named(tmp_path):
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(BadCheckpoint, match="its tokenizer has no chat template"):
         generator(folder)
+
+
+def test_the_end_token_pads_where_no_other_does_and_without_either_one_line_says_so(
+    folder, tmp_path
+):
+    without = shutil.copytree(folder, tmp_path / "without")
+    names = json.loads((without / "tokenizer_config.json").read_text())
+    del names["pad_token"]
+    (without / "tokenizer_config.json").write_text(json.dumps(names))
+    surest = SAMPLING._replace(top_k=1)
+    assert draw(without, sampling=surest) == draw(folder, sampling=surest)
+    del names["eos_token"]
+    (without / "tokenizer_config.json").write_text(json.dumps(names))
+    with pytest.raises(BadCheckpoint, match="names no pad_token and no eos_token"):
+        generator(without)
 
 
 def test_a_reward_model_is_no_generator():

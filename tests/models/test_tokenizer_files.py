@@ -12,7 +12,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 import rmeval
 from rmeval.errors import BadCheckpoint
 from rmeval.llm.generator import LocalGenerator
-from rmeval.models import tokenizer_files
+from rmeval.models.text import tokenizer_files
 from rmeval.models.text.tokenizer_files import PROBES, load_tokenizer, tokenizer_provenance
 
 MODEL_TYPES = ["llama", "mistral", "qwen2", "gemma", "gpt2", "opt"]

@@ -182,7 +182,7 @@ def test_equal_models_differ_by_nothing() -> None:
 
 
 def test_of_many_models_the_best_are_tested_and_the_caption_says_so(monkeypatch) -> None:
-    monkeypatch.setattr(several, "MANY", 2)
+    monkeypatch.setattr(several, "MODELS_PAIRED", 2)
     _, matrix = draw_figures(models(4), PAIRS, ["m0", "m1", "m2", "m3"])
     assert matrix.caption.endswith("Only the best 2 of 4 models.")
     labels = [label.get_text() for label in matrix.figure.axes[0].get_yticklabels()]
@@ -190,7 +190,7 @@ def test_of_many_models_the_best_are_tested_and_the_caption_says_so(monkeypatch)
 
 
 def test_a_matrix_too_large_for_numbers_has_a_scale(monkeypatch) -> None:
-    monkeypatch.setattr(several, "CELLS", 3)
+    monkeypatch.setattr(several, "CELLS_WITH_NUMBERS", 3)
     heatmap, _ = draw_figures(models(2), PAIRS, ["a", "b"])
     assert not heatmap.figure.axes[0].texts
     assert len(heatmap.figure.axes) == 2

@@ -79,7 +79,7 @@ def test_a_partial_run_says_so_and_the_demo_says_what_it_is() -> None:
     partial = summarise(result_of(HALF_OF_CHAT, partial="32 of 2985 rows (--limit)"), REWARDBENCH)
     assert "PARTIAL: 32 of 2985 rows (--limit). No table ranks it." in partial
     assert "say nothing about a model" in summarise(
-        result_of(HALF_OF_CHAT, benchmark="demo"), REWARDBENCH
+        result_of(HALF_OF_CHAT, definition="demo"), REWARDBENCH
     )
     assert "say nothing" not in partial
 

@@ -13,7 +13,7 @@ import torch
 
 from rmeval.errors import BadCheckpoint, BadOption, UnknownName, Unreachable, nearest_name
 from rmeval.hub import fetch_snapshot, local_folder, nearest_path, shapes_on_hub
-from rmeval.known import DEMO, known_checkpoints
+from rmeval.known import SHIPPED, known_checkpoints
 from rmeval.models.checkpoints.config_shape import require_kinds
 from rmeval.models.checkpoints.json_files import read_object as read_object
 from rmeval.models.checkpoints.not_readable import (
@@ -42,7 +42,6 @@ from rmeval.models.text.tokenizer_files import has_tokenizer
 if TYPE_CHECKING:
     from rmeval.models.checkpoints.adapted import Adaptation
 
-DEMO_FOLDER = Path(__file__).parents[2] / "data" / "demo" / "model"
 # The first must be there: config.json, or an adapter's adapter_config.json
 SMALL_FILES = ["*config.json", "*.json", "*.jinja", "*.txt", "*.model"]
 
@@ -183,12 +182,12 @@ def find_checkpoint(
     name: str, revision: str | None, remote_code: bool = False
 ) -> tuple[Path, str | None]:
     """Returns the folder with everything but the weights, and the commit of one on the Hub."""
-    local = DEMO_FOLDER if name == DEMO else local_folder(name)
+    local = SHIPPED[name].folder if name in SHIPPED else local_folder(name)
     if local is not None:
         if revision is not None:
             raise BadOption(f"--revision applies to models on the Hub; {name} is a local folder")
         return local, None
-    known = [DEMO, *known_checkpoints()]
+    known = [*SHIPPED, *known_checkpoints()]
     if name.endswith((".json", ".safetensors", ".bin")):
         raise BadOption(f"{name} is no folder; pass the folder that holds config.json")
     if "/" in name and (name.count("/") != 1 or name.startswith((".", "/", "~"))):

@@ -36,6 +36,7 @@ class DPO(LanguageModel):
     """A policy, and its reference, or None for the policy's log probability alone."""
 
     name = "dpo"
+    kind = "DPO"
 
     def __init__(
         self, policy: Checkpoint, reference: Checkpoint | None, *, per_token: bool = False
@@ -101,6 +102,12 @@ class DPONetwork(Network):
         for part in parts:
             if hasattr(part, "hf_device_map"):  # says that it is spread over several devices
                 self.hf_device_map = part.hf_device_map
+
+    @property
+    def per_token(self) -> bool:
+        """Whether the reward is a response's mean, not its sum."""
+        assert isinstance(self.head, SumOrMean)
+        return self.head.per_token
 
     @property
     def causal_models(self) -> list[CausalModel]:

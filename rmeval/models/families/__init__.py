@@ -116,7 +116,7 @@ FAMILIES = Registry(
 
 
 def detect_family(checkpoint: "Checkpoint", *, trust_remote_code: bool = False) -> "Family":
-    """Returns the one family that claims a checkpoint.
+    """Returns the one family that claims a checkpoint, a fallback where no other does.
 
     Its own code is considered only if no family does, and only if it is trusted. Raises
     BadCheckpoint when nothing fits, or more than one family does, and BadPlugin for a family of
@@ -129,6 +129,7 @@ def detect_family(checkpoint: "Checkpoint", *, trust_remote_code: bool = False) 
     refuse_other_kinds(checkpoint)
     families = [_load_family(entry) for entry in FAMILIES]
     claiming = [family for family in families if family.claims(checkpoint)]
+    claiming = [family for family in claiming if not family.fallback] or claiming
     if len(claiming) == 1:
         return claiming[0](checkpoint)
     where = _place_of(checkpoint)

@@ -15,29 +15,26 @@ from rmeval.models.checkpoints.checkpoint import Checkpoint
 from rmeval.models.families.heads import linear_head
 from rmeval.models.family import Family, Placed
 
-# Under the class name of a plain classifier these belong to families of their own.
-OTHER_HEADS = {
-    "score.0.weight",
-    "v_head.weight",
-    "v_head.summary.weight",
-    "value_head.weight",
-    "regression_head.weight",
-    "score_head.weight",
-    "gating.logit_scale",
-    "weights.fc.0.weight",
-}
+SCORE = "score.weight"  # the head of decoders, in every class of transformers
+# Of others; read off every class in transformers' map of sequence classifiers, version 5.
+HEADS = (
+    *("classifier.", "classification_head.", "logits_proj.", "sequence_summary."),
+    "score.out_proj.",
+)
 
 
 class Classifier(Family):
     """Whatever class transformers itself has for the checkpoint's `model_type`."""
 
     name = "classifier"
+    kind = "sequence classifier"
+    fallback = True  # its class name is borne by models with heads of their own
     pool = "last-not-pad"
-    needs = ("score.weight",)
+    needs = (SCORE,)
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__(checkpoint)
-        self._decoder = "score.weight" in checkpoint.shapes
+        self._decoder = SCORE in checkpoint.shapes
         if not self._decoder:
             self.specials = "once"  # transformers' encoders pool what stands at [CLS]
 
@@ -45,7 +42,8 @@ class Classifier(Family):
     def claims(checkpoint: Checkpoint) -> bool:
         model_type = checkpoint.config.get("model_type")
         known = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES.get(model_type)
-        return checkpoint.architecture == known and OTHER_HEADS.isdisjoint(checkpoint.shapes)
+        headed = any(key == SCORE or key.startswith(HEADS) for key in checkpoint.shapes)
+        return headed and checkpoint.architecture == known
 
     def read_config(self) -> PretrainedConfig:
         config = super().read_config()
@@ -76,7 +74,7 @@ class Classifier(Family):
     def head(self) -> nn.Module | None:
         if not self._decoder:
             return None
-        return linear_head(self.checkpoint, "score.weight", bias=False)
+        return linear_head(self.checkpoint, SCORE, bias=False)
 
     def place(self, key: str, tensor: torch.Tensor) -> Placed:
         if not self._decoder:

@@ -213,6 +213,7 @@ class LiveClassifier(LiveFamily):
     """A sequence classifier of transformers."""
 
     name = "classifier"
+    kind = "sequence classifier"
     pool = "last-not-pad"
 
 
@@ -220,6 +221,7 @@ class LiveLanguageModel(LiveFamily):
     """A causal language model of transformers, as a DPO policy."""
 
     name = "dpo"
+    kind = "DPO"
     per_token = False
 
 
@@ -258,8 +260,9 @@ class LiveDPOModel(Live, DPOModel):
 
     def provenance(self) -> dict[str, Any]:
         assert isinstance(self.network, DPONetwork)
-        reference = "in memory" if len(self.network.causal_models) > 1 else None
-        return {**RewardModel.provenance(self), "reference": reference}
+        reference = {"name": "in memory"} if len(self.network.causal_models) > 1 else None
+        pooled = {"per_token": self.network.per_token, "reference": reference}
+        return {**RewardModel.provenance(self), **pooled}
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from rmeval.reports.leaderboard import rank_rows
 from rmeval.reports.model_card import model_index
 from rmeval.reports.summary import notes_of
 from rmeval.results.files import write_result
-from rmeval.results.shape import wrong_field
+from rmeval.results.schema import wrong_field
 
 ACCOUNT = {
     "answers": 4,
@@ -50,7 +50,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "model": {"family": "ensemble"},
         "ensemble": {
             "normalise": "rank",
-            "members": [{"weight": 0.5, "result": None, "model": {"name": "org/a"}}],
+            "members": [{"weight": 0.5, "result": None, "model": dict(PROVENANCE["model"])}],
         },
     },
 }
@@ -96,7 +96,7 @@ def made(kind: str) -> Result:
 
 def document_of(made: Result) -> dict[str, Any]:
     named = {key: getattr(made, key) for key in ("benchmark", "definition", "model", "weighting")}
-    rest = {"partial": None, "metrics": {}, "rows": {}, "scores_sha256": "0"}
+    rest = {"schema": 2, "partial": None, "metrics": {}, "rows": {}, "scores_sha256": "0"}
     return {**named, **rest, "provenance": made.provenance}
 
 
@@ -115,8 +115,8 @@ def test_what_passes_is_shown_and_what_does_not_is_named(kind: str) -> None:
                 assert rank_rows([shown], []), (path, value)
                 assert shown.partial or model_index(shown), (path, value)
             else:
-                last = ".".join(str(key) for key in path if isinstance(key, str))
-                assert wrong.startswith(last) or last.startswith(wrong.split("[")[0]), (path, wrong)
+                at = ".".join(map(str, path))
+                assert wrong.startswith(at) or at.startswith(wrong), (path, wrong)
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb[0])
