@@ -21,6 +21,7 @@ from rmeval.errors import (
     BadPlugin,
     BadReward,
     OutputFailure,
+    PeerLost,
     RmevalError,
     ServerFailure,
     UnknownName,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from rmeval.models.reward_model import RewardModel
     from rmeval.verbs.frames import results_frame
     from rmeval.verbs.lines import best_of_n, doctor, filter, rank
+    from rmeval.verbs.overlap import Overlap, overlap
     from rmeval.verbs.results import (
         baseline,
         check,
@@ -75,7 +77,9 @@ __all__ = [
     "Message",
     "Metrics",
     "OutputFailure",
+    "Overlap",
     "PairwiseModel",
+    "PeerLost",
     "Preference",
     "PreferenceScorer",
     "Progress",
@@ -102,6 +106,7 @@ __all__ = [
     "load_judge",
     "load_model",
     "load_pairwise_model",
+    "overlap",
     "pairs",
     "rank",
     "read_result",
@@ -121,6 +126,7 @@ _LATER = {
     "rmeval.models.reward_model": ["RewardModel"],
     "rmeval.verbs.frames": ["results_frame"],
     "rmeval.verbs.lines": ["best_of_n", "doctor", "filter", "rank"],
+    "rmeval.verbs.overlap": ["Overlap", "overlap"],
     "rmeval.verbs.results": [
         "baseline",
         "check",

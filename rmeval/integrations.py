@@ -80,6 +80,7 @@ class TrainerEvaluation(TrainerCallback):  # type: ignore[misc]
         self._test = _Test(max_drop, alpha, per)
         self._options = options
         self._scorer: RewardModel | None = None
+        self._evaluated_at: int | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Evaluates what training begins from."""
@@ -93,12 +94,12 @@ class TrainerEvaluation(TrainerCallback):  # type: ignore[misc]
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Evaluates what came out, unless that has just been done."""
-        if state.global_step not in self.results:
+        if state.global_step != self._evaluated_at:  # which all ranks know, unlike `results`
             self._evaluate(state, control)
 
     def _evaluate(self, state: Any, control: Any) -> None:
         assert self._scorer is not None
-        stop = False
+        stop, self._evaluated_at = False, state.global_step
         if state.is_world_process_zero:
             result = evaluate(self._scorer, self.benchmark, weighting=self.weighting)
             stop = self.stop_if_worse and self._is_worse(result, state.global_step)

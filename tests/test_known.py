@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import GOLDEN, SHARED
 
+from rmeval.benchmarks import shipped_recipes
 from rmeval.benchmarks.judgebench import ROWS as JUDGEBENCH_ROWS
 from rmeval.benchmarks.rewardbench import SECTIONS, WEIGHTINGS
 from rmeval.benchmarks.rewardbench2 import ROWS as REWARDBENCH_2_ROWS
@@ -144,6 +145,7 @@ def test_the_other_tables_are_whole() -> None:
     assert tables.keys() == {
         *CARDS, "judgebench-outputs", "metametrics", "rewardbench-2-leaderboard",
         "rewardbench-leaderboard", "rm-bench-leaderboard", "skywork-reward-v2",
+        *(name for name, recipe in shipped_recipes().items() if recipe.published),
     }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from rmeval.benchmarks import OWN_SCHEMES
+from rmeval.benchmarks.arithmetic import ARITHMETIC
 from rmeval.benchmarks.benchmark import Benchmark
 from rmeval.benchmarks.own import UNREAD_ID, PlacedRow, Reading
 from rmeval.benchmarks.reading.columns import check_fields
@@ -46,7 +46,7 @@ def load_held(
         preferences=preferences,
         source=held.source,
         revision=None,
-        scheme=OWN_SCHEMES[reading.definition],
+        scheme=ARITHMETIC[reading.definition],
         partial=reading.partial(len(preferences)),
         layout=f"split {held.split}; {layout}" if held.split else layout,
         reading={"columns": asked, "split": split},

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from rmeval.benchmarks import BENCHMARKS, define_benchmark
+from rmeval.benchmarks import BENCHMARKS, define_benchmark, shipped_recipes
 from rmeval.commands.shared.options import one_of
 from rmeval.duels import JUDGE
 from rmeval.judging.format_files import shipped_formats
@@ -34,7 +34,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     if options.what not in ("benchmarks", "judges"):
         print("Any other checkpoint of these families works too: --model FOLDER or ORG/NAME.")
     if options.what not in ("models", "judges"):
-        print("Data of your own works too: --benchmark FILE or ORG/NAME.")
+        print("Data of your own works too: --benchmark FILE or ORG/NAME, or a recipe, FILE.toml.")
     if options.what in (None, "judges"):
         print(f"Any language model can be a judge: --model {JUDGE}NAME --prompt NAME or FILE.toml.")
     return 0
@@ -56,6 +56,16 @@ def _benchmarks() -> Rows:
             "weightings": ", ".join(known.scheme.weightings),
         }
         for known, entry in definitions
+    ] + [
+        {
+            "benchmark": recipe.name,
+            "rows": f"{recipe.total:,}",
+            "licence": recipe.licence,
+            "Score": recipe.meaning,
+            "from": recipe.repository or "--data",
+            "weightings": ", ".join(recipe.scheme.weightings),
+        }
+        for recipe in shipped_recipes().values()
     ]
 
 

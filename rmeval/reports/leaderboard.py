@@ -8,7 +8,7 @@ from operator import itemgetter
 from string import ascii_lowercase
 from typing import Any
 
-from rmeval.benchmarks import BENCHMARKS, scheme_of
+from rmeval.benchmarks import BENCHMARKS, scheme_of, shipped_recipes
 from rmeval.benchmarks.rewardbench import PRIOR, PRIOR_ROWS
 from rmeval.duels import UNKNOWN
 from rmeval.errors import BadData, UnknownName
@@ -100,7 +100,8 @@ def find_entries(
 def _scheme(results: Sequence[Result], published: Sequence[Published]) -> Scheme:
     """Returns a benchmark's arithmetic; of one that others alone publish, none is known."""
     name = results[0].definition if results else published[0].benchmark
-    if not results and name not in BENCHMARKS and name in {r.benchmark for r in published_rows()}:
+    known = name in BENCHMARKS or name in shipped_recipes()
+    if not results and not known and name in {r.benchmark for r in published_rows()}:
         return PAIRS
     return scheme_of(name)
 

@@ -14,6 +14,7 @@ from rmeval.metrics.names import OVERALL
 from rmeval.metrics.scheme import Scheme
 from rmeval.records import Result
 from rmeval.reports.answers import answer_rows
+from rmeval.reports.disguises import CAPTION, NOTE, disguise_rows
 from rmeval.reports.drawing import figure_svg
 from rmeval.reports.labels import shown_interval
 from rmeval.reports.metric_tables import MetricTables
@@ -47,7 +48,7 @@ def render_report(results: Sequence[Result], scheme: Scheme, texts: Texts) -> st
         title=f"{shown}{more} on {one_line(results[0].benchmark)}",
         lead=_lead(results),
         notes=_notes(asked, results, scheme),
-        score_tables=_score_tables(results, scheme, names),
+        score_tables=[*_score_tables(results, scheme, names), *_disguise_tables(results, names)],
         figures=_figures(results, scheme, names),
         models=names,
         rows=rows,
@@ -114,6 +115,11 @@ def _table(caption: str, rows: Sequence[Mapping[str, Any]], texts: Collection[st
     numbers = [head for head in heads if texts and head not in texts]
     scrolls = len(rows) > ROWS_WITHOUT_SCROLLING
     return {"caption": caption, "heads": heads, "numbers": numbers, "rows": rows, "long": scrolls}
+
+
+def _disguise_tables(results: Sequence[Result], names: Sequence[str]) -> list[Table]:
+    rows = disguise_rows(results, names if len(results) > 1 else ())
+    return [_table(f"{CAPTION}; {NOTE}", rows)] if rows else []
 
 
 def _link(text: str, **view: str) -> Markup:

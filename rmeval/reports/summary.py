@@ -10,6 +10,7 @@ from rmeval.metrics.names import OVERALL, Metric
 from rmeval.metrics.scheme import Scheme, Tally
 from rmeval.records import Interval, Metrics, Result
 from rmeval.reports.answers import answer_notes, answer_rows
+from rmeval.reports.disguises import CAPTION, NOTE, disguise_rows
 from rmeval.reports.judged import is_generative, judged_by, judged_notes, tie_counts_as
 from rmeval.reports.metric_tables import MetricTables
 from rmeval.reports.tables import format_rows
@@ -34,6 +35,9 @@ def summarise(result: Result, scheme: Scheme) -> str:
         *_answer_table(result),
         *map(one_line, notes_of(result, tables.tally)),
     ]
+    if result.disguised:
+        table = format_rows(disguise_rows([result]), "table")
+        lines += ["", CAPTION, "", table, "", NOTE, ""]
     return "\n".join(lines)
 
 
