@@ -31,7 +31,7 @@ ORDER = [
     ["metrics"],
     ["scorer"],
     ["duels"],
-    ["preferences", "load_options"],
+    ["preferences", "load_options", "checking"],
     ["files", "hub", "known", "registry", "conversations", "door", "notebook"],
     ["records", "errors"],
     ["tabular"],
