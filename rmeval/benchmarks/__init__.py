@@ -70,6 +70,11 @@ BENCHMARKS = Registry(
             "M-RewardBench: RewardBench v1 in 23 languages",
         ),
         Entry(
+            "ppe-correctness",
+            "rmeval.benchmarks.ppe:PPE_CORRECTNESS",
+            "PPE Correctness: 32 responses each, right and wrong, in five sets",
+        ),
+        Entry(
             "demo",
             "rmeval.benchmarks.demo:DEMO",
             "hand-written pairs in RewardBench's 23 subsets; ships with rmeval",
