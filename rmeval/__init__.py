@@ -11,8 +11,6 @@ __version__ = "0.1.0"  # before the imports: what is imported says it in results
 
 from typing import TYPE_CHECKING, Any
 
-from rmeval.benchmarks import Benchmark, load_benchmark
-from rmeval.benchmarks.rewardbench import section_scores
 from rmeval.errors import (
     BadCheckpoint,
     BadConversation,
@@ -27,9 +25,6 @@ from rmeval.errors import (
     UnknownName,
     Unreachable,
 )
-from rmeval.evaluation import evaluate
-from rmeval.load_options import LoadOptions
-from rmeval.preferences import pairs
 from rmeval.records import (
     Conversation,
     Message,
@@ -41,15 +36,20 @@ from rmeval.records import (
     Score,
     ScoredPreference,
 )
-from rmeval.scorer import PreferenceScorer, RewardScorer, Scorer
 
 if TYPE_CHECKING:
+    from rmeval.benchmarks import Benchmark, load_benchmark
+    from rmeval.benchmarks.rewardbench import section_scores
+    from rmeval.evaluation import evaluate
     from rmeval.judging.loading import load_judge
+    from rmeval.load_options import LoadOptions
     from rmeval.models.dpo.model import DPOModel
     from rmeval.models.live.wrapping import wrap
     from rmeval.models.load import load_model, load_pairwise_model
     from rmeval.models.pairwise import PairwiseModel
     from rmeval.models.reward_model import RewardModel
+    from rmeval.preferences import pairs
+    from rmeval.scorer import PreferenceScorer, RewardScorer, Scorer
     from rmeval.verbs.frames import results_frame
     from rmeval.verbs.lines import best_of_n, doctor, filter, rank
     from rmeval.verbs.overlap import Overlap, overlap
@@ -118,12 +118,18 @@ __all__ = [
 ]
 
 _LATER = {
+    "rmeval.benchmarks": ["Benchmark", "load_benchmark"],
+    "rmeval.evaluation": ["evaluate"],
     "rmeval.judging.loading": ["load_judge"],
+    "rmeval.load_options": ["LoadOptions"],
+    "rmeval.benchmarks.rewardbench": ["section_scores"],
     "rmeval.models.dpo.model": ["DPOModel"],
     "rmeval.models.live.wrapping": ["wrap"],
     "rmeval.models.load": ["load_model", "load_pairwise_model"],
     "rmeval.models.pairwise": ["PairwiseModel"],
     "rmeval.models.reward_model": ["RewardModel"],
+    "rmeval.preferences": ["pairs"],
+    "rmeval.scorer": ["PreferenceScorer", "RewardScorer", "Scorer"],
     "rmeval.verbs.frames": ["results_frame"],
     "rmeval.verbs.lines": ["best_of_n", "doctor", "filter", "rank"],
     "rmeval.verbs.overlap": ["Overlap", "overlap"],
@@ -141,7 +147,7 @@ _MODULE_OF = {name: module for module, names in _LATER.items() for name in names
 
 
 def __getattr__(name: str) -> Any:
-    """Imports what takes long to start only when it is asked for; torch takes seconds."""
+    """Imports what takes long to start only when it is asked for, and numpy takes its time too."""
     if name in _MODULE_OF:
         from importlib import import_module
 

@@ -37,6 +37,11 @@ class Shipped(NamedTuple):
 SHIPPED = {"demo": Shipped(Path(__file__).parent / "data" / "demo" / "model", "demo")}
 
 
+# What families do with special tokens where they do not leave it to the template; the families' own
+# modules say so too, and cannot be asked before torch is loaded.
+FAMILY_SPECIALS = dict.fromkeys(("athene", "grm", "polar", "starling", "urm"), "tokenizer")
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """A row of a published table, in percent, with the weighting that it carries.
@@ -87,6 +92,14 @@ class KnownCheckpoint:
     specials: str | None
     published_as: str
     max_length: int | None = None
+
+    @property
+    def policy(self) -> str:
+        """What is done to a text: special tokens, the longest that is read, a template's name."""
+        stated = shipped_templates()[self.template].specials if self.template else None
+        told = [self.specials or stated or FAMILY_SPECIALS.get(self.family, "template")]
+        told += [f"{self.max_length:,} tokens"] if self.max_length else []
+        return ", ".join([*told, *([f"format {self.template}"] if self.template else [])])
 
     @property
     def memory(self) -> float:
@@ -288,10 +301,14 @@ def published_in(content: Mapping[str, Any], benchmark: str, place: str) -> tupl
         "weighting": "mean" if content.get("score") == "subsets" else "rows",
         "benchmark": benchmark,
     }
-    return tuple(
-        published_from({**usual, **row}, f"{place}: published row {number}")
-        for number, row in enumerate(rows, 1)
-    )
+    found = []
+    for number, row in enumerate(rows, 1):
+        facts, here = {**usual, **row}, f"{place}: published row {number}"
+        for name in (*FACTS, *MAY_HAVE):
+            if name != "Score" and not isinstance(facts.get(name, ""), str):
+                raise BadData(f"{here}: {name} must be a text")
+        found.append(published_from(facts, here))
+    return tuple(found)
 
 
 def published_from(facts: Mapping[str, Any], place: str) -> Published:
@@ -339,7 +356,7 @@ def _percent(value: Any, place: str, ends: tuple[float, float] | None) -> float:
     low, high = ends or (0.0, 100.0)
     try:
         percent = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         percent = nan
     if not low <= percent <= high:  # also not for NaN
         raise BadData(f"{place} is {value!r}, no percentage")

@@ -16,6 +16,9 @@ Rows = list[dict[str, Any]]
 NOTE = """\
 GiB to load: parameters x bytes of the dtype, for the weights alone, on a GPU; a CPU takes float32.
 A dtype that nobody here has read is not known; the memory is then that of 16 bits.
+Published: RewardBench v1 with its weighting, and RewardBench 2; more by leaderboard --across.
+Policy: the special tokens around a text (docs/reading.md), the longest text that its authors read,
+and the format of those without a chat template; --specials, --max-length, --chat-template set them.
 Golden cases: scores of the authors' own code for this layout, which the tests hold rmeval to.
 Inspection: the layout was read, and tests/golden holds no scores of it.
 """
@@ -93,10 +96,13 @@ def _checkpoints() -> Rows:
             "published": rows[0].overall if rows else None,
             "weighting": rows[0].weighting if rows else None,
             "also published": ", ".join(f"{row.overall:.1f}" for row in rows[1:]),
+            "RewardBench 2": second[0].overall if second else None,
+            "policy": known.policy,
             "adapter proven by": known.proof,
         }
         for known in known_checkpoints().values()
         for rows in [published_of(known.name, "rewardbench")]
+        for second in [published_of(known.name, "rewardbench-2")]
     ]
 
 

@@ -2,12 +2,15 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rmeval.benchmarks import BENCHMARKS, Benchmark
 from rmeval.benchmarks.joints import Joint, find_joints
+from rmeval.clock import describe_spent, spending, spent
 from rmeval.commands.shared.benchmark_options import add_benchmark_options, load_benchmarks_from
 from rmeval.commands.shared.dry_run import describe_run
 from rmeval.commands.shared.judge_options import (
@@ -77,7 +80,8 @@ def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
 
     workers = join_workers()  # first: who dies while the model is loaded is noticed too
     models = _load_models(options, benchmarks)
-    with show_step("checking the model", quiet=options.quiet):
+    checking = show_step("checking the model", quiet=options.quiet)
+    with checking, _hashing(models[0], workers), spending("checks"):
         checks = [
             "insisted, --no-checks" if options.no_checks else examine(model, benchmark.preferences)
             for model, benchmark in zip(models, benchmarks, strict=True)
@@ -90,8 +94,20 @@ def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
             print(*([""] if len(results) > 1 else []), *lines, sep="\n")
     for joint in find_joints({r.definition for r in results}) if workers.rank == 0 else ():
         print("", _together(joint, results), sep="\n")
+    if workers.rank == 0:
+        print(describe_spent(spent()))
 
 
+@contextmanager
+def _hashing(model: Scorer, workers: "Workers") -> Iterator[None]:
+    """Has another thread read the weight files meanwhile, where no other process does."""
+    with ThreadPoolExecutor(1) as pool:
+        if workers.count == 1:
+            pool.submit(getattr, model, "fingerprint", None)
+        yield
+
+
+@spending("reading data")
 def _load_benchmarks(options: argparse.Namespace, default: str) -> list[Benchmark]:
     benchmarks = load_benchmarks_from(options, default, options.weighting)
     if options.subset:

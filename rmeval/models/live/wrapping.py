@@ -112,9 +112,9 @@ def _check_reference(
     if reference is not None and not causal:
         raise BadOption("wrap: reference is for a language model; this one has a head")
     if isinstance(reference, str) and reference not in own:
-        told = "" if live.adapters else "; 'base' is for a model with PEFT adapters"
+        told = "is for a model with PEFT adapters" if reference == BASE else "is no adapter of it"
         names = ", ".join(map(repr, own))
-        raise BadOption(f"wrap: reference={reference!r}{told}; pass a model, or one of {names}")
+        raise BadOption(f"wrap: reference={reference!r} {told}; pass a model, or one of {names}")
     if per_token and reference is None:
         raise BadOption("wrap: per_token is for language models with a reference")
 
