@@ -168,13 +168,13 @@ import os, signal, sys
 import rmeval.models.load, rmeval.benchmarks.reading.rows
 from rmeval.cli import main
 from rmeval.engine import scoring
-forward, passes = scoring.forward_packed, []
+forward, passes = scoring.start_packed, []
 def stopped(*what):
     passes.append(1)
     if os.environ["RANK"] == "1" and len(passes) == 3:
         os.kill(os.getpid(), getattr(signal, sys.argv[1]))
     return forward(*what)
-scoring.forward_packed = stopped
+scoring.start_packed = stopped
 sys.exit(main(sys.argv[2:]))
 """
 
