@@ -3,6 +3,7 @@
 import asyncio
 import os
 from ipaddress import ip_address
+from math import inf
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -12,7 +13,6 @@ from rmeval.records import Conversation, tools_of
 
 KEY, NO_KEY = "OPENAI_API_KEY", "none"  # the client insists on one
 SECONDS, RETRIES = 300.0, 5  # of one call; after a failure, with growing pauses
-THINKS = "<think>"  # what an answer begins with that is thinking first
 MESSAGE_LETTERS = 300  # characters of a server's own message
 CUT = ("length", "max_tokens", "model_length")  # how servers say that there was no room for more
 FILTERED = "content_filter"
@@ -28,7 +28,9 @@ class Answer(NamedTuple):
     """One answer; tokens are None where the server does not count them.
 
     A refusal that a server tells apart from text is the text, and `refused`. `server` is who gave
-    it, "" for a model here.
+    it, "" for a model here. `labels` are the natural logarithms of the probabilities of the tokens
+    that were asked for, in their place, None where the answer has no such place; `unseen` is that
+    of what those that are not among them can have at most, None where nothing was left out.
     """
 
     text: str
@@ -37,6 +39,8 @@ class Answer(NamedTuple):
     completion_tokens: int | None
     refused: bool = False
     server: str = ""
+    labels: dict[str, float] | None = None
+    unseen: float | None = None
 
     @property
     def cut(self) -> bool:
@@ -47,6 +51,13 @@ class Answer(NamedTuple):
     def finished(self) -> bool:
         """Whether all was said that was to be said."""
         return not self.refused and self.finish not in (*CUT, FILTERED)
+
+
+class Token(NamedTuple):
+    """A token of an answer, and the likeliest ones in its place with their log-probabilities."""
+
+    text: str
+    likeliest: tuple[tuple[str, float], ...]
 
 
 class RequestRefused(ServerFailure):
@@ -105,7 +116,26 @@ class Endpoint:
         No text is an answer too where the server says why: a refusal, the limit, a filter.
         Raises ServerFailure for none or a broken one, RequestRefused for 400, 413 and 422.
         """
-        found = await self._ask(conversation, settings)
+        return self._answer(await self._ask(conversation, settings))
+
+    async def answer_by_token(
+        self, conversation: Conversation, **settings: Any
+    ) -> tuple[Answer, list[Token]]:
+        """Returns an answer as `answer` does, and its tokens with those that were likeliest.
+
+        Raises ServerFailure too where the server says nothing of probabilities.
+        """
+        found = await self._ask(conversation, {**settings, "logprobs": True})
+        answer, choice = self._answer(found), self._choices(found)[0]
+        listed = getattr(getattr(choice, "logprobs", None), "content", None)
+        if not listed and answer.text:
+            raise ServerFailure(
+                f"{self.url}: no probabilities of tokens (logprobs), which this prompt format "
+                "reads; ask a server that gives them, or a model on this machine"
+            )
+        return answer, [_token(token) for token in listed or ()]
+
+    def _answer(self, found: Any) -> Answer:
         choice = self._choices(found)[0]
         message, finish = getattr(choice, "message", None), getattr(choice, "finish_reason", None)
         text, refusal = getattr(message, "content", None), getattr(message, "refusal", None)
@@ -233,6 +263,18 @@ def _is_private(url: str) -> bool:
     except ValueError:
         loopback = host == "localhost" or host.endswith(".localhost")
     return parts.scheme == "https" or loopback
+
+
+def _token(told: Any) -> Token:
+    """Returns a token as it is told, without those of its likeliest that have no probability."""
+    likeliest = []
+    for other in getattr(told, "top_logprobs", None) or ():
+        text: Any = getattr(other, "token", None)
+        chance: Any = getattr(other, "logprob", None)
+        is_number = isinstance(chance, int | float) and not isinstance(chance, bool)
+        if isinstance(text, str) and is_number and -inf < chance <= 0:
+            likeliest.append((text, float(chance)))
+    return Token(str(getattr(told, "token", "")), tuple(likeliest))
 
 
 def _count(value: Any) -> int | None:
