@@ -9,6 +9,7 @@ from string import ascii_lowercase
 from typing import Any
 
 from rmeval.benchmarks import BENCHMARKS, scheme_of, shipped_recipes
+from rmeval.benchmarks.rewardbench import PRIOR, PRIOR_ROWS
 from rmeval.duels import UNKNOWN
 from rmeval.errors import BadData, UnknownName
 from rmeval.known import NOT_STATED, Published, published_rows
@@ -16,7 +17,6 @@ from rmeval.metrics.intervals import Z
 from rmeval.metrics.names import OVERALL, Metric
 from rmeval.metrics.paired import real_differences
 from rmeval.metrics.pairs import PAIRS
-from rmeval.metrics.rewardbench import PRIOR, PRIOR_ROWS
 from rmeval.metrics.scheme import Scheme
 from rmeval.metrics.summary import describe_scores
 from rmeval.records import Metrics, Result

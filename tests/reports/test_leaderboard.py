@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from measured import HUB, LOCAL, measured, verdicts
 
+from rmeval.benchmarks.rewardbench import REWARDBENCH, SECTIONS, WEIGHTINGS
 from rmeval.errors import UnknownName
 from rmeval.known import published_tables, without_repeats
-from rmeval.metrics.rewardbench import REWARDBENCH, SECTIONS, WEIGHTINGS
 from rmeval.metrics.summary import describe_scores
 from rmeval.reports.leaderboard import (
     _binomial_half,
