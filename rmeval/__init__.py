@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from rmeval.verbs.frames import results_frame
     from rmeval.verbs.lines import best_of_n, doctor, filter, rank
     from rmeval.verbs.overlap import Overlap, overlap
+    from rmeval.verbs.plans import RunPlan, plan_run
     from rmeval.verbs.results import (
         baseline,
         check,
@@ -87,6 +88,7 @@ __all__ = [
     "RewardModel",
     "RewardScorer",
     "RmevalError",
+    "RunPlan",
     "Sampling",
     "Score",
     "ScoredPreference",
@@ -108,6 +110,7 @@ __all__ = [
     "load_pairwise_model",
     "overlap",
     "pairs",
+    "plan_run",
     "rank",
     "read_result",
     "read_results",
@@ -133,6 +136,7 @@ _LATER = {
     "rmeval.verbs.frames": ["results_frame"],
     "rmeval.verbs.lines": ["best_of_n", "doctor", "filter", "rank"],
     "rmeval.verbs.overlap": ["Overlap", "overlap"],
+    "rmeval.verbs.plans": ["RunPlan", "plan_run"],
     "rmeval.verbs.results": [
         "baseline",
         "check",

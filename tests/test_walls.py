@@ -32,7 +32,7 @@ ORDER = [
     ["scorer"],
     ["duels"],
     ["preferences", "load_options", "checking"],
-    ["files", "hub", "known", "registry", "conversations", "door", "notebook"],
+    ["cards", "files", "hub", "known", "registry", "conversations", "door", "notebook"],
     ["records", "errors", "clock"],
     ["tabular"],
 ]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from rmeval.benchmarks import BENCHMARKS, Benchmark
 from rmeval.benchmarks.joints import Joint, find_joints
+from rmeval.cards import known_cards
 from rmeval.clock import describe_spent, spending, spent
 from rmeval.commands.shared.benchmark_options import add_benchmark_options, load_benchmarks_from
-from rmeval.commands.shared.dry_run import describe_run
 from rmeval.commands.shared.judge_options import (
     add_judge_options,
     check_judge_options,
@@ -30,10 +30,10 @@ from rmeval.commands.shared.options import (
     positive,
 )
 from rmeval.commands.shared.progress import show_progress, show_step
-from rmeval.errors import BadOption
+from rmeval.errors import BadOption, Unreachable
 from rmeval.evaluation import evaluate
 from rmeval.files import prepared
-from rmeval.known import SHIPPED, Published, published_beside
+from rmeval.known import SHIPPED, Published, find_known, published_beside
 from rmeval.metrics.disguises import ROWS
 from rmeval.metrics.summary import describe_scores
 from rmeval.models.checkpoints.other_names import refuse_names
@@ -41,6 +41,7 @@ from rmeval.records import Result, reference_of
 from rmeval.reports.summary import beside_published, summarise
 from rmeval.results.files import folder_name
 from rmeval.scorer import Scorer, examine
+from rmeval.verbs.plans import describe_known, plan_of
 
 if TYPE_CHECKING:
     from rmeval.engine.workers import Workers
@@ -64,6 +65,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         refuse_names(options.model, published[0] if published else None)
     if options.disguises and is_judge(options):
         raise BadOption("--disguises needs rewards, and a judge gives none; leave it out")
+    if options.on is not None and not options.dry_run:
+        raise BadOption("--on names a card that is planned for; pass --dry-run as well")
     shipped = SHIPPED.get(options.model) if not options.data else None
     benchmarks = _load_benchmarks(options, shipped.benchmark if shipped else "rewardbench")
     if options.dry_run:
@@ -96,6 +99,8 @@ def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
         print("", _together(joint, results), sep="\n")
     if workers.rank == 0:
         print(describe_spent(spent()))
+        if options.model in SHIPPED:
+            print(NEXT.format(results[-1].folder))
 
 
 @contextmanager
@@ -124,10 +129,17 @@ def _plans(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> Iter
     if is_judge(options):
         yield from map(describe_judge_run, load_judges_from(options, benchmarks), benchmarks)
         return
-    model = load_scorer_from(
-        options, weights=False, without_reference=_without_reference(benchmarks)
-    )
-    yield from (describe_run(model, benchmark) for benchmark in benchmarks)
+    try:
+        model = load_scorer_from(
+            options, weights=False, without_reference=_without_reference(benchmarks)
+        )
+    except Unreachable:
+        if options.on is None or (known := find_known(options.model)) is None:
+            raise
+        yield describe_known(known, options.on)
+        return
+    for benchmark in benchmarks:
+        yield plan_of(model, benchmark, options.on).describe()
 
 
 def _load_models(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> Sequence[Scorer]:
@@ -179,14 +191,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser, default=FIRST)
     add_judge_options(parser)
     add_benchmark_options(parser)
-    rows = parser.add_argument_group("rows and weights")
-    rows.add_argument("--limit", type=positive, metavar="N", help="only N rows, evenly spread")
-    rows.add_argument(
-        "--subset", metavar="NAME,…", help="only these subsets; deu_Latn for deu_Latn/…, or hep-*"
-    )
-    rows.add_argument(
-        "--weighting", metavar="NAME", help="how subsets make a section, see `rmeval list`"
-    )
+    _add_row_options(parser)
     parser.add_argument("--output", type=Path, default=Path("results"), metavar="DIR")
     parser.add_argument(
         "--name",
@@ -211,7 +216,24 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="tokens, forward passes, memory and time of the run, without loading weights",
     )
+    parser.add_argument(
+        "--on",
+        metavar="CARD",
+        help="with --dry-run: memory and time on a GPU that is not here, from config.json and the "
+        f"weights' shapes; names: {', '.join(known_cards())}",
+    )
     parser.add_argument("--config", type=Path, metavar="FILE.toml", help="options from a recipe")
+
+
+def _add_row_options(parser: argparse.ArgumentParser) -> None:
+    rows = parser.add_argument_group("rows and weights")
+    rows.add_argument("--limit", type=positive, metavar="N", help="only N rows, evenly spread")
+    rows.add_argument(
+        "--subset", metavar="NAME,…", help="only these subsets; deu_Latn for deu_Latn/…, or hep-*"
+    )
+    rows.add_argument(
+        "--weighting", metavar="NAME", help="how subsets make a section, see `rmeval list`"
+    )
 
 
 def _describe(result: Result, benchmark: Benchmark, published: Published | None) -> Sequence[str]:
@@ -222,6 +244,4 @@ def _describe(result: Result, benchmark: Benchmark, published: Published | None)
     if rows and result.overall is not None:
         lines += ["", beside_published(result, rows), ""]
     lines.append(f"kept in {result.folder}")
-    if result.model in SHIPPED:
-        lines.append(NEXT.format(result.folder))
     return lines

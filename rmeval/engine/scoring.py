@@ -15,7 +15,14 @@ import torch
 
 from rmeval.engine.device import cards, most_held
 from rmeval.engine.forward import Numbers, RewardNetwork, start_packed, start_padded
-from rmeval.engine.plan import Members, Tokens, plan_batches, plan_packs, unique_tokens
+from rmeval.engine.plan import (
+    Members,
+    Tokens,
+    common_prefix,
+    plan_batches,
+    plan_packs,
+    unique_tokens,
+)
 from rmeval.engine.workers import Workers
 from rmeval.errors import BadOption, BadReward, OutputFailure
 from rmeval.records import OnProgress, Progress
@@ -58,6 +65,19 @@ class Engine:
     def cost(self, group: Sequence[Tokens]) -> int:
         """Returns the tokens that a group puts through the network."""
         return unique_tokens(group) if self.packed else len(group) * max(map(len, group))
+
+    def keys(self, group: Sequence[Tokens]) -> int:
+        """Returns the keys that a group gathers along its paths."""
+        return sum(map(len, group)) if self.packed else 0
+
+    def pairs(self, group: Sequence[Tokens]) -> int:
+        """Returns the pairs of a query with a key that it sees: itself, and all before it."""
+        if not self.packed:
+            longest = max(map(len, group))
+            return len(group) * longest * (longest + 1) // 2
+        shared = [0, *map(common_prefix, group, group[1:])]
+        ends = zip(shared, map(len, group), strict=True)
+        return sum((end * (end + 1) - start * (start + 1)) // 2 for start, end in ends)
 
 
 Row = tuple[float, ...]  # the numbers of a sequence: its reward, then its objectives

@@ -11,6 +11,7 @@ import torch
 
 from rmeval.clock import spending
 from rmeval.engine.attention import why_not_fused
+from rmeval.engine.estimate import Work
 from rmeval.engine.memory import flops_per_token
 from rmeval.engine.once import once_a_machine
 from rmeval.engine.plan import Tokens, scored_place
@@ -26,12 +27,22 @@ from rmeval.models.text.tokenizer_files import has_tokenizer, load_tokenizer
 
 
 class Plan(NamedTuple):
-    """What scoring will take: texts, all their tokens, those of each pass, and the arithmetic."""
+    """What scoring will take: texts, all their tokens, those of each pass, and the arithmetic.
+
+    `keys` are gathered along the paths of packs, `pairs` are of a query with a key that it sees.
+    """
 
     texts: int
     tokens: int
     passes: list[int]
     flops: int
+    keys: int
+    pairs: int
+
+    @property
+    def work(self) -> Work:
+        """What the passes compute, all together."""
+        return Work(len(self.passes), sum(self.passes), self.keys, self.pairs, self.flops)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -241,7 +252,8 @@ class LoadedModel:
         ]
         passes = [self.engine.cost(group) for group in groups]
         flops = sum(self._flops(group) for group in groups)
-        return Plan(len(sequences), sum(map(len, sequences)), passes, flops)
+        keys, pairs = (sum(map(of, groups)) for of in (self.engine.keys, self.engine.pairs))
+        return Plan(len(sequences), sum(map(len, sequences)), passes, flops, keys, pairs)
 
     def _flops(self, group: Sequence[Tokens]) -> int:
         """Returns the arithmetic of a group's matrices."""
