@@ -122,7 +122,7 @@ def refuse_gguf(folder: Path) -> None:
     """Raises BadCheckpoint where a folder holds llama.cpp's files in place of weights."""
     if found := sorted(file.name for file in folder.glob("*.gguf")):
         raise BadCheckpoint(
-            f"{folder}: {found[0]} is of llama.cpp, whose weights are mostly quantised, which moves "
+            f"{folder}: {found[0]} is of llama.cpp, mostly quantised, which moves "
             "rewards; pass the checkpoint in 16 bits that it was made from"
         )
 
