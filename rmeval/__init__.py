@@ -39,10 +39,10 @@ from rmeval.records import (
 
 if TYPE_CHECKING:
     from rmeval.benchmarks import Benchmark, load_benchmark
+    from rmeval.benchmarks.rewardbench import section_scores
     from rmeval.evaluation import evaluate
     from rmeval.judging.loading import load_judge
     from rmeval.load_options import LoadOptions
-    from rmeval.metrics.rewardbench import section_scores
     from rmeval.models.dpo.model import DPOModel
     from rmeval.models.live.wrapping import wrap
     from rmeval.models.load import load_model, load_pairwise_model
@@ -125,7 +125,7 @@ _LATER = {
     "rmeval.evaluation": ["evaluate"],
     "rmeval.judging.loading": ["load_judge"],
     "rmeval.load_options": ["LoadOptions"],
-    "rmeval.metrics.rewardbench": ["section_scores"],
+    "rmeval.benchmarks.rewardbench": ["section_scores"],
     "rmeval.models.dpo.model": ["DPOModel"],
     "rmeval.models.live.wrapping": ["wrap"],
     "rmeval.models.load": ["load_model", "load_pairwise_model"],

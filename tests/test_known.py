@@ -11,6 +11,9 @@ import pytest
 from conftest import GOLDEN, SHARED
 
 from rmeval.benchmarks import BENCHMARKS, scheme_of, shipped_recipes
+from rmeval.benchmarks.judgebench import ROWS as JUDGEBENCH_ROWS
+from rmeval.benchmarks.rewardbench import SECTIONS, WEIGHTINGS
+from rmeval.benchmarks.rewardbench2 import ROWS as REWARDBENCH_2_ROWS
 from rmeval.errors import BadData
 from rmeval.known import (
     NOT_STATED,
@@ -25,9 +28,6 @@ from rmeval.known import (
     same_figures,
     shipped_templates,
 )
-from rmeval.metrics.pairs import JUDGEBENCH_ROWS
-from rmeval.metrics.rewardbench import SECTIONS, WEIGHTINGS
-from rmeval.metrics.rewardbench2 import ROWS as REWARDBENCH_2_ROWS
 from rmeval.models.checkpoints.checkpoint import Checkpoint, open_checkpoint
 from rmeval.models.families import FAMILIES, detect_family, find_family
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rmeval.benchmarks import BENCHMARKS, Benchmark
-from rmeval.benchmarks.prior_sets import JOINED, join_prior_sets
+from rmeval.benchmarks.joints import Joint, find_joints
 from rmeval.cards import known_cards
 from rmeval.clock import describe_spent, spending, spent
 from rmeval.commands.shared.benchmark_options import add_benchmark_options, load_benchmarks_from
@@ -95,8 +95,8 @@ def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
         if workers.rank == 0:
             lines = _describe(results[-1], benchmark, options.published)
             print(*([""] if len(results) > 1 else []), *lines, sep="\n")
-    if workers.rank == 0 and {result.definition for result in results} >= set(JOINED):
-        print("", _with_prior([r for r in results if r.definition in JOINED]), sep="\n")
+    for joint in find_joints({r.definition for r in results}) if workers.rank == 0 else ():
+        print("", _together(joint, results), sep="\n")
     if workers.rank == 0:
         print(describe_spent(spent()))
         if options.model in SHIPPED:
@@ -181,10 +181,10 @@ def _evaluate(
         )
 
 
-def _with_prior(results: Sequence[Result]) -> str:
-    joined, scheme = join_prior_sets(results)
-    metrics = describe_scores(scheme, joined.scored, joined.weighting)
-    return summarise(replace(joined, metrics=metrics), scheme)
+def _together(joint: Joint, results: Sequence[Result]) -> str:
+    joined = joint.join(results)
+    metrics = describe_scores(joint.scheme, joined.scored, joined.weighting)
+    return summarise(replace(joined, metrics=metrics), joint.scheme)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

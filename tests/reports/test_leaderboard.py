@@ -8,17 +8,12 @@ import numpy as np
 import pytest
 from measured import HUB, LOCAL, measured, verdicts
 
+from rmeval.benchmarks.rewardbench import REWARDBENCH, SECTIONS, WEIGHTINGS
 from rmeval.errors import UnknownName
 from rmeval.known import published_tables, without_repeats
-from rmeval.metrics.rewardbench import REWARDBENCH, SECTIONS, WEIGHTINGS
 from rmeval.metrics.summary import describe_scores
-from rmeval.reports.leaderboard import (
-    _binomial_half,
-    footnote_mark,
-    format_ranking,
-    rank_rows,
-    with_footnotes,
-)
+from rmeval.reports.leaderboard import footnote_mark, format_ranking, with_footnotes
+from rmeval.results.standings import _binomial_half, rank_rows
 
 CARDS = ("grm", "inf-orm-versions", "inf-orm", "internlm2-reward")
 SEED = without_repeats(row for card in CARDS for row in published_tables()[card])

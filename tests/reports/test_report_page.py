@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from preferences_by_hand import PROVENANCE, question, result, scored
 
+from rmeval.benchmarks.rewardbench import REWARDBENCH, ROWS
 from rmeval.errors import BadData
 from rmeval.metrics.pairs import PAIRS
-from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
 from rmeval.records import Message
 from rmeval.reports import page_rows, pages
 from rmeval.reports.page_rows import Texts
