@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DTYPES = ("auto", "bfloat16", "float16", "float32", "float64")
 ENGINES = ("auto", "packed", "padded")
+PARALLEL = ("tensor",)
 SPECIALS = ("template", "tokenizer", "once", "bos", "eos", "bos+eos")
 """Which special tokens stand around a rendered text: what the chat template writes, alone; what the
 tokenizer adds, too, as in `tokenizer(text)`; the same, but not what the template has already

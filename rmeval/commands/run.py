@@ -83,7 +83,8 @@ def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
     """Loads the model and evaluates it on each benchmark."""
     from rmeval.engine.workers import join_workers
 
-    workers = join_workers()  # first: who dies while the model is loaded is noticed too
+    together = options.parallel is not None
+    workers = join_workers(together=together)  # first: who dies in loading is noticed too
     models = _load_models(options, benchmarks)
     benchmarks = _each_way(options, benchmarks)
     checking = show_step("checking the model", quiet=options.quiet)

@@ -96,6 +96,9 @@ class EngineRecord(TypedDict):
     device: Annotated[str, Doc("the GPU's name, `cpu`, or a server's address")]
     kernel: NotRequired[Annotated[str | None, Doc("what computed attention")]]
     batch_tokens: NotRequired[Annotated[Count | None, Doc("tokens of a forward pass at most")]]
+    processes: NotRequired[
+        Annotated[Count, Doc("how many share each pass, each with a part of the model")]
+    ]
     client: NotRequired[Annotated[str, Doc("server: the client and its version")]]
 
 
