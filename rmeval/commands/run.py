@@ -20,6 +20,7 @@ from rmeval.commands.shared.judge_options import (
     formats_asked,
     is_judge,
     load_judges_from,
+    write_batches_from,
 )
 from rmeval.commands.shared.options import (
     add_checks_option,
@@ -73,6 +74,10 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     benchmarks = _load_benchmarks(options, shipped.benchmark if shipped else "rewardbench")
     if options.dry_run:
         print(*_plans(options, benchmarks), sep="\n\n")
+        return 0
+    if getattr(options, "write_batch", None) is not None:
+        judges, each = load_judges_from(options, benchmarks), _each_way(options, benchmarks)
+        print(*write_batches_from(options, judges, each), sep="\n")
         return 0
     with prepared(*[options.output / folder_name(benchmark.name) for benchmark in benchmarks]):
         _run(options, benchmarks)

@@ -1,14 +1,15 @@
 """Who answers a judge's questions: a server, or a language model on this machine."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from rmeval.duels import SERVER, UNKNOWN
 from rmeval.errors import BadOption, ServerFailure
+from rmeval.judging.budget import Budget
 from rmeval.judging.likelihood import with_labels
 from rmeval.judging.questions import Ask
 from rmeval.llm.calls import ask_each
@@ -27,6 +28,10 @@ Keep = Callable[[int, Answer], None]
 
 class Answers(Protocol):
     """Who answers questions."""
+
+    @property
+    def budget(self) -> Budget | None:
+        """What may be spent on it, if that is bounded."""
 
     def identity(self) -> dict[str, Any]:
         """Returns all that its answers depend on, as far as it can be known."""
@@ -66,6 +71,7 @@ class ServerAnswers:
     concurrency: int
     seconds: float
     key_over_http: bool = False
+    budget: Budget | None = None
 
     def __post_init__(self) -> None:
         self._connect()  # whatever is wrong with the URL is found before a benchmark is read
@@ -94,10 +100,19 @@ class ServerAnswers:
         """Asks the server; an answer is kept in the moment in which it is there."""
         call = _Call(self._connect())
 
+        async def answer(index: int) -> Answer:
+            found = None
+            try:
+                found = await call.answer(asks[index])
+                return found
+            finally:
+                if self.budget is not None:
+                    self.budget.settle(index, found)
+
         calls = ask_each(
             call.endpoint,
-            waiting,
-            lambda index: call.answer(asks[index]),
+            waiting if self.budget is None else _Affordable(waiting, asks, self.budget),
+            answer,
             self.concurrency,
             served=len(waiting) < len(asks),
             keep=keep,
@@ -111,6 +126,18 @@ class ServerAnswers:
         self.answer([ask], [0], lambda index, found: again.append(found))
         return again[0].text == answer.text if again else None
 
+    def request(self, ask: Ask) -> dict[str, Any]:
+        """Returns what is sent for a question, without the model's name."""
+        messages = [message.fields() for message in ask.conversation]
+        return {"messages": messages, **_settings(ask, LIMIT, LIKELIEST)}
+
+    def read(self, body: Mapping[str, Any], ask: Ask) -> Answer:
+        """Returns the answer in what a server sent. Raises ServerFailure for none."""
+        endpoint = self._connect()
+        if ask.labels is None:
+            return endpoint.read(body)
+        return with_labels(*endpoint.read_by_token(body), ask)
+
     def account(self) -> dict[str, Any]:
         """Nothing: every answer says what it took."""
         return {}
@@ -119,6 +146,25 @@ class ServerAnswers:
         return Endpoint(
             self.url, self.model, seconds=self.seconds, key_over_http=self.key_over_http
         )
+
+
+class _Affordable:
+    """Those questions that a budget allows for. When it does again, after answers came, it goes on.
+
+    So it is asked for the next one anew each time, as `ask_each` does.
+    """
+
+    def __init__(self, waiting: Sequence[int], asks: Sequence[Ask], budget: Budget) -> None:
+        self._left, self._asks, self._budget = list(reversed(waiting)), asks, budget
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> int:
+        if not self._left or not self._budget.promise(self._left[-1], self._asks[self._left[-1]]):
+            raise StopIteration
+        self._budget.stopped = False
+        return self._left.pop()
 
 
 class _Call:
@@ -145,21 +191,27 @@ class _Call:
                     raise
 
     async def _ask(self, ask: Ask, limit: str, likeliest: int) -> Answer:
-        sampling = ask.sampling
-        settings: dict[str, Any] = {limit: sampling.max_new_tokens}
-        settings["temperature"] = sampling.temperature
-        if sampling.temperature > 0:
-            settings["seed"] = sampling.seed
+        settings = _settings(ask, limit, likeliest)
         if ask.labels is None:
             return await self.endpoint.answer(ask.conversation, **settings)
-        answer, tokens = await self.endpoint.answer_by_token(
-            ask.conversation, **settings, top_logprobs=likeliest
-        )
+        answer, tokens = await self.endpoint.answer_by_token(ask.conversation, **settings)
         return with_labels(answer, tokens, ask)
+
+
+def _settings(ask: Ask, limit: str, likeliest: int) -> dict[str, Any]:
+    """Returns how a question is sampled, in a server's words."""
+    sampling = ask.sampling
+    settings: dict[str, Any] = {limit: sampling.max_new_tokens, "temperature": sampling.temperature}
+    if sampling.temperature > 0:
+        settings["seed"] = sampling.seed
+    probed = {"logprobs": True, "top_logprobs": likeliest}
+    return settings if ask.labels is None else {**settings, **probed}
 
 
 class LocalAnswers:
     """Answers from a causal language model here, in batches, with its own chat template."""
+
+    budget: Budget | None = None  # it costs nothing
 
     def __init__(self, generator: "LocalGenerator", name: str, revision: str | None) -> None:
         self._generator, self._name, self._revision = generator, name, revision

@@ -6,7 +6,7 @@ share. A call that failed is no verdict: there is no result until it was answere
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,18 +14,20 @@ from rmeval.conversations import ConversationLike
 from rmeval.duels import one_pair, texts_of
 from rmeval.errors import BadConversation, BadOption, ServerFailure
 from rmeval.judging.answers import Answers
+from rmeval.judging.budget import Price
 from rmeval.judging.formats import LISTWISE, RATING, PromptFormat
 from rmeval.judging.questions import (
     BOTH,
     LATIN,
     RANDOM,
+    Ask,
     KeptAnswers,
     Manner,
     Question,
     plan_questions,
     sampled,
 )
-from rmeval.judging.record import ANSWERS, Price, Record
+from rmeval.judging.record import ANSWERS, Record
 from rmeval.judging.settling import MEAN, Read, Row, objective_names, settle_row
 from rmeval.llm.endpoint import Answer, RequestRefused
 from rmeval.records import (
@@ -46,7 +48,7 @@ FAMILY = "judge"
 class GenerativeJudge:
     """A judge that answers in text, asked in a `manner`; `vote` makes one of several samples.
 
-    `variant` tells its results from others of its name.
+    `variant` tells its results from others of its name. `given` are answers that a file has.
     """
 
     kind: ClassVar[str] = "generative"
@@ -59,6 +61,7 @@ class GenerativeJudge:
     price: Price | None = None
     revision_asked: str | None = None
     variant: str | None = None
+    given: Callable[[Mapping[bytes, Ask]], Iterable[tuple[bytes, Answer]]] | None = None
     record: Record | None = field(default=None, repr=False)
 
     def provenance(self) -> dict[str, Any]:
@@ -94,6 +97,12 @@ class GenerativeJudge:
     def plan(self, preferences: Sequence[Preference]) -> list[Question]:
         """Returns what would be asked about the rows, without the answerer's name."""
         return plan_questions(preferences, self.prompt_format, self.manner, {})
+
+    def asks(self, preferences: Sequence[Preference]) -> dict[bytes, Ask]:
+        """Returns what would be asked about the rows, each question once, by its digest."""
+        settings = self.answers.identity()
+        plan = plan_questions(preferences, self.prompt_format, self.manner, settings)
+        return {question.digest: question.ask for question in plan}
 
     def compare(self, prompt: str | ConversationLike, a: str, b: str) -> float:
         """Returns 1 where `a` answers better than `b`, 0 where worse, between where undecided.
@@ -157,7 +166,13 @@ class GenerativeJudge:
         """Asks what nobody answered yet; equal questions are asked once. Raises ServerFailure."""
         unique = {question.digest: question.ask for question in questions}
         digests = list(unique)
+        if self.given is not None:
+            for digest, told in self.given(unique):
+                kept.put(digest, told)
         found = {digest: answer for digest in digests if (answer := kept.get(digest)) is not None}
+        if self.answers.budget is not None:
+            for digest, answer in found.items():
+                self.answers.budget.charge(answer, self.answers.budget.price.most(unique[digest]))
         before = len(found)
         waiting = [index for index, digest in enumerate(digests) if digest not in found]
 
@@ -174,6 +189,8 @@ class GenerativeJudge:
         except BadConversation as error:
             row = preferences[next(q.row for q in questions if q.digest == digests[error.index])]
             raise error.at(f"preference {row.id} ({row.subset})") from error
+        if self.answers.budget is not None:
+            self.answers.budget.require_enough(len(found), len(digests))
         _require_answers(failed, len(waiting), len(found), before)
         refused = {digests[index]: str(error) for index, error in failed.items()}
         tried = next((i for i in waiting if digests[i] in found), None)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from rmeval.duels import JUDGE
 from rmeval.errors import BadOption, UnknownName
 from rmeval.judging.answers import Answers, LocalAnswers, ServerAnswers
+from rmeval.judging.budget import Budget, Price
 from rmeval.judging.format_files import read_criteria, read_format, shipped_formats
 from rmeval.judging.formats import PromptFormat
 from rmeval.judging.judge import GenerativeJudge
 from rmeval.judging.questions import JUDGE_ORDERS, USUAL_ORDER, Manner, require_order
-from rmeval.judging.record import Price
 from rmeval.judging.settling import MEAN, VOTES
 from rmeval.llm.endpoint import SECONDS
 
@@ -49,6 +49,7 @@ class Answering:
     device: str = "auto"
     date: str | None = None
     batch: int = BATCH
+    budget: Budget | None = None
 
 
 def load_judge(
@@ -115,7 +116,9 @@ def judge_name(name: str) -> str:
 def open_answers(name: str, how: Answering) -> Answers:
     """Returns who answers under a name. Raises BadOption or BadCheckpoint."""
     if how.endpoint is not None:
-        return ServerAnswers(how.endpoint, name, how.concurrency, how.seconds, how.key_over_http)
+        return ServerAnswers(
+            how.endpoint, name, how.concurrency, how.seconds, how.key_over_http, how.budget
+        )
     return open_local(name, how)
 
 

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, fsum
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any
 
+from rmeval.judging.budget import Price
 from rmeval.judging.formats import PAIRWISE
 from rmeval.judging.questions import Question
 from rmeval.judging.thinking import closes_what_it_did_not_open
@@ -15,15 +16,7 @@ from rmeval.llm.endpoint import Answer
 from rmeval.records import Preference
 
 ANSWERS = "answers.jsonl"
-PER = 1_000_000  # tokens that a price is of
 WORDS = {(1.0, 0.0): "first", (0.0, 1.0): "second", (0.5, 0.5): "tie"}
-
-
-class Price(NamedTuple):
-    """US dollars for a million tokens that are read, and for a million that are written."""
-
-    prompt: float
-    completion: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +59,7 @@ class Record:
             return account
         usd = None
         if read is not None and written is not None:
-            usd = (read * price.prompt + written * price.completion) / PER
+            usd = price.of(read, written)
         return {**account, "usd": usd, "usd_per_million_tokens": list(price)}
 
     def _sampling(self) -> dict[str, Any]:

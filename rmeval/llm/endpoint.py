@@ -2,8 +2,11 @@
 
 import asyncio
 import os
+import re
+from collections.abc import Mapping
 from ipaddress import ip_address
 from math import inf
+from time import monotonic
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -85,6 +88,7 @@ class Endpoint:
         except ImportError as error:
             raise BadOption("a server needs the client: pip install 'rmeval[server]'") from error
         self.url, self.model = url, model
+        self._closed_until = 0.0  # a monotonic time
         self._key, self._patience = _read_key(), seconds * (RETRIES + 2)
         if self._key != NO_KEY and not key_over_http and not _is_private(url):
             raise BadOption(
@@ -100,6 +104,7 @@ class Endpoint:
                 max_retries=RETRIES,
                 http_client=DefaultAsyncHttpxClient(follow_redirects=False),
             )
+            self._create: Any = self._client.chat.completions.with_raw_response.create
         except (OSError, ValueError) as error:  # certificates and proxies of the environment
             raise BadOption(f"the client cannot start ({first_line(error)})") from error
 
@@ -125,7 +130,17 @@ class Endpoint:
 
         Raises ServerFailure too where the server says nothing of probabilities.
         """
-        found = await self._ask(conversation, {**settings, "logprobs": True})
+        return self._by_token(await self._ask(conversation, settings))
+
+    def read(self, body: Mapping[str, Any]) -> Answer:
+        """Returns the answer in the JSON of one that came another way. Raises ServerFailure."""
+        return self._answer(_as_sent(body))
+
+    def read_by_token(self, body: Mapping[str, Any]) -> tuple[Answer, list[Token]]:
+        """Returns the same with its tokens, as `answer_by_token` does."""
+        return self._by_token(_as_sent(body))
+
+    def _by_token(self, found: Any) -> tuple[Answer, list[Token]]:
         answer, choice = self._answer(found), self._choices(found)[0]
         listed = getattr(getattr(choice, "logprobs", None), "content", None)
         if not listed and answer.text:
@@ -168,11 +183,12 @@ class Endpoint:
         messages = [message.fields() for message in conversation]
         tools = tools_of(conversation)
         settings = settings if tools is None else {**settings, "tools": tools}
+        await self._wait_for_leave()
         try:
             async with asyncio.timeout(self._patience):  # the client bounds a silence, not a call
-                return await self._client.chat.completions.create(
-                    model=self.model, messages=messages, **settings
-                )
+                raw = await self._create(model=self.model, messages=messages, **settings)
+                self._heed(raw.headers)
+                return raw.parse()
         except TimeoutError:
             raise ServerFailure(f"{self.url}: no whole answer in {self._patience:g} s") from None
         except (OpenAIError, ValueError, RecursionError) as error:  # ValueError: not JSON
@@ -183,6 +199,20 @@ class Endpoint:
             kind = RequestRefused if status in REFUSALS else ServerFailure
             cause = f" {first_line(error.__cause__)}" if error.__cause__ else ""
             raise kind(self._say(type(error).__name__, first_line(error) + cause)) from None
+
+    async def _wait_for_leave(self) -> None:
+        """Waits until the time before which a server has said to have no room for a call."""
+        while (left := self._closed_until - monotonic()) > 0:
+            await asyncio.sleep(left)
+
+    def _heed(self, headers: Mapping[str, str]) -> None:
+        """Takes note of a rate limit that is used up, and of when it is not any more."""
+        for kind in ("requests", "tokens"):
+            remaining = headers.get(f"x-ratelimit-remaining-{kind}", "")
+            seconds = seconds_of(headers.get(f"x-ratelimit-reset-{kind}", ""))
+            if seconds is not None and remaining.isdecimal() and int(remaining) == 0:
+                until = monotonic() + min(seconds, self._patience / 2)
+                self._closed_until = max(self._closed_until, until)
 
     def _say(self, what: str, said: str) -> str:
         return f"{self.url}: {what} ({one_line(self._clean(said))[:MESSAGE_LETTERS]})"
@@ -222,6 +252,24 @@ class Endpoint:
             f"{one_line(', '.join(ends))[:MESSAGE_LETTERS]}); a model that thinks first may "
             "need more --max-new-tokens"
         )
+
+
+def _as_sent(body: Mapping[str, Any]) -> Any:
+    """Returns the JSON of an answer as the client gives it."""
+    from openai.types.chat import ChatCompletion
+
+    return ChatCompletion.construct(**body)
+
+
+def seconds_of(text: str) -> float | None:
+    """Returns how long "1m30s", "250ms" or "12" is, in seconds, or None for what is no time."""
+    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|h|m|s)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(float(number) * units[unit] for number, unit in parts)
 
 
 def _read_key() -> str:

@@ -518,3 +518,39 @@ def test_a_file_of_criteria_takes_the_place_of_the_formats(
     assert "the prompt format rating asks for no {criterion}" in refused
     refused = refusal(capsys, *run, "--prompt", tmp_path / "mine.toml", "--criteria", "none.toml")
     assert "cannot read the file of criteria none.toml: No such file or directory" in refused
+
+
+def test_a_batch_is_written_without_a_call_and_read_again(
+    run, server: Loopback, capsys: Capture, tmp_path: Path
+) -> None:
+    out, _ = done(capsys, *run, "--write-batch", tmp_path / "batch")
+    assert out == f"{tmp_path / 'batch/batch-1.jsonl'}\n"
+    assert server.asked == []
+    written = (tmp_path / "batch/batch-1.jsonl").read_text()
+    lines = [json.loads(line) for line in written.splitlines()]
+    answered = tmp_path / "output.jsonl"
+    answered.write_text(
+        "".join(
+            json.dumps(
+                {
+                    "custom_id": line["custom_id"],
+                    "response": {"status_code": 200, "body": perfect(line["body"]).body},
+                }
+            )
+            + "\n"
+            for line in lines
+        )
+    )
+    out, _ = done(capsys, *run, "--read-batch", answered)
+    assert "answers: 24 (24 kept from before)" in out
+    assert document(tmp_path)["metrics"]["overall"] == 1.0
+    assert server.asked == []
+
+
+def test_a_budget_takes_a_price(run, capsys: Capture) -> None:
+    assert "--budget takes --price IN,OUT" in refusal(capsys, *run, "--budget", "5")
+    assert "is no number of US dollars above 0" in refusal(
+        capsys, *run, "--budget", "0", "--price", "1,1"
+    )
+    said = refusal(capsys, *run, "--budget", "0.0001", "--price", "1,1")
+    assert "the next call could pass the budget of 0.0001 USD: 0.0000 spent, 0 of 24" in said

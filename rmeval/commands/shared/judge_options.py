@@ -2,11 +2,18 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 from rmeval.benchmarks import Benchmark
 from rmeval.commands.shared.options import number_up_to, one_of, positive
 from rmeval.duels import JUDGE
 from rmeval.errors import BadOption
+from rmeval.files import prepare_folder
+from rmeval.judging.answers import ServerAnswers
+from rmeval.judging.batches import read_batch, write_batches
+from rmeval.judging.budget import Budget, Price
 from rmeval.judging.format_files import default_format, read_format
 from rmeval.judging.formats import PromptFormat
 from rmeval.judging.judge import GenerativeJudge
@@ -19,13 +26,15 @@ from rmeval.judging.loading import (
     make_judge,
     open_answers,
 )
-from rmeval.judging.questions import BOTH, JUDGE_ORDERS, Manner, require_order
-from rmeval.judging.record import Price
+from rmeval.judging.questions import BOTH, JUDGE_ORDERS, Ask, Manner, require_order
 from rmeval.judging.settling import MEAN, VOTES
 from rmeval.llm.endpoint import KEY, SECONDS
 from rmeval.load_options import LOAD_OPTIONS
 
-OF_SERVERS = ("concurrency", "timeout", "price", "key_over_http")
+OF_SERVERS = (
+    *("concurrency", "timeout", "price", "budget", "key_over_http"),
+    *("write_batch", "read_batch"),
+)
 OF_JUDGES = (
     *("endpoint", "prompt", "criteria", "order", "seed", "samples", "vote"),
     *("max_new_tokens", "temperature", "judge_batch"),
@@ -106,12 +115,31 @@ def _add_answer_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--price", type=_price, metavar="IN,OUT", help="USD per million tokens, for the cost"
     )
+    _add_large_run_options(group)
     add_key_option(group)
     group.add_argument(
         "--judge-batch",
         type=positive,
         metavar="K",
         help=f"questions that a model here answers at once; {BATCH} if unsaid",
+    )
+
+
+def _add_large_run_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--budget",
+        type=_usd,
+        metavar="USD",
+        help="ask nothing that could pass it, with --price; answers kept before count too",
+    )
+    group.add_argument(
+        "--write-batch",
+        type=Path,
+        metavar="FOLDER",
+        help="write the questions as files of OpenAI's Batch API, and ask nothing",
+    )
+    group.add_argument(
+        "--read-batch", type=Path, metavar="FILE", help="the answers of such a batch, its output"
     )
 
 
@@ -141,6 +169,8 @@ def check_judge_options(parser: argparse.ArgumentParser, options: argparse.Names
         _refuse(given, OF_SERVERS, "goes with --endpoint only")
     else:
         _refuse(given, NOT_OF_SERVERS, "is for a model on this machine, not for --endpoint")
+    if options.budget is not None and options.price is None:
+        raise BadOption("--budget takes --price IN,OUT, in USD per million tokens")
     if not (options.samples or 1) > 1:
         _refuse(given, ("vote",), "goes with --samples above 1")
     for name in (options.prompt or "").split(",") if options.prompt else ():
@@ -185,6 +215,7 @@ def load_judges_from(
         device=options.device,
         date=options.date,
         batch=options.judge_batch or BATCH,
+        budget=options.budget and Budget(options.budget, options.price),
     )
     answers = open_answers(name, how)
     asked = [
@@ -202,7 +233,23 @@ def load_judges_from(
         for benchmark in benchmarks
         for prompt in formats_asked(options, benchmark)
     ]
-    return [make_judge(name, answers, asking, options.revision) for asking in asked]
+    judges = [make_judge(name, answers, asking, options.revision) for asking in asked]
+    if options.read_batch is not None and isinstance(answers, ServerAnswers):
+        given = partial(read_batch, options.read_batch, answers=answers)
+        judges = [replace(judge, given=given) for judge in judges]
+    return judges
+
+
+def write_batches_from(
+    options: argparse.Namespace, judges: Sequence[GenerativeJudge], benchmarks: Sequence[Benchmark]
+) -> list[Path]:
+    """Writes what the judges would ask as files of a batch, and returns these."""
+    asks: dict[bytes, Ask] = {}
+    for judge, benchmark in zip(judges, benchmarks, strict=True):
+        asks |= judge.asks(benchmark.preferences)
+    answers = judges[0].answers
+    assert isinstance(answers, ServerAnswers)
+    return write_batches(prepare_folder(options.write_batch), asks, answers)
 
 
 def describe_judge_run(judge: GenerativeJudge, benchmark: Benchmark) -> str:
@@ -234,6 +281,16 @@ def _seed(value: str) -> int:
     if not 0 <= seed < MOST_SEED:
         raise argparse.ArgumentTypeError(f"{value!r} is not a whole number from 0 to 2**32 - 1")
     return seed
+
+
+def _usd(value: str) -> float:
+    try:
+        usd = float(value)
+    except ValueError:
+        usd = -1.0
+    if not 0 < usd < float("inf"):
+        raise argparse.ArgumentTypeError(f"{value!r} is no number of US dollars above 0")
+    return usd
 
 
 def _price(value: str) -> Price:
