@@ -5,7 +5,7 @@ Plain frozen values: no torch, no files, no behaviour beyond what follows from t
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -153,7 +153,9 @@ class Preference:
 
     `magnitude` says how strongly (the unit is the data's own), `weight` how much the row counts.
     Rows of one `cluster` (a problem in several languages, a prompt) are one unit of chance; a row
-    without one is a unit of its own.
+    without one is a unit of its own. Of right and wrong answers to a question the right ones are
+    preferred, which may be none or all; `answers` are then the final answers, one for each
+    response, where the data says them.
     """
 
     id: str
@@ -164,6 +166,7 @@ class Preference:
     magnitude: float | None = None
     weight: float = 1.0
     cluster: str = ""
+    answers: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -209,7 +212,8 @@ class ScoredPreference:
 
     `digest` is that of its texts, so that scores of two models can be known to be of the same
     question without the texts; it is empty where nobody knows them. With `comparisons` the scores
-    were made of verdicts, and equal ones are half a win; without, they are a loss.
+    were made of verdicts, and equal ones are half a win; without, they are a loss. `answers` are
+    numbers, equal where two responses give the same final answer; none where nobody knows.
     """
 
     id: str
@@ -221,11 +225,25 @@ class ScoredPreference:
     weight: float = 1.0
     comparisons: Comparisons | None = None
     cluster: str = ""
+    answers: tuple[int, ...] = ()
 
     @property
     def unit(self) -> tuple[str, str]:
         """What is drawn by chance: all rows of its cluster together, or this row alone."""
         return (self.cluster, "") if self.cluster else ("", self.id)
+
+
+class Disguised(NamedTuple):
+    """A row's chosen and rejected scores, and those of the rejected response in disguises.
+
+    `disguised` has them by what each is called, see `rmeval.metrics.disguises`.
+    """
+
+    id: str
+    subset: str
+    chosen: Score
+    rejected: Score
+    disguised: Mapping[str, Score]
 
 
 class Sampling(NamedTuple):
@@ -273,7 +291,7 @@ class Result(Tabular):
     `definition` is the registered benchmark whose arithmetic was used: `benchmark` itself, or
     "pairs" for data of the user's own. `partial` says why this is not the whole benchmark, or is
     None. `folder` is where it is kept. `name` is what the model is to be called for people, None as
-    it was loaded.
+    it was loaded. `disguised` are rows whose rejected response was scored in disguises too.
     """
 
     benchmark: str
@@ -286,6 +304,7 @@ class Result(Tabular):
     provenance: "Provenance"
     folder: Path | None = None
     name: str | None = None
+    disguised: tuple[Disguised, ...] = ()
 
     @property
     def shown_name(self) -> str:

@@ -13,16 +13,17 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from rmeval.benchmarks.rewardbench import DEFAULT_WEIGHTING, REWARDBENCH, ROWS, SECTIONS
 from rmeval.metrics import paired
-from rmeval.metrics.rewardbench import DEFAULT_WEIGHTING, REWARDBENCH, ROWS, SECTIONS
 from rmeval.records import Metrics, Result, Score, ScoredPreference
 from rmeval.reports.tables import format_rows
 from rmeval.results.baselines import Baseline, read_baseline, write_baseline
 from rmeval.results.regression import LEVELS, Outcome, gate_result
+from rmeval.results.schema import Provenance
 
 # Rows won, in the order of ROWS, by general-preference/GPM-Llama-3.1-8B-Instruct (91.6), as
 # allenai/reward-bench published it.
@@ -39,7 +40,7 @@ HIGH, LOW = Score(1.0, 1, False), Score(0.0, 1, False)
 WON, LOST = (HIGH, LOW), (LOW, HIGH)
 
 MADE_BY = {"fingerprint": None, "dtype": None, "revision": None}
-PROVENANCE: dict[str, Any] = {"model": MADE_BY, "data": MADE_BY, "versions": {}}
+PROVENANCE = cast(Provenance, {"model": MADE_BY, "data": MADE_BY, "versions": {}})
 CHAT_HARD = "both, drop in Chat Hard"
 # What is lost: the share of rows that change sides in either direction, and where the drop is.
 WAYS = {

@@ -4,17 +4,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from rmeval.benchmarks.arithmetic import ARITHMETIC, OWN
 from rmeval.benchmarks.benchmark import Benchmark, Definition
 from rmeval.benchmarks.reading.files import is_readable
-from rmeval.errors import BadOption
+from rmeval.errors import BadOption, BadPlugin
 from rmeval.hub import local_path
-from rmeval.metrics.pairs import PAIRS
 from rmeval.metrics.scheme import Scheme
 from rmeval.registry import Entry, Registry
 
 if TYPE_CHECKING:
     import datasets
     import pandas as pd
+
+    from rmeval.benchmarks.recipes import Recipe
 
     Rows: TypeAlias = (
         Iterable[Mapping[str, Any]]
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
         | datasets.IterableDataset
         | datasets.DatasetDict
     )
-
-OWN = "pairs"  # the definition of data of the user's own
 
 BENCHMARKS = Registry(
     "benchmark",
@@ -70,11 +70,17 @@ BENCHMARKS = Registry(
             "M-RewardBench: RewardBench v1 in 23 languages",
         ),
         Entry(
+            "ppe-correctness",
+            "rmeval.benchmarks.ppe:PPE_CORRECTNESS",
+            "PPE Correctness: 32 responses each, right and wrong, in five sets",
+        ),
+        Entry(
             "demo",
             "rmeval.benchmarks.demo:DEMO",
             "hand-written pairs in RewardBench's 23 subsets; ships with rmeval",
         ),
     ],
+    group="rmeval.benchmarks",
 )
 
 
@@ -89,9 +95,10 @@ def load_benchmark(
     """Loads a benchmark's rows into memory.
 
     Args:
-        name: a registered benchmark, or its data set's name, see `rmeval list benchmarks`; or
-            preferences of your own: a file, a folder, ORGANISATION/NAME on the Hub, a list of
-            mappings, a pandas.DataFrame, or a Dataset or DatasetDict of `datasets`.
+        name: a benchmark, or its data set's name, see `rmeval list benchmarks`; a recipe of your
+            own, a .toml file (docs/benchmarks.md); or preferences of your own: a file, a folder,
+            ORGANISATION/NAME on the Hub, a list of mappings, a pandas.DataFrame, or a Dataset or
+            DatasetDict of `datasets`.
         data: a local folder or file in the layout of the published data set; without it the
             rows come from the Hub.
         revision: the data set's branch, tag or commit on the Hub.
@@ -108,6 +115,10 @@ def load_benchmark(
 
         _require_unsaid(data=data, revision=revision)
         return load_held(name, columns=columns, split=split)
+    recipe = find_recipe(str(name))
+    if recipe is not None:
+        _require_unsaid(columns=columns, split=split)
+        return recipe.load(Path(data) if data is not None else None, revision)
     source = str(name) if local_path(str(name)) else published_name(str(name))
     if source in BENCHMARKS or not may_be_own(source):
         _require_unsaid(columns=columns, split=split)
@@ -131,8 +142,18 @@ def _require_unsaid(**options: object) -> None:
 
 
 def define_benchmark(name: str) -> Definition:
-    """Returns what is known of a benchmark, without its rows. Raises UnknownName."""
-    definition: Definition = BENCHMARKS.load(name)
+    """Returns what is known of a benchmark, without its rows.
+
+    Raises UnknownName, and BadPlugin for another package's that is no definition of this name.
+    """
+    definition, entry = BENCHMARKS.load(name), BENCHMARKS.find(name)
+    if not isinstance(definition, Definition):
+        raise BadPlugin(f"the benchmark {name!r}: {entry.origin} is no Definition; mend it")
+    if definition.name != name:
+        raise BadPlugin(
+            f"the benchmark {entry.origin} calls itself {definition.name!r} and is registered as "
+            f"{name!r}; make both the same"
+        )
     return definition
 
 
@@ -152,24 +173,54 @@ def published_name(name: str) -> str:
     return found[0] if len(found) == 1 else name
 
 
+def find_recipe(name: str) -> "Recipe | None":
+    """Returns the recipe of a shipped name, or of a .toml file, or None; see `recipes.py`."""
+    from rmeval.benchmarks import recipes
+
+    return recipes.find_recipe(name)
+
+
+def shipped_recipes() -> "Mapping[str, Recipe]":
+    """Returns the recipes of benchmarks that ship, by name."""
+    from rmeval.benchmarks import recipes
+
+    return recipes.shipped_recipes()
+
+
 def scheme_of(definition: str) -> Scheme:
     """Returns the arithmetic that a result names, as its `definition`. Raises UnknownName."""
-    return PAIRS if definition == OWN else define_benchmark(definition).scheme
+    if definition in ARITHMETIC:
+        return ARITHMETIC[definition]
+    if definition in BENCHMARKS or definition not in shipped_recipes():
+        return define_benchmark(definition).scheme
+    return shipped_recipes()[definition].scheme
 
 
 def remark_on(definition: str) -> str:
-    """Returns what is to be said under every result of a benchmark, or "". Raises UnknownName."""
-    return "" if definition == OWN else define_benchmark(definition).remark
+    """Returns what is to be said under every result of a benchmark, or ""."""
+    return define_benchmark(definition).remark if definition in BENCHMARKS else ""
+
+
+def repository_of(definition: str) -> str | None:
+    """Returns the data set on the Hub that a result's `definition` is of, or None."""
+    if definition in BENCHMARKS:
+        return define_benchmark(definition).repository
+    recipe = shipped_recipes().get(definition)
+    return None if recipe is None else recipe.repository
 
 
 __all__ = [
     "BENCHMARKS",
+    "OWN",
     "Benchmark",
     "Definition",
     "define_benchmark",
+    "find_recipe",
     "load_benchmark",
     "may_be_own",
     "published_name",
     "remark_on",
+    "repository_of",
     "scheme_of",
+    "shipped_recipes",
 ]

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rmeval.benchmarks import BENCHMARKS
+from rmeval.benchmarks.arithmetic import ANSWERS, ARITHMETIC, OWN
 from rmeval.benchmarks.benchmark import Benchmark
 from rmeval.benchmarks.clusters import by_prompt, with_clusters
-from rmeval.benchmarks.reading.columns import FIELDS, check_fields, find_columns
+from rmeval.benchmarks.reading.columns import FIELDS, SCORES, check_fields, find_columns
 from rmeval.benchmarks.reading.files import (
     column_names,
     is_readable,
@@ -25,7 +26,7 @@ from rmeval.benchmarks.reading.files import (
     require_file,
     without_metadata,
 )
-from rmeval.benchmarks.reading.layouts import Layout, recognise
+from rmeval.benchmarks.reading.layouts import Answers, Layout, recognise
 from rmeval.benchmarks.reading.rows import (
     Row,
     data_files,
@@ -37,7 +38,6 @@ from rmeval.benchmarks.reading.splits import choose_split, split_name
 from rmeval.benchmarks.reading.unpacking import ending
 from rmeval.errors import BadData, BadOption, one_line
 from rmeval.hub import fetch_snapshot, local_path
-from rmeval.metrics.pairs import PAIRS
 from rmeval.records import Preference
 
 UNREAD_ID = "; pass --columns id= to number the rows instead"
@@ -80,7 +80,7 @@ def load_own(
     """
     asked = dict(columns or {})
     check_fields(asked)
-    where = _find(source, split, revision)
+    where = find_source(source, split, revision)
     reading = Reading(asked)
     preferences = reading.clustered(
         require_unique_ids(reading.preferences(_rows(where, asked)), UNREAD_ID)
@@ -88,11 +88,11 @@ def load_own(
     layout = reading.describe()
     return Benchmark(
         name=where.name,
-        definition="pairs",
+        definition=reading.definition,
         preferences=preferences,
         source=source,
         revision=where.revision,
-        scheme=PAIRS,
+        scheme=ARITHMETIC[reading.definition],
         partial=reading.partial(len(preferences)),
         layout=f"split {where.split}; {layout}" if where.split else layout,
         reading={"columns": asked, "split": split},
@@ -119,6 +119,11 @@ class Reading:
                 self.left_out.append(row.place)
             else:
                 yield row.place, preference
+
+    @property
+    def definition(self) -> str:
+        """What the rows are counted as: a name of ARITHMETIC."""
+        return ANSWERS if isinstance(self.layout, Answers) else OWN
 
     def describe(self) -> str:
         """Returns the layout; read_rows raises where there is no row to have one."""
@@ -148,15 +153,15 @@ class Reading:
 
 def _rows(where: Source, asked: Mapping[str, str]) -> Iterator[PlacedRow]:
     """Yields every row of the files. Raises BadData."""
-    wanted = {asked.get(name, name) for name in FIELDS} - {""}
+    wanted = {SCORES, *(asked.get(name, name) for name in FIELDS)} - {""}
     for file in where.files:
-        subset, names = _subset(file, where), list[str]()
+        subset, names = subset_of(file, where), list[str]()
         for row in read_rows([file], (), optional=sorted(wanted), root=where.root):
             names = names or column_names(file)
             yield subset, row, names or list(row.values)
 
 
-def _subset(file: Path, where: Source) -> str:
+def subset_of(file: Path, where: Source) -> str:
     """Returns what the rows of a file are called: its path, less what the Hub's layout adds."""
     path = file.relative_to(where.root)
     name = split_name(path.as_posix())
@@ -164,7 +169,11 @@ def _subset(file: Path, where: Source) -> str:
     return name if folder in (".", "data") else f"{folder}/{name}"
 
 
-def _find(source: str, split: str | None, revision: str | None) -> Source:
+def find_source(source: str, split: str | None, revision: str | None) -> Source:
+    """Returns where rows are: in a local file or folder, or in a data set on the Hub.
+
+    Raises BadOption, UnknownName, BadData or Unreachable.
+    """
     path = local_path(source) if source else None
     if path is None:
         if os.path.exists(source):  # whatever it is, without an error

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rmeval.benchmarks import BENCHMARKS, Benchmark
-from rmeval.benchmarks.prior_sets import JOINED, join_prior_sets
+from rmeval.benchmarks.joints import Joint, find_joints
 from rmeval.cards import known_cards
 from rmeval.clock import describe_spent, spending, spent
 from rmeval.commands.shared.benchmark_options import add_benchmark_options, load_benchmarks_from
@@ -34,6 +34,7 @@ from rmeval.errors import BadOption, Unreachable
 from rmeval.evaluation import evaluate
 from rmeval.files import prepared
 from rmeval.known import SHIPPED, Published, find_known, published_beside
+from rmeval.metrics.disguises import ROWS
 from rmeval.metrics.summary import describe_scores
 from rmeval.models.checkpoints.other_names import refuse_names
 from rmeval.records import Result, reference_of
@@ -62,6 +63,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         names = (options.benchmark or "rewardbench").split(",")
         published = [name for name in names if name in BENCHMARKS]
         refuse_names(options.model, published[0] if published else None)
+    if options.disguises and is_judge(options):
+        raise BadOption("--disguises needs rewards, and a judge gives none; leave it out")
     if options.on is not None and not options.dry_run:
         raise BadOption("--on names a card that is planned for; pass --dry-run as well")
     shipped = SHIPPED.get(options.model) if not options.data else None
@@ -92,10 +95,12 @@ def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
         if workers.rank == 0:
             lines = _describe(results[-1], benchmark, options.published)
             print(*([""] if len(results) > 1 else []), *lines, sep="\n")
-    if workers.rank == 0 and {result.definition for result in results} >= set(JOINED):
-        print("", _with_prior([r for r in results if r.definition in JOINED]), sep="\n")
+    for joint in find_joints({r.definition for r in results}) if workers.rank == 0 else ():
+        print("", _together(joint, results), sep="\n")
     if workers.rank == 0:
         print(describe_spent(spent()))
+        if options.model in SHIPPED:
+            print(NEXT.format(results[-1].folder))
 
 
 @contextmanager
@@ -170,35 +175,38 @@ def _evaluate(
             fresh=options.fresh,
             name=options.name,
             checks=checks,
+            disguises=options.disguises or 0,
             workers=workers,
             on_progress=on_progress,
         )
 
 
-def _with_prior(results: Sequence[Result]) -> str:
-    joined, scheme = join_prior_sets(results)
-    metrics = describe_scores(scheme, joined.scored, joined.weighting)
-    return summarise(replace(joined, metrics=metrics), scheme)
+def _together(joint: Joint, results: Sequence[Result]) -> str:
+    joined = joint.join(results)
+    metrics = describe_scores(joint.scheme, joined.scored, joined.weighting)
+    return summarise(replace(joined, metrics=metrics), joint.scheme)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser, default=FIRST)
     add_judge_options(parser)
     add_benchmark_options(parser)
-    rows = parser.add_argument_group("rows and weights")
-    rows.add_argument("--limit", type=positive, metavar="N", help="only N rows, evenly spread")
-    rows.add_argument(
-        "--subset", metavar="NAME,…", help="only these subsets; deu_Latn for deu_Latn/…, or hep-*"
-    )
-    rows.add_argument(
-        "--weighting", metavar="NAME", help="how subsets make a section, see `rmeval list`"
-    )
+    _add_row_options(parser)
     parser.add_argument("--output", type=Path, default=Path("results"), metavar="DIR")
     parser.add_argument(
         "--name",
         type=display_name,
         metavar="NAME",
         help="what the model is called in tables, figures and titles; by default as in --model",
+    )
+    parser.add_argument(
+        "--disguises",
+        type=positive,
+        nargs="?",
+        const=ROWS,
+        metavar="N",
+        help="reward hacking: score the rejected answers of N rows with flattery, padding and "
+        f"markdown, and cut in half, too; {ROWS} without a number",
     )
     add_checks_option(parser)
     add_quiet_option(parser)
@@ -217,14 +225,23 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE.toml", help="options from a recipe")
 
 
+def _add_row_options(parser: argparse.ArgumentParser) -> None:
+    rows = parser.add_argument_group("rows and weights")
+    rows.add_argument("--limit", type=positive, metavar="N", help="only N rows, evenly spread")
+    rows.add_argument(
+        "--subset", metavar="NAME,…", help="only these subsets; deu_Latn for deu_Latn/…, or hep-*"
+    )
+    rows.add_argument(
+        "--weighting", metavar="NAME", help="how subsets make a section, see `rmeval list`"
+    )
+
+
 def _describe(result: Result, benchmark: Benchmark, published: Published | None) -> Sequence[str]:
     """Returns what is printed of a result, with the recipe's or the known published rows."""
     lines = [f"layout: {benchmark.layout}", ""] if benchmark.layout else []
     lines.append(summarise(result, benchmark.scheme))
-    rows = published_beside(result.model, benchmark.name, published)
+    rows = published_beside(result.model, benchmark.name, published, benchmark.published)
     if rows and result.overall is not None:
         lines += ["", beside_published(result, rows), ""]
     lines.append(f"kept in {result.folder}")
-    if result.model in SHIPPED:
-        lines.append(NEXT.format(result.folder))
     return lines

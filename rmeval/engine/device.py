@@ -12,9 +12,9 @@ from torch import nn
 
 from rmeval.errors import first_line
 
-# What a full memory is called, beside torch.OutOfMemoryError: the driver's and cuBLAS's or cuDNN's
-# RuntimeErrors on a GPU, and that of torch's allocator on the host.
-NAMES_OF_FULL = ("CUDA error: out of memory", "_STATUS_ALLOC_FAILED", "can't allocate memory")
+# What a full memory is called, beside torch.OutOfMemoryError, in RuntimeErrors: the runtime's, the
+# driver's and Triton's, that of cuBLAS, cuDNN and the like, and that of torch on the host.
+NAMES_OF_FULL = ("out of memory", "_STATUS_ALLOC_FAILED", "can't allocate memory")
 
 
 def home(module: nn.Module) -> torch.device:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from rmeval.errors import OutputFailure
-from rmeval.files import has_locks
+from rmeval.files import can_lock, has_locks
 
 EMPTY = "it holds nothing yet"
 SCHEMA = 1  # kept in each file's user_version
@@ -151,7 +151,7 @@ class ScoreStore:
             new.unlink(missing_ok=True)
             with closing(self._open(new, ours=True)) as database:
                 database.execute("BEGIN")
-                for row in _sound_rows(self.path):
+                for row in _sound_rows(self.path, "" if self._locks else "nolock=1"):
                     _insert(database, *row)
                     kept += 1
                 database.execute("COMMIT")
@@ -168,7 +168,9 @@ class ScoreStore:
         return self._open(self.path, ours=True)
 
     def _open(self, path: Path, *, ours: bool) -> sqlite3.Connection:
-        database = self._connect(path, ours=ours)
+        # without locks, what others may be writing is read as it stands, and never written
+        how = "" if self._locks else "nolock=1" if ours else "immutable=1"
+        database = _connect(path, how)
         database.text_factory = partial(str, encoding="utf-8", errors="replace")  # it may be damage
         try:
             database.execute("PRAGMA synchronous = FULL")
@@ -191,12 +193,6 @@ class ScoreStore:
             raise
         return database
 
-    def _connect(self, path: Path, *, ours: bool) -> sqlite3.Connection:
-        """Without locks, what others may be writing is only read, and as it stands on the disk."""
-        how = "" if self._locks else "?nolock=1" if ours else "?immutable=1"
-        address = f"{path.absolute().as_uri()}{how}"
-        return sqlite3.connect(address, uri=True, isolation_level=None, timeout=60)
-
 
 def drop_store(folder: Path, settings: Mapping[str, Any]) -> None:
     """Deletes every part of the store of one setting, and what was set aside of it."""
@@ -218,15 +214,21 @@ def store_files(folder: Path) -> Iterator[StoreFile]:
     query = "SELECT count(*), coalesce(sum(length(rewards)), 0) / 8 FROM batches"
     for path in sorted(folder.rglob("store/*.sqlite")):
         try:
-            with closing(sqlite3.connect(path)) as database:
+            with closing(_connect(path, "" if can_lock(path) else "immutable=1")) as database:
                 groups, rewards = database.execute(query).fetchone()
                 (text,) = database.execute("SELECT json FROM settings").fetchone()
             settings = json.loads(text)
             if not isinstance(settings, dict):
                 raise ValueError("no settings")
             yield StoreFile(path, groups, rewards, settings)
-        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+        except (sqlite3.DatabaseError, OSError, ValueError, TypeError) as error:
             logger.warning("%s is passed over: %s", path, error)
+
+
+def _connect(path: Path, how: str) -> sqlite3.Connection:
+    """Opens a file, `how` being a parameter of sqlite's addresses, or nothing."""
+    address = f"{path.absolute().as_uri()}?{how}"
+    return sqlite3.connect(address, uri=True, isolation_level=None, timeout=60)
 
 
 def _describe(settings: Mapping[str, Any]) -> tuple[str, str]:
@@ -260,14 +262,14 @@ def _move(path: Path, to: Path) -> None:
             name.replace(target)
 
 
-def _sound_rows(path: Path) -> Iterator[tuple[bytes, bytes]]:
+def _sound_rows(path: Path, how: str) -> Iterator[tuple[bytes, bytes]]:
     """Yields the rows of a damaged file whose checksums hold, on both sides of each damage.
 
     writable_schema lets sqlite read a file that is shorter than its first page says.
     """
     least, most = 0, path.stat().st_size // SMALLEST_ROW
     query = "SELECT rowid, digest, rewards, checksum FROM batches WHERE rowid > ? ORDER BY rowid"
-    with closing(sqlite3.connect(path)) as database:
+    with closing(_connect(path, how)) as database:
         database.execute("PRAGMA writable_schema = ON")
         try:
             database.execute("PRAGMA table_info(batches)")

@@ -14,7 +14,7 @@ from rmeval.llm.endpoint import CUT, THINKS, Answer, RequestRefused
 from rmeval.models.checkpoints.checkpoint import find_checkpoint
 from rmeval.models.checkpoints.not_readable import refuse_adapter
 from rmeval.models.loading import choose_dtype
-from rmeval.models.placement import choose_device
+from rmeval.models.placement import choose_device, loading_on
 from rmeval.models.text.day import ASKS, choose_day
 from rmeval.models.text.tokenizer import render, require_chat_template
 from rmeval.models.text.tokenizer_files import load_tokenizer, tokenizer_provenance
@@ -187,7 +187,8 @@ class LocalGenerator:
 
         disable_progress_bar()
         where = "auto" if self._spread else {"": self._device}
-        with self._blaming("no causal language model", SafetensorError):
+        told = self._blaming("no causal language model", SafetensorError)
+        with loading_on(self._device), told, one_name_for_full():
             network, found = AutoModelForCausalLM.from_pretrained(
                 self._name,
                 **self._from,

@@ -11,7 +11,7 @@ from typing import Any
 from huggingface_hub import EvalResult, EvalResultEntry, eval_result_entries_to_yaml
 from huggingface_hub.repocard_data import eval_results_to_model_index
 
-from rmeval.benchmarks import OWN, define_benchmark
+from rmeval.benchmarks import repository_of
 from rmeval.errors import BadData, BadOption
 from rmeval.metrics.names import OVERALL, Metric
 from rmeval.records import Result
@@ -42,7 +42,7 @@ def data_set_of(result: Result) -> str | None:
 
 def model_index(result: Result) -> list[EvalResult]:
     """Returns a result as the entries of a model card's metadata. Raises BadData."""
-    published = None if result.definition == OWN else define_benchmark(result.definition).repository
+    published = repository_of(result.definition)
     data_set = data_set_of(result)
     return [
         EvalResult(

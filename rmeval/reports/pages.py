@@ -13,6 +13,8 @@ from rmeval.errors import BadData, one_line
 from rmeval.metrics.names import OVERALL
 from rmeval.metrics.scheme import Scheme
 from rmeval.records import Result
+from rmeval.reports.answers import answer_rows
+from rmeval.reports.disguises import CAPTION, NOTE, disguise_rows
 from rmeval.reports.drawing import figure_svg
 from rmeval.reports.labels import shown_interval
 from rmeval.reports.metric_tables import MetricTables
@@ -46,7 +48,7 @@ def render_report(results: Sequence[Result], scheme: Scheme, texts: Texts) -> st
         title=f"{shown}{more} on {one_line(results[0].benchmark)}",
         lead=_lead(results),
         notes=_notes(asked, results, scheme),
-        score_tables=_score_tables(results, scheme, names),
+        score_tables=[*_score_tables(results, scheme, names), *_disguise_tables(results, names)],
         figures=_figures(results, scheme, names),
         models=names,
         rows=rows,
@@ -94,6 +96,8 @@ def _score_tables(results: Sequence[Result], scheme: Scheme, names: Sequence[str
         return [_table(**table, texts=("model", "id", "subset")) for table in (scores, *disputed)]
     tables = MetricTables(results[0], scheme)
     found = [_table("Sections", tables.sections(), ("section",))]
+    if answers := results[0].metrics.statistics.get("answers"):
+        found.append(_table("The best of n answers", answer_rows(answers), ("n",)))
     subsets = [
         {**row, "subset": _link(row["subset"], subset=row["subset"], state="lost")}
         for row in tables.subsets()
@@ -111,6 +115,11 @@ def _table(caption: str, rows: Sequence[Mapping[str, Any]], texts: Collection[st
     numbers = [head for head in heads if texts and head not in texts]
     scrolls = len(rows) > ROWS_WITHOUT_SCROLLING
     return {"caption": caption, "heads": heads, "numbers": numbers, "rows": rows, "long": scrolls}
+
+
+def _disguise_tables(results: Sequence[Result], names: Sequence[str]) -> list[Table]:
+    rows = disguise_rows(results, names if len(results) > 1 else ())
+    return [_table(f"{CAPTION}; {NOTE}", rows)] if rows else []
 
 
 def _link(text: str, **view: str) -> Markup:

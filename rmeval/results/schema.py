@@ -101,6 +101,9 @@ class ReadingRecord(TypedDict):
 
     columns: NotRequired[Annotated[dict[str, str] | None, Doc("the columns that were named")]]
     split: NotRequired[Annotated[str | None, Doc("the split of a data set")]]
+    recipe: NotRequired[
+        Annotated[dict[str, Any], Doc("of a benchmark that needs no code: its `name` and contents")]
+    ]
 
 
 class DataRecord(TypedDict):
@@ -200,11 +203,12 @@ class ResultDocument(TypedDict):
     metrics: Annotated[dict[str, Any], Doc("fractions by name: `overall`, `section/…`, …")]
     intervals: NotRequired[Annotated[dict[str, IntervalRecord], Doc("by metric")]]
     statistics: NotRequired[
-        Annotated[dict[str, Any], Doc("of rewards, lengths and calibration; docs/intervals.md")]
+        Annotated[dict[str, Any], Doc("of lengths, calibration, right answers; docs/benchmarks.md")]
     ]
     rows: Annotated[dict[str, Any], Doc("number of rows by subset")]
     counts: NotRequired[Annotated[dict[str, Any], Doc("ties, cut responses, verdicts")]]
     scores_sha256: Annotated[str, Doc("of the scores.jsonl beside it")]
+    disguises_sha256: NotRequired[Annotated[str, Doc("of the disguises.jsonl beside it")]]
     provenance: Annotated[Provenance, Doc("everything that made it")]
 
 
@@ -231,6 +235,17 @@ class ScoreLine(TypedDict):
         Annotated[dict[str, Count], Doc("verdicts that the scores are made of, by kind")]
     ]
     cluster: NotRequired[Annotated[str, Doc("rows of one cluster are one unit of chance")]]
+    answers: NotRequired[Annotated[list[int], Doc("a number each, equal where final answers are")]]
+
+
+class DisguisesLine(TypedDict):
+    """A line of disguises.jsonl: a row in disguises; a score is [value, tokens, truncated]."""
+
+    id: Annotated[str, Doc("of the row")]
+    subset: Annotated[str, Doc("that it counts in")]
+    chosen: Annotated[list[Any], Doc("score of the first chosen response")]
+    rejected: Annotated[list[Any], Doc("score of the first rejected one")]
+    disguised: Annotated[dict[str, list[Any]], Doc("scores of the rejected one, by disguise")]
 
 
 OF_JUDGES = ("prompt", "temperature", "max_new_tokens", "lengths")

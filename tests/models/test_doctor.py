@@ -3,11 +3,13 @@
 import math
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 import transformers as hf
 from checkpoints import read_tensors, write_tensors
 from conftest import GOLDEN
+from full_memory import FULL
 from readable import (
     PAIRS,
     TEMPLATE,
@@ -20,10 +22,12 @@ from readable import (
 )
 
 import rmeval
+from rmeval.benchmarks import load_benchmark
 from rmeval.engine.packable import sees_padding
 from rmeval.engine.scoring import Engine
 from rmeval.errors import BadCheckpoint, BadOption
 from rmeval.models import loading
+from rmeval.models.doctor import disguises
 from rmeval.models.doctor.check import Check, is_healthy, verdict
 from rmeval.models.doctor.examination import (
     cheap_checks,
@@ -65,9 +69,10 @@ def test_sound_models_of_every_layout_pass_every_check(golden, layout):
         *("weights", "files", "template", "vocabulary", "contents", "BOS", "EOS", "date"),
         *("end token", "truncation"),
         *("finite", "scored token", "pad in text", "alone = batch", "alone = packed"),
-        *("left padding", "float32", "transformers"),
+        *("left padding", "float32", "transformers", "disguises"),
     ]
     statuses = {name: check.status for name, check in checks.items()}
+    assert statuses.pop("disguises") in ("pass", "skipped")  # by chance none may be won
     assert statuses.pop("float32") == "skipped"  # float32 is what it runs in
     assert (statuses.pop("transformers") == "pass") == (layout == "seqcls")
     assert set(statuses.values()) == {"pass"}
@@ -269,6 +274,42 @@ def test_one_conversation_that_does_not_fit_into_memory_is_no_crash(golden, monk
         make_probe(model, [[1, 2], [3]], 1)
 
 
+class Counted:
+    """Counts the passes of a network's first layer; the one of number `at` finds memory full."""
+
+    def __init__(self, model, at=None, error=None):
+        self.passes, self.at, self.error = 0, at, error
+        self.hook = model.network.backbone.layers[0].register_forward_pre_hook(self)
+
+    def __call__(self, *_):
+        self.passes += 1
+        if self.passes == self.at:
+            raise self.error
+
+
+@pytest.mark.parametrize("error", FULL[1::6], ids=str)
+@pytest.mark.parametrize("examine", [check_model, require_sound], ids=lambda f: f.__name__)
+def test_memory_that_runs_out_in_any_check_is_one_line_or_one_check_less(golden, examine, error):
+    model = load(golden(), dtype="float32", engine="padded")
+    pairs = load_benchmark("demo").limited(2).preferences
+    talks = pairs if examine is check_model else [pair.conversations()[0] for pair in pairs]
+    counted = Counted(model)
+    expected = examine(model, talks)
+    counted.hook.remove()
+    found = set()
+    for at in range(1, counted.passes + 1):
+        full = Counted(model, at, error)
+        try:
+            found.add(examine(model, talks) == expected)
+        except BadOption as refused:
+            found.add(str(refused)[:16])
+        full.hook.remove()
+        assert full.passes >= at
+    assert found <= {True, False, "out of memory on"}
+    assert "out of memory on" in found
+    assert examine(model, talks) == expected
+
+
 def test_a_float32_copy_that_would_not_fit_is_not_loaded(golden, monkeypatch):
     model = load(golden(), dtype="bfloat16")
     monkeypatch.setattr("rmeval.models.doctor.scores.SHARE_OF_DEVICE", 0)
@@ -310,3 +351,25 @@ def test_on_a_gpu_the_model_waits_on_the_host_for_its_reference_and_comes_back()
     assert failed(checks) == []
     assert "of 6 verdicts flip" in checks["float32"].finding
     assert {weight.device.type for weight in model.network.parameters()} == {"cuda"}
+
+
+def test_a_model_that_flattery_turns_is_warned_of(monkeypatch):
+    """The verdicts of ten pairs, all won, turn by flattery alone: the rewards are given by hand."""
+    model = rmeval.load_model("demo", device="cpu", checks=False)
+    pairs = load_benchmark("demo").limited(10).preferences
+    talks = [talk for pair in pairs for talk in pair.conversations()]
+    ids = [np.asarray(model.sequence(talk), np.int32) for talk in talks]
+    probe = Probe(model, ids, 10, [2.0, 1.0] * 10)
+
+    def turned_by(*rewards):
+        monkeypatch.setattr(disguises, "score_sequences", lambda *_: list(rewards) * 10)
+        return disguises.check_disguises(probe, pairs)
+
+    check = turned_by(3.0, 1.0, 1.0, 1.0)
+    assert check.status == "warn"
+    assert "of 10 verdicts won, the rejected answer turns with: flattery 10," in check.finding
+    assert "can be hacked by flattery; see `rmeval run --disguises`" in check.advice
+    assert turned_by(1.0, 1.0, 1.0, 3.0).status == "pass"  # half of an answer may be the better one
+    few = Probe(model, probe.ids[:12], 6, probe.rewards[:12])
+    monkeypatch.setattr(disguises, "score_sequences", lambda *_: [3.0] * 24)
+    assert disguises.check_disguises(few, pairs[:6]).status == "pass"

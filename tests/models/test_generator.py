@@ -9,6 +9,7 @@ import pytest
 import torch
 from checkpoints import read_tensors, write_tensors
 from conftest import DEMO_MODEL
+from full_memory import names_of_full, raising
 from tiny_generator import tiny_generator
 
 from rmeval.errors import BadCheckpoint, BadConversation, BadOption
@@ -190,6 +191,15 @@ def test_memory_that_runs_out_says_what_to_make_smaller(folder, monkeypatch):
 
     monkeypatch.setattr(LocalGenerator, "_draw_batch", full)
     with pytest.raises(BadOption, match="use a smaller --generator-batch"):
+        draw(folder)
+
+
+@names_of_full
+def test_memory_that_runs_out_at_load_is_not_taken_for_a_model_that_is_none(
+    folder, monkeypatch, error
+):
+    monkeypatch.setattr("transformers.AutoModelForCausalLM.from_pretrained", raising(error))
+    with pytest.raises(BadOption, match=r"^out of memory on cpu while the model is loaded \("):
         draw(folder)
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from transformers import MODEL_MAPPING, AutoConfig
+import torch
+from transformers import MODEL_MAPPING, AutoConfig, AutoModelForSequenceClassification
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
@@ -32,6 +33,7 @@ HEADLESS = (
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
     MODEL_MAPPING_NAMES,
 )
+OF_OPENRLHF = ("RewardModel", "ForSequenceRegression", "CriticModel")  # its own classes
 OF_CLASSIFIER = ("score", "classifier", "value_head")  # heads under a classifier's class name
 OF_OTHERS = ("v_head", "regression_head", "score_head", "lm_head")
 EMBEDDING = re.compile(r"(^|\.)(embed_tokens|wte|word_embeddings)\.weight$")
@@ -130,13 +132,15 @@ def _require_what_was_trained(base: Checkpoint, adapter: Adapter, *, headless: b
 def _task(adapter: Adapter) -> str | None:
     """Returns the task that an adapter was trained for.
 
-    TRL's trainers take adapters without a task; then PEFT names the class that it was trained on.
+    TRL's and OpenRLHF's trainers take adapters without a task; then PEFT names the class that it
+    was trained on.
     """
     if (task := adapter.settings.get("task_type")) is not None:
         return str(task)
     trained = str((adapter.settings.get("auto_mapping") or {}).get("base_model_class"))
     of_class = ((task, names.values()) for task, names in CLASSIFIERS.items())
-    return next((task for task, classes in of_class if trained in classes), None)
+    found = next((task for task, classes in of_class if trained in classes), None)
+    return found or ("SEQ_CLS" if trained.endswith(OF_OPENRLHF) else None)
 
 
 def _require_known_heads(base: Checkpoint, adapter: Adapter) -> None:
@@ -186,12 +190,27 @@ def _as_classifier(
     named = CLASSIFIERS.get(task, CLASSIFIERS["SEQ_CLS"]).get(model_type)
     if named is None:
         raise adapter.refused(f"transformers has no classifier for its base's {model_type!r}")
+    also = _beside_its_body(base)
+    names = {name for name in base.shapes if name.startswith(body) or name in also}
     kept = replace(
         base,
-        shapes={name: shape for name, shape in base.shapes.items() if name.startswith(body)},
-        places={name: place for name, place in base.places.items() if name.startswith(body)},
+        shapes={name: base.shapes[name] for name in names},
+        places={name: base.places[name] for name in names},
     )
     return kept, {"architectures": [named], "num_labels": 1}
+
+
+def _beside_its_body(base: Checkpoint) -> set[str]:
+    """Returns what an encoder's classifier has of a masked language model beside the body.
+
+    ModernBERT's `head` is one; of most there is nothing.
+    """
+    masked = MODEL_FOR_MASKED_LM_MAPPING_NAMES.get(base.config.get("model_type"))
+    if base.architecture != masked:
+        return set()
+    config = AutoConfig.from_pretrained(base.folder, trust_remote_code=False)
+    with torch.device("meta"):
+        return set(AutoModelForSequenceClassification.from_config(config).state_dict())
 
 
 def _pad_of(folder: Path) -> int | None:

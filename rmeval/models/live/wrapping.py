@@ -30,6 +30,7 @@ from rmeval.models.family import Family, Placed
 from rmeval.models.limits import choose_engine, choose_max_length, choose_pool
 from rmeval.models.live.unwrapping import Unwrapped, unwrap
 from rmeval.models.network import Network
+from rmeval.models.placement import checking_on
 from rmeval.models.reward_model import RewardModel
 from rmeval.records import Conversation, Score
 
@@ -93,7 +94,7 @@ def _choose_engine(
     network: Network, live: Unwrapped, engine: str, batch_tokens: int | None, pool: str | None
 ) -> Engine:
     """Asks a network, which is left as it was, what it allows; its pool is chosen on the way."""
-    with left_as_it_was(network):
+    with left_as_it_was(network), checking_on(live.device):
         network.pool = choose_pool(network, pool)
         serving = min(MOST_TOKENS, serving_batch_tokens(network, live.device, live.dtype))
         return choose_engine(network, batch_tokens or serving, engine)
@@ -111,9 +112,9 @@ def _check_reference(
     if reference is not None and not causal:
         raise BadOption("wrap: reference is for a language model; this one has a head")
     if isinstance(reference, str) and reference not in own:
-        told = "" if live.adapters else "; 'base' is for a model with PEFT adapters"
+        told = "is for a model with PEFT adapters" if reference == BASE else "is no adapter of it"
         names = ", ".join(map(repr, own))
-        raise BadOption(f"wrap: reference={reference!r}{told}; pass a model, or one of {names}")
+        raise BadOption(f"wrap: reference={reference!r} {told}; pass a model, or one of {names}")
     if per_token and reference is None:
         raise BadOption("wrap: per_token is for language models with a reference")
 
