@@ -315,7 +315,7 @@ def test_a_training_that_goes_on_from_an_adapter_is_held_to_that_adapter(
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("saved", [["score"], None], ids=["with its head", "without"])
 def test_trls_reward_trainer_with_lora_is_read_from_its_folders(tmp_path, tokenizer, saved):
-    """A LoraConfig without a task, as TRL's documents show it, keeps the head only if it is asked."""
+    """A LoraConfig without a task, as TRL's documents show it, keeps the head only if asked."""
     trl = pytest.importorskip("trl", reason="TRL is not installed")
     peft = pytest.importorskip("peft", reason="peft is not installed")
     base = LlamaForCausalLM(LlamaConfig(**SIZES, **HEADS, bos_token_id=1, eos_token_id=2))

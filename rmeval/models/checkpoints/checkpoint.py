@@ -20,6 +20,7 @@ from rmeval.models.checkpoints.not_readable import (
     ADAPTER,
     adapter_files,
     refuse_folder_of_a_run,
+    refuse_gguf,
     refuse_quantised,
     refuse_shards_of_training,
 )
@@ -166,6 +167,7 @@ def open_whole(name: str, folder: Path, commit: str | None, opening: Opening) ->
     if not (folder / "config.json").exists():
         refuse_shards_of_training(folder)
         refuse_folder_of_a_run(folder)
+        refuse_gguf(folder)
     config = read_object(folder / "config.json")
     require_kinds(folder / "config.json", config)
     refuse_quantised(folder, config)

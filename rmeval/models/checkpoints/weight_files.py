@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 
 from rmeval.errors import BadCheckpoint, first_line
 from rmeval.models.checkpoints.json_files import read_object
-from rmeval.models.checkpoints.not_readable import refuse_shards_of_training
+from rmeval.models.checkpoints.not_readable import refuse_gguf, refuse_shards_of_training
 
 PICKLE_ADVICE = (
     "only in pickle format, which can run code when it is read; convert it to "
@@ -127,6 +127,7 @@ def find_weights(folder: Path, allow_pickle: bool) -> WeightFiles:
     chosen = safe or choose_files(folder, PICKLED, _names(folder, PICKLED))
     if chosen is None:
         refuse_shards_of_training(folder)
+        refuse_gguf(folder)
         others = sorted(file.name for file in folder.glob(SAFE.others))
         beside = f"; nothing says what {some(others)} is" if others else ""
         raise BadCheckpoint(f"{folder}: no weights (model*.safetensors) beside config.json{beside}")
