@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, NoReturn
 
+from rmeval.commands.shared.flags import as_flags, warnings_with_flags
 from rmeval.door import opened
 from rmeval.errors import BadOption, RmevalError, brief, nearest_name, one_line
 from rmeval.files import reading
@@ -134,9 +135,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _mended(arguments: list[str]) -> int:
     """Returns the exit status of a command; what the user can mend is said in one line."""
     try:
-        return _dispatch(arguments)
+        with warnings_with_flags():
+            return _dispatch(arguments)
     except RmevalError as error:
-        print(f"rmeval: {one_line(brief(str(error)))}", file=sys.stderr)
+        print(f"rmeval: {one_line(brief(as_flags(str(error))))}", file=sys.stderr)
         return MENDABLE
     except KeyboardInterrupt:
         print("rmeval: interrupted; run the same command again to go on", file=sys.stderr)

@@ -82,7 +82,7 @@ class BadReward(RmevalError):
 
     def __init__(self, index: int, value: float, place: str | None = None) -> None:
         where = place or f"sequence {index}"
-        super().__init__(f"{where}: the reward is {value}; try --dtype float32 or bfloat16")
+        super().__init__(f"{where}: the reward is {value}; try `dtype='float32'` or bfloat16")
         self.index = index
         self.value = value
 

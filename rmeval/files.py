@@ -30,7 +30,7 @@ def prepare_folder(folder: Path) -> Path:
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputFailure(
-            f"cannot write to {folder} ({reason}); choose another --output"
+            f"cannot write to {folder} ({reason}); choose another `output=`"
         ) from error
     return folder
 

@@ -162,7 +162,7 @@ def find_template(name_or_file: str) -> ChatTemplate:
     try:
         return ChatTemplate(path.read_text(encoding="utf-8"), f"the file {path.name}")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadOption(f"--chat-template {path}: cannot be read as text") from error
+        raise BadOption(f"`chat_template={str(path)!r}`: cannot be read as text") from error
 
 
 def objective_names(family: str, number: int) -> tuple[str, ...]:

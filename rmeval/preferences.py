@@ -126,7 +126,7 @@ class PairRule:
         if self.strategy not in STRATEGIES:
             raise UnknownName("strategy", self.strategy, STRATEGIES)
         if not (isfinite(self.min_margin) and self.min_margin >= 0):
-            raise BadOption(f"--min-margin {self.min_margin}: a number of at least 0 is needed")
+            raise BadOption(f"`min_margin={self.min_margin}`: a number of at least 0 is needed")
 
     def pairs(self, candidates: Candidates, scores: Sequence[float]) -> list[ScoredPair]:
         """Returns the preferences of one prompt, the larger rewards first."""

@@ -363,7 +363,7 @@ def test_a_key_crosses_no_network_in_the_clear(url, monkeypatch):
     monkeypatch.delenv(endpoint.KEY, raising=False)
     Endpoint(url, "tiny")
     monkeypatch.setenv(endpoint.KEY, "sk-secret")
-    with pytest.raises(BadOption, match=r"in the clear, to http://.* or pass --key-over-http"):
+    with pytest.raises(BadOption, match=r"in the clear, to http://.* or pass `key_over_http=True`"):
         Endpoint(url, "tiny")
     Endpoint(url, "tiny", key_over_http=True)
 

@@ -40,7 +40,7 @@ from rmeval.hub import fetch_snapshot, local_path
 from rmeval.metrics.pairs import PAIRS
 from rmeval.records import Preference
 
-UNREAD_ID = "; pass --columns id= to number the rows instead"
+UNREAD_ID = "; pass `columns={'id': ''}` to number the rows instead"
 OTHERWISE = "download it elsewhere and pass the folder"
 
 PlacedRow = tuple[str, Row, Sequence[str]]
@@ -173,11 +173,11 @@ def _find(source: str, split: str | None, revision: str | None) -> Source:
             raise BadData(f"{source}: no such file or folder, and no data set ORGANISATION/NAME")
         return _find_on_hub(source, split, revision)
     if revision is not None:
-        raise BadOption(f"--data-revision applies to the Hub; {source} is on this machine")
+        raise BadOption(f"a data set's revision applies to the Hub; {source} is on this machine")
     files = data_files(path, "")
     if path.is_file():
         if split is not None:
-            raise BadOption(f"--split {split}: {source} is one file, not a folder of splits")
+            raise BadOption(f"`split={split!r}`: {source} is one file, not a folder of splits")
         return Source(_safe(split_name(path.name)), files, path.parent)
     names = {file.relative_to(path).as_posix(): file for file in files}
     _require_splits(path, names)

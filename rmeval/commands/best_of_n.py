@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rmeval.benchmarks.reading.files import json_lines
+from rmeval.commands.shared.flags import as_flags
 from rmeval.commands.shared.judge_options import add_key_option
 from rmeval.commands.shared.lines import read_lines, require_one_process, score_lines
 from rmeval.commands.shared.options import (
@@ -129,6 +130,7 @@ def _open_generator(options: argparse.Namespace) -> Generator:
         device=options.device,
         date=options.date,
         batch=options.generator_batch,
+        options=("--generator", "--generator-batch"),
     )
 
 
@@ -149,7 +151,7 @@ def _say_missing(missing: Sequence[Missing], prompts: int) -> None:
     """Names what is missing; what was not asked any more in one line, from its first on."""
     for place, reason in missing:
         if reason is not None:
-            print(f"{place}: no candidates ({reason})", file=sys.stderr)
+            print(f"{place}: no candidates ({as_flags(reason)})", file=sys.stderr)
     unasked = [place for place, reason in missing if reason is None]
     if unasked:
         said = f"{unasked[0]} to {unasked[-1]}: {len(unasked)} prompts not asked"

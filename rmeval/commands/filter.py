@@ -6,8 +6,8 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from rmeval.benchmarks.reading.columns import parse_columns
 from rmeval.benchmarks.reading.files import json_lines
+from rmeval.commands.shared.benchmark_options import parse_columns
 from rmeval.commands.shared.lines import add_line_options, require_file_name, score_lines
 from rmeval.errors import BadOption
 from rmeval.files import prepare_folder, real, replacing

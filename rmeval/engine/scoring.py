@@ -206,13 +206,13 @@ class _Forward:
                     longest = max(map(len, group))
                     raise BadOption(
                         f"out of memory on one sequence of up to {longest} tokens: use a smaller "
-                        "--max-length or --dtype, or a larger device"
+                        "`max_length=` or `dtype=`, or a larger device"
                     ) from error
             self._parts *= 2
             torch.cuda.empty_cache()
             logger.warning(
                 "out of memory on %d sequences at once: going on in parts of a %dth of a batch; "
-                "a smaller --batch-tokens avoids this",
+                "a smaller `batch_tokens=` avoids this",
                 size,
                 self._parts,
             )

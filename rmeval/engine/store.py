@@ -166,7 +166,7 @@ class ScoreStore:
             version = database.execute("PRAGMA user_version").fetchone()[0]
             if version > SCHEMA:
                 raise OutputFailure(
-                    f"{path}: written by a newer rmeval; update, or start over with --fresh"
+                    f"{path}: written by a newer rmeval; update, or start over with `fresh=True`"
                 )
             if database.execute("PRAGMA quick_check").fetchone() != ("ok",):
                 raise sqlite3.DatabaseError("damaged")

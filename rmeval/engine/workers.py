@@ -60,7 +60,7 @@ class Workers:
         if not all(seen):
             raise BadOption(
                 f"{folder} is not one folder for all {self.count} processes: give each the same "
-                "--output, on a disk that all of them see"
+                "`output=`, on a disk that all of them see"
             )
 
     def partition(self, costs: Sequence[int]) -> list[int]:

@@ -79,7 +79,7 @@ class Endpoint:
             raise BadOption(
                 f"{KEY} would go over the network in the clear, to "
                 f"{one_line(url)[:MESSAGE_LETTERS]}: use https://, unset it, or pass "
-                "--key-over-http"
+                "`key_over_http=True`"
             )
         try:
             self._client: Any = AsyncOpenAI(
@@ -190,7 +190,7 @@ class Endpoint:
         return ServerFailure(
             f"{self.url}: an answer without text (finish_reason "
             f"{one_line(', '.join(ends))[:MESSAGE_LETTERS]}); a model that thinks first may "
-            "need more --max-new-tokens"
+            "need more `max_new_tokens=`"
         )
 
 

@@ -80,7 +80,7 @@ def map_devices(
     if "disk" in device_map.values():
         raise BadOption(
             f"the model needs {needed / 2**30:.0f} GiB in {dtype}: more than all devices and "
-            "the host's memory; use a smaller --dtype or a larger machine"
+            "the host's memory; use a smaller `dtype=` or a larger machine"
         )
     _say_spread(device_map, device, needed)
     return device_map
@@ -114,8 +114,8 @@ def loading_on(device: torch.device) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         raise BadOption(
             f"out of memory on {device} while the model is loaded ({first_line(error)}); use a "
-            "smaller --dtype, a larger device, or --device auto in one process, which spreads it "
-            "over all devices and the host"
+            "smaller `dtype=`, a larger device, or `device='auto'` in one process, which spreads "
+            "it over all devices and the host"
         ) from error
 
 
@@ -132,13 +132,13 @@ def _require_free(device: torch.device, needed: int) -> None:
     if needed > total:
         raise BadOption(
             f"the model needs {needed / 2**30:.1f} GiB and {device} has {total / 2**30:.1f}: use a "
-            "smaller --dtype, or --device auto in one process, which spreads it over all devices"
+            "smaller `dtype=`, or `device='auto'` in one process, which spreads it over all devices"
         )
     if needed > free:
         raise BadOption(
             f"{device} has {free / 2**30:.1f} of {total / 2**30:.1f} GiB free, and the model needs "
-            f"{needed / 2**30:.1f}: stop what else uses it, pass --device cuda:N for another, or "
-            "use a smaller --dtype"
+            f"{needed / 2**30:.1f}: stop what else uses it, pass `device='cuda:N'` for another, or "
+            "use a smaller `dtype=`"
         )
 
 

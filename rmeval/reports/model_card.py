@@ -67,8 +67,8 @@ def eval_results_yaml(result: Result) -> str:
     data_set = data_set_of(result)
     if data_set is None:
         raise BadData(
-            f"{result.folder}: its rows are not from the Hub; run it without --data, or use "
-            "--format model-index"
+            f"{result.folder}: its rows are not from the Hub; run it without `data=`, or "
+            "export the format model-index"
         )
     entries = [
         EvalResultEntry(

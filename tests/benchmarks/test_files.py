@@ -17,7 +17,7 @@ from own_rows import load, only, refused
 
 from rmeval.benchmarks import load_benchmark
 from rmeval.benchmarks.own import load_own
-from rmeval.benchmarks.reading.columns import parse_columns
+from rmeval.commands.shared.benchmark_options import parse_columns
 from rmeval.errors import BadData, BadOption, UnknownName
 from rmeval.records import Message, Preference, tools_of
 
@@ -268,11 +268,11 @@ def test_ids_that_come_again_or_are_no_names_say_what_to_pass(tmp_path: Path) ->
     rows = [{**ROWS[0], "id": "p1"}, {**ROWS[1], "id": "p1"}]
     message = refused(tmp_path, *rows)
     assert message.endswith(
-        "is also that of rows.jsonl line 1; pass --columns id= to number the rows instead"
+        "is also that of rows.jsonl line 1; pass `columns={'id': ''}` to number the rows instead"
     )
     assert [item.id for item in load(tmp_path, *rows, id="").preferences] == ["1", "2"]
     for value in (None, float("nan"), 1.5, True, ["a"], {"a": 1}, ""):
-        assert "or pass --columns id= to leave it unread" in refused(
+        assert "or pass `columns={'id': ''}` to leave it unread" in refused(
             tmp_path, {**ROWS[0], "id": value}
         )
 

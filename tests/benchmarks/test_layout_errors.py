@@ -59,7 +59,7 @@ def test_a_value_that_is_none_names_the_row_and_the_way_out(
     rows = {**PLAIN, **FIELDS}, {**PLAIN, **FIELDS, "id": "8", field: value}
     message = refused(tmp_path, *rows)
     assert message.startswith(f"rows.jsonl line 2: column '{field}' {fault}")
-    assert message.endswith(f"; mend it, or pass --columns {field}= to leave it unread")
+    assert message.endswith(f"; mend it, or pass `columns={{{field!r}: ''}}` to leave it unread")
     assert len(load(tmp_path, *rows, **{field: ""})) == 2
 
 
@@ -141,7 +141,7 @@ def test_responses_without_a_prompt_are_refused_with_what_to_pass(tmp_path: Path
     message = refused(tmp_path, row, suffix="parquet")
     assert message == (
         "rows.parquet row 1: no column prompt; found: system, question, chosen, rejected; "
-        "pass --columns prompt=question"
+        "pass `columns={'prompt': 'question'}`"
     )
     [preference] = load(tmp_path, row, suffix="parquet", prompt="question").preferences
     assert list(preference.prompt) == [("system", "s"), ("user", "hi")]
@@ -150,15 +150,15 @@ def test_responses_without_a_prompt_are_refused_with_what_to_pass(tmp_path: Path
 def test_the_advice_keeps_names_that_were_given(tmp_path: Path) -> None:
     row = {"question": "hi", "a": "good", "b": "bad"}
     assert refused(tmp_path, row, chosen="a", rejected="b").endswith(
-        "pass --columns chosen=a,rejected=b,prompt=question"
+        "pass `columns={'chosen': 'a', 'rejected': 'b', 'prompt': 'question'}`"
     )
 
 
 def test_two_prompts_are_ambiguous_and_the_error_says_what_to_pass(tmp_path: Path) -> None:
     row = {**PLAIN, "messages": [USER, ASSISTANT]}
     assert refused(tmp_path, row) == (
-        "rows.jsonl line 1: prompt and messages may both be the prompt; pass --columns "
-        "prompt=prompt or --columns messages=messages"
+        "rows.jsonl line 1: prompt and messages may both be the prompt; pass "
+        "`columns={'prompt': 'prompt'}` or `columns={'messages': 'messages'}`"
     )
     assert len(load(tmp_path, row, prompt="prompt").preferences[0].prompt) == 1
     assert len(load(tmp_path, row, messages="messages").preferences[0].prompt) == 2
@@ -171,7 +171,7 @@ def test_a_prompt_that_contradicts_the_conversations_is_refused(
     row = {"prompt": prompt, **WHOLE}
     assert refused(tmp_path, row) == (
         "rows.jsonl line 1: column 'prompt' is not in what chosen and rejected share; pass "
-        "--columns prompt= to leave it unread"
+        "`columns={'prompt': ''}` to leave it unread"
     )
     assert len(load(tmp_path, row, prompt="")) == 1
 

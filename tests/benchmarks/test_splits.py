@@ -54,7 +54,7 @@ def test_the_test_split_comes_first_then_validation_then_the_only_one(
     ],
 )
 def test_a_choice_is_the_users_and_the_splits_are_named(files: str, shown: str) -> None:
-    with pytest.raises(BadOption, match=rf"pass --split, of: {shown}$"):
+    with pytest.raises(BadOption, match=rf"pass `split=`, of: {shown}$"):
         chosen(*files.split())
 
 

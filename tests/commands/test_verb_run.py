@@ -34,7 +34,7 @@ def kept(output: Path) -> Path:
 def test_the_demo_model_runs_from_end_to_end(capsys: Capture, tmp_path: Path) -> None:
     out, err = done(capsys, "run", "--limit", 3, "--output", tmp_path)
     assert "demo on demo (rewardbench-v1 weighting)" in out
-    assert "PARTIAL: 3 of 138 rows (--limit)" in out
+    assert "PARTIAL: 3 of 138 rows, evenly spread" in out
     assert "tokens/s" in err
     assert len(read_scores(tmp_path / "demo/demo/scores.jsonl")) == 3
 
@@ -142,7 +142,7 @@ def test_a_partial_run_enters_no_leaderboard(model: Path, capsys: Capture, tmp_p
     out, _ = done(capsys, "leaderboard", tmp_path, "--format", "json")
     [row] = json.loads(out)
     assert (row["rank"], row["Score"]) == (None, None)
-    assert row["notes"] == ["partial: 1 of 138 rows (--limit)"]
+    assert row["notes"] == ["partial: 1 of 138 rows, evenly spread"]
 
 
 def test_a_run_of_the_command_line_equals_one_from_python(

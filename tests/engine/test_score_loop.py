@@ -121,5 +121,5 @@ def test_out_of_memory_halves_the_batch_and_changes_no_score(caplog):
 
 def test_a_sequence_that_alone_is_too_large_for_memory_is_an_option_to_change():
     net = network(Adding(out_of_memory_above(3)))
-    with pytest.raises(BadOption, match=r"out of memory.*4 tokens.*--max-length"):
+    with pytest.raises(BadOption, match=r"out of memory.*4 tokens.*`max_length=`"):
         score(net, SEQUENCES, 10**9)

@@ -143,7 +143,7 @@ def test_a_store_of_a_newer_version_is_left_alone(tmp_path, part):
     store.close()
     change(store.path, f"PRAGMA user_version = {SCHEMA + 1}")
     content = store.path.read_bytes()
-    with pytest.raises(OutputFailure, match=r"newer rmeval.*--fresh"):
+    with pytest.raises(OutputFailure, match=r"newer rmeval.*`fresh=True`"):
         ScoreStore(tmp_path, SETTINGS)
     assert store.path.read_bytes() == content
     drop_store(tmp_path, SETTINGS)

@@ -142,7 +142,7 @@ def test_an_adapter_in_pickle_format_wants_trust(fresh: Path) -> None:
     file = fresh / "adapter_model.safetensors"
     torch.save(load_file(file), fresh / "adapter_model.bin")
     file.unlink()
-    assert "--allow-pickle" in refusal(fresh)
+    assert "`allow_pickle=True`" in refusal(fresh)
     assert scores(fresh, allow_pickle=True) == right("fresh-head")
 
 
@@ -254,9 +254,9 @@ DOWN = "base_model.model.model.layers.0.mlp.down_proj.lora_B.weight"
         ({"base_model_name_or_path": ["a"]}, "does not name its base"),
         ({"use_dora": True}, "disagree about DoRA"),
         ({"modules_to_save": ["score", "lm_head"]}, "lm_head was trained with this adapter"),
-        ({"base_model_name_or_path": None}, "does not name its base; pass --base"),
+        ({"base_model_name_or_path": None}, "does not name its base; pass `base="),
         ({"base_model_name_or_path": "of/nobody"}, "the base of this adapter, of/nobody: "),
-        ({"base_model_name_or_path": "bases/gone"}, "pass its base with --base"),
+        ({"base_model_name_or_path": "bases/gone"}, "pass its base with `base="),
     ],
 )
 def test_what_cannot_be_merged_is_refused_by_name(
@@ -307,14 +307,14 @@ def test_a_head_of_the_base_does_not_stand_for_one_that_was_trained(tmp_path: Pa
 
 
 def test_a_language_models_adapter_without_a_head_is_no_reward_model(tmp_path: Path) -> None:
-    assert "is scored with --reference" in refusal(copy(tmp_path, "policy"))
+    assert "is scored with `reference=`" in refusal(copy(tmp_path, "policy"))
 
 
 def test_a_quantised_base_is_refused_with_what_to_pass(fresh: Path) -> None:
     edit_config(base_of(fresh), quantization_config={"quant_method": "bitsandbytes"})
     message = refusal(fresh)
     assert "quantised (bitsandbytes)" in message
-    assert "--base" in message
+    assert "`base=" in message
 
 
 def test_two_adapters_in_one_folder_are_refused(fresh: Path) -> None:
@@ -339,7 +339,7 @@ def test_the_base_of_an_adapter_is_no_adapter(fresh: Path) -> None:
 
 def test_two_folders_that_may_be_the_base_are_refused(fresh: Path) -> None:
     shutil.copytree(base_of(fresh).parent, fresh / "bases")
-    assert "pass one of them as --base" in refusal(fresh)
+    assert "pass one of them as `base=`" in refusal(fresh)
 
 
 def test_an_adapter_without_its_config_or_weights_is_refused(fresh: Path) -> None:
@@ -353,7 +353,7 @@ def test_an_adapter_without_its_config_or_weights_is_refused(fresh: Path) -> Non
 
 def test_a_base_for_what_is_no_adapter_is_refused(fresh: Path) -> None:
     base = ADAPTERS / "bases" / "llama-cls"
-    assert "--base is what an adapter is of" in refusal(base, BadOption, base=base)
+    assert "`base=` is what an adapter is of" in refusal(base, BadOption, base=base)
 
 
 def test_merging_and_generating_want_whole_models(fresh: Path) -> None:

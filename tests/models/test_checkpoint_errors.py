@@ -191,7 +191,7 @@ def test_a_path_that_is_not_there_is_called_a_folder(path):
 
 
 def test_too_few_batch_tokens_are_refused(folder):
-    assert "--batch-tokens 0" in refusal(folder, BadOption, batch_tokens=0)
+    assert "`batch_tokens=0`" in refusal(folder, BadOption, batch_tokens=0)
 
 
 def test_the_config_is_read_as_json_whatever_its_order(folder):

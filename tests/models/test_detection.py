@@ -142,14 +142,14 @@ def test_a_family_that_only_a_name_tells_may_be_asked_for(tmp_path, name):
 def test_a_family_that_does_not_fit_is_refused_by_what_is_missing(tmp_path):
     folder = copy_golden("nemotron", tmp_path / "step-2000")
     edit_config(folder, remove=("_name_or_path",))
-    with pytest.raises(BadCheckpoint, match="with --family"):
+    with pytest.raises(BadCheckpoint, match="with `family=`"):
         load_scorer(folder, LoadOptions(device="cpu"))
     with pytest.raises(BadCheckpoint, match=r"it lacks transformer\.embed_tokens\.weight, v_head"):
         load_scorer(folder, LoadOptions(family="starling", device="cpu"))
     for other in ("armorm", "qrm-gemma", "pairrm", "ultrarm", "classifier"):
-        with pytest.raises(BadCheckpoint, match=f"--family {other} does not fit"):
+        with pytest.raises(BadCheckpoint, match=f"`family='{other}'` does not fit"):
             load_scorer(folder, LoadOptions(family=other, device="cpu"))
     with pytest.raises(UnknownName, match="did you mean 'nemotron'"):
         load_scorer(folder, LoadOptions(family="nemotrom", device="cpu"))
-    with pytest.raises(BadOption, match="leave it or --reference out"):
+    with pytest.raises(BadOption, match="leave it out, or `reference=`"):
         load_scorer(folder, LoadOptions(family="nemotron", reference="none", device="cpu"))

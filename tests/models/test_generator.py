@@ -127,9 +127,9 @@ def test_a_generator_without_a_chat_template_is_named(tmp_path):
 
 
 def test_a_reward_model_is_no_generator():
-    with pytest.raises(BadCheckpoint, match=r"^--generator .*model: no model that transformers"):
+    with pytest.raises(BadCheckpoint, match=r"^generator .*model: no model that transformers"):
         generator(DEMO_MODEL)
-    with pytest.raises(BadCheckpoint, match=r"^--generator nowhere/at-all: "):
+    with pytest.raises(BadCheckpoint, match=r"^generator nowhere/at-all: "):
         generator("nowhere/at-all")
 
 
@@ -172,7 +172,7 @@ def test_memory_that_runs_out_says_what_to_make_smaller(folder, monkeypatch):
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(LocalGenerator, "_draw_batch", full)
-    with pytest.raises(BadOption, match="use a smaller --generator-batch"):
+    with pytest.raises(BadOption, match="use a smaller `batch=`"):
         draw(folder)
 
 

@@ -62,7 +62,7 @@ def test_a_process_reward_model_is_refused_by_its_class(tmp_path, architecture, 
 def test_a_process_reward_model_is_refused_by_its_name(tmp_path, name):
     config = {"architectures": ["Qwen2ForRewardModel"], "model_type": "qwen2"}
     shapes = {"score.0.weight": (4, 4), "score.2.weight": (1, 4)}
-    with pytest.raises(BadCheckpoint, match=r"by its name.*pass --family"):
+    with pytest.raises(BadCheckpoint, match=r"by its name.*pass `family=`"):
         detect_family(Checkpoint(name, tmp_path, None, config, shapes, ()))
     other = Checkpoint("some-lab/supreme-prompt-rm", tmp_path, None, config, shapes, ())
     assert detect_family(other).name == "qwen-rm"

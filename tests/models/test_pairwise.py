@@ -314,7 +314,7 @@ def test_pairrm_fills_the_blanks_of_a_chat(pairrm):
 
 
 def test_pairrm_has_no_use_for_a_chat_template(pairrm):
-    with pytest.raises(BadOption, match="--chat-template: pairrm renders texts in its own way"):
+    with pytest.raises(BadOption, match="`chat_template=`: pairrm renders texts in its own way"):
         load(pairrm, chat_template="ultrarm").provenance()
 
 

@@ -61,7 +61,7 @@ def test_llama_factorys_value_head_is_part_of_the_checkpoint(folder, pickled):
     head = language_model(folder)
     if pickled:
         torch.save(head, folder / "value_head.bin")
-        assert "--allow-pickle" in refusal(folder)
+        assert "`allow_pickle=True`" in refusal(folder)
     else:
         save_file(head, folder / "value_head.safetensors")
     model = load(folder, allow_pickle=pickled)
@@ -88,7 +88,7 @@ def test_a_value_head_in_the_models_own_file_may_be_a_critics(folder):
     message = refusal(folder)
     assert "looks like grm" in message
     assert "critic" in message
-    assert "pass --family grm" in message
+    assert "pass `family='grm'`" in message
     model = load_scorer(folder, LoadOptions(family="grm", dtype="float32", device="cpu"))
     expected = (last_states(folder) @ head[HEAD][0] + 0.25).tolist()
     assert model.score_tokens(IDS) == near(expected)

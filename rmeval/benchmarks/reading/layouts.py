@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from rmeval.benchmarks.reading.columns import missing_columns
+from rmeval.benchmarks.reading.columns import as_argument, missing_columns
 from rmeval.benchmarks.reading.rows import Row
 from rmeval.benchmarks.reading.turns import Shape, Value, parse_value
 from rmeval.conversations import as_reply, is_missing, to_conversation, to_reference, to_tools
@@ -130,7 +130,7 @@ class Layout:
         if not known:
             raise BadData(
                 f"{row.place}: column {self.columns['prompt']!r} is not in what chosen and "
-                "rejected share; pass --columns prompt= to leave it unread"
+                "rejected share; pass `columns={'prompt': ''}` to leave it unread"
             )
 
     def _with_system(self, row: Row, prompt: Conversation, column: str | None) -> Conversation:
@@ -196,7 +196,7 @@ class Layout:
         return 1.0 if weight is None else weight
 
     def _bad(self, row: Row, field: str, fault: str) -> BadData:
-        advice = f"mend it, or pass --columns {field}= to leave it unread"
+        advice = f"mend it, or pass {as_argument({field: ''})} to leave it unread"
         return BadData(f"{row.place}: column {self.columns[field]!r} {fault}; {advice}")
 
 
@@ -221,8 +221,9 @@ def recognise(row: Row, columns: Mapping[str, str], found: Sequence[str]) -> Lay
         return Layout(read, shapes, row.place, unread=columns["messages"])
     if "prompt" in columns and "messages" in columns:
         raise BadData(
-            f"{row.place}: prompt and messages may both be the prompt; pass --columns "
-            f"prompt={columns['prompt']} or --columns messages={columns['messages']}"
+            f"{row.place}: prompt and messages may both be the prompt; pass "
+            f"{as_argument({'prompt': columns['prompt']})} or "
+            f"{as_argument({'messages': columns['messages']})}"
         )
     if "prompt" not in columns and "messages" not in columns:
         raise missing_columns(["prompt"], found, columns, row.place)

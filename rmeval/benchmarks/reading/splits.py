@@ -74,7 +74,9 @@ def _default(names: list[str], source: str) -> str:
 def _only(names: Sequence[str], source: str) -> str:
     if len(names) > 1:
         shown = one_line(", ".join(sorted(names)))[:300]
-        raise BadOption(f"{source} has several splits that may be meant; pass --split, of: {shown}")
+        raise BadOption(
+            f"{source} has several splits that may be meant; pass `split=`, of: {shown}"
+        )
     return names[0]
 
 

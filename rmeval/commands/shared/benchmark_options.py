@@ -14,7 +14,7 @@ from rmeval.benchmarks import (
     scheme_of,
 )
 from rmeval.benchmarks.own import load_own
-from rmeval.benchmarks.reading.columns import parse_columns
+from rmeval.benchmarks.reading.columns import check_fields
 from rmeval.errors import BadOption, UnknownName
 from rmeval.hub import local_path
 
@@ -81,6 +81,23 @@ def load_benchmarks_from(
     ]
     _require_distinct([benchmark.name for benchmark in loaded])
     return loaded
+
+
+def parse_columns(text: str) -> dict[str, str]:
+    """Returns the columns of `prompt=question,chosen=good`, by our names for them.
+
+    An empty name, as in `id=`, leaves a column unread. Raises BadOption or UnknownName.
+    """
+    columns: dict[str, str] = {}
+    for pair in text.split(","):
+        field, equals, column = (part.strip() for part in pair.partition("="))
+        if not equals:
+            raise BadOption(f"--columns {text}: expected OURS=THEIRS,..., as in prompt=question")
+        if field in columns:
+            raise BadOption(f"--columns {text}: {field} stands there twice")
+        columns[field] = column
+    check_fields(columns)
+    return columns
 
 
 def _names(text: str) -> list[str]:

@@ -189,7 +189,7 @@ def read_adapter(folder: Path, allow_pickle: bool) -> Adapter:
     if any(file.suffix == ".bin" for file in files) and not allow_pickle:
         raise BadCheckpoint(
             f"{folder}: an adapter in pickle format (.bin), which can run code when it is read; "
-            "pass --allow-pickle (allow_pickle=True) if you trust it"
+            "pass `allow_pickle=True` if you trust it"
         )
     shapes = read_shapes(files, folder)
     own, *beside = files

@@ -48,7 +48,7 @@ def open_base(adapter: Adapter, commit: str | None, opening: Opening) -> Checkpo
         return open_whole(str(folder), folder, None, opening)
     asked = opening.base or adapter.settings.get("base_model_name_or_path")
     if not isinstance(asked, str) or not asked:
-        raise adapter.refused("the adapter does not name its base; pass --base FOLDER_OR_ID")
+        raise adapter.refused("the adapter does not name its base; pass `base=FOLDER_OR_ID`")
     revision = None if opening.base else adapter.settings.get("revision")
     try:
         local = local_folder(asked) if opening.base else _near(adapter, asked)
@@ -58,7 +58,7 @@ def open_base(adapter: Adapter, commit: str | None, opening: Opening) -> Checkpo
             refuse_adapter(found, "the base of another adapter must be whole")
         return open_whole(where, found, at, opening)
     except (UnknownName, Unreachable, BadOption, BadCheckpoint) as error:
-        advice = "" if opening.base else "; pass its base with --base FOLDER_OR_ID"
+        advice = "" if opening.base else "; pass its base with `base=FOLDER_OR_ID`"
         raise adapter.refused(f"the base of this adapter, {asked}: {error}{advice}") from error
 
 
@@ -102,7 +102,7 @@ def _near(adapter: Adapter, asked: str) -> Path | None:
     )
     if len(found) > 1:
         both = " or ".join(map(str, sorted(found)))
-        raise adapter.refused(f"its base, {asked}, may be {both}; pass one of them as --base")
+        raise adapter.refused(f"its base, {asked}, may be {both}; pass one of them as `base=`")
     return found[0] if found else None
 
 

@@ -185,7 +185,7 @@ def find_checkpoint(
     local = SHIPPED[name].folder if name in SHIPPED else local_folder(name)
     if local is not None:
         if revision is not None:
-            raise BadOption(f"--revision applies to models on the Hub; {name} is a local folder")
+            raise BadOption(f"`revision=` applies to models on the Hub; {name} is a local folder")
         return local, None
     known = [*SHIPPED, *known_checkpoints()]
     if name.endswith((".json", ".safetensors", ".bin")):
@@ -198,7 +198,7 @@ def find_checkpoint(
     patterns = [*SMALL_FILES, *(["*.py"] if remote_code else [])]
     nearest = nearest_name(name, known)
     hint = f" (or did you mean {nearest!r}?)" if nearest and nearest != name else ""
-    otherwise = f"pass a local folder, --model ./{name.split('/')[1]}{hint}"
+    otherwise = f"pass a local folder, such as ./{name.split('/')[1]}{hint}"
     folder = fetch_snapshot(name, "model", revision, patterns, otherwise)
     return folder, folder.name
 
@@ -227,7 +227,7 @@ def _fetch_weights(name: str, commit: str, folder: Path, allow_pickle: bool) -> 
         raise BadCheckpoint(f"{name}: weights {PICKLE_ADVICE}")
     heads = HEADS if allow_pickle else HEADS[:1]
     safe = [*sorted(set(index.values())), SAFE.whole] if index else ["model*.safetensors"]
-    otherwise = "if it has only .bin weights (pickle), convert them, or pass --allow-pickle"
+    otherwise = "if it has only .bin weights (pickle), convert them, or pass `allow_pickle=True`"
     try:
         fetch_snapshot(name, "model", commit, [*safe, *heads], otherwise)
     except Unreachable:

@@ -96,7 +96,7 @@ class Converted:
         if self.bias and not drop_bias:
             raise BadOption(
                 f"{self._model.name}: its head adds {self.bias:g} to every reward, which a "
-                "classifier's score does not; pass --drop-bias (order and margins stay)"
+                "classifier's score does not; pass `drop_bias=True` (order and margins stay)"
             )
 
     def _linear(self) -> tuple[torch.Tensor, float]:
@@ -197,7 +197,9 @@ class Converted:
         }
 
     def _not_linear(self) -> BadCheckpoint:
-        return self._refused(f"the head of {self._family.name} is no one matrix; use --as backbone")
+        return self._refused(
+            f"the head of {self._family.name} is no one matrix; use `form='backbone'`"
+        )
 
     def _refused(self, reason: str) -> BadCheckpoint:
         return BadCheckpoint(f"{self._model.name} cannot be a {self._form}: {reason}")

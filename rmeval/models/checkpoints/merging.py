@@ -123,7 +123,7 @@ def require_empty(folder: Path) -> None:
     """Raises OutputFailure for what is no folder, or holds more than a killed merge's work."""
     own = {UNFINISHED, LOCK, *(path.name for path in _moved(folder))}
     if folder.exists() and not (folder.is_dir() and {p.name for p in folder.iterdir()} <= own):
-        raise OutputFailure(f"{folder} is not empty; choose another --output")
+        raise OutputFailure(f"{folder} is not empty; choose another `output=`")
 
 
 def _moved(folder: Path) -> list[Path]:

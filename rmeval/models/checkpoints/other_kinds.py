@@ -19,7 +19,7 @@ def refuse_other_kinds(checkpoint: Checkpoint) -> None:
     by_class = is_process_reward_model(checkpoint)
     if by_class or checkpoint.is_called(PROCESS):
         told = "its class" if by_class else "its name"
-        override = "" if by_class else "; if it is an outcome reward model, pass --family"
+        override = "" if by_class else "; if it is an outcome reward model, pass `family=`"
         raise BadCheckpoint(
             f"{checkpoint.architecture!r} in {checkpoint.folder} is a process reward model by "
             f"{told}: {PROCESS_IS}{override}"

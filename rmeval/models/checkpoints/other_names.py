@@ -29,7 +29,7 @@ def refuse_names(name: str, without_reference: str | None = None) -> None:
     if PROCESS.search(name.rstrip("/")):
         raise BadCheckpoint(
             f"{name}{_not_here(name)}: a process reward model by its name: {PROCESS_IS}; if it is "
-            "an outcome reward model, pass --family"
+            "an outcome reward model, pass `family=`"
         )
 
 

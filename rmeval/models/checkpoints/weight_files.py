@@ -22,7 +22,7 @@ from rmeval.models.checkpoints.not_readable import refuse_shards_of_training
 
 PICKLE_ADVICE = (
     "only in pickle format (.bin), which can run code when it is read; convert it to "
-    "safetensors, or pass --allow-pickle (allow_pickle=True) if you trust it"
+    "safetensors, or pass `allow_pickle=True` if you trust it"
 )
 NAMED_AT_MOST = 4
 

@@ -102,7 +102,7 @@ def make_probe(model: RewardModel, sequences: Sequence[Sequence[int]], pairs: in
     except torch.OutOfMemoryError as error:
         raise BadOption(
             f"out of memory on one conversation of up to {max(map(len, ids))} tokens: use a "
-            "smaller --max-length or --dtype, or a larger device"
+            "smaller `max_length=` or `dtype=`, or a larger device"
         ) from error
 
 
@@ -111,7 +111,7 @@ def check_finite(probe: Probe) -> Check:
     broken = sum(not math.isfinite(reward) for reward in probe.rewards)
     count = len(probe.rewards)
     if broken:
-        advice = "try --dtype float32 or bfloat16; if the weights hold NaN, download them again"
+        advice = "try `dtype='float32'` or bfloat16; if the weights hold NaN, download them again"
         return Check("finite", "fail", f"{broken} of {count} rewards are NaN or infinite", advice)
     low, high = min(probe.rewards), max(probe.rewards)
     if not probe.tells_apart:
@@ -170,7 +170,7 @@ def check_float32(probe: Probe) -> Check:
     rewards = rewards_beside(probe, torch.float32, _alone_in_float32)
     if isinstance(rewards, str):
         return Check(name, "skipped", rewards)
-    advice = f"{model.dtype_name} is coarse for this model: pass --dtype float32 where it fits"
+    advice = f"{model.dtype_name} is coarse for this model: pass `dtype='float32'` where it fits"
     return probe.compare(name, rewards, OF_DTYPE, advice)
 
 
@@ -204,9 +204,9 @@ def rewards_alone(network: RewardNetwork, ids: Sequence[Tokens]) -> list[float]:
 
 def _check_engine(probe: Probe, name: str, engine: Engine) -> Check:
     network = probe.model.network
-    advice = "sequences of a batch see each other: pass --engine padded --batch-tokens 1"
+    advice = "sequences of a batch see each other: pass `engine='padded', batch_tokens=1`"
     if engine.packed:
-        advice = "shared prefixes are not exact for this model: pass --engine padded"
+        advice = "shared prefixes are not exact for this model: pass `engine='padded'`"
     limits = LIMITS[probe.model.dtype]
     try:
         rewards = score_sequences(network, probe.ids, engine)
@@ -214,7 +214,7 @@ def _check_engine(probe: Probe, name: str, engine: Engine) -> Check:
         return Check(name, "fail", f"finite alone, not together: {first_line(error)}", advice)
     check = probe.compare(name, rewards, limits, advice)
     if check.status == "warn" and limits is COARSE:
-        return replace(check, advice="this is rounding: pass --dtype float32 where it matters")
+        return replace(check, advice="this is rounding: pass `dtype='float32'` where it matters")
     return check
 
 

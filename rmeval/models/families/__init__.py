@@ -136,7 +136,7 @@ def detect_family(checkpoint: "Checkpoint", *, trust_remote_code: bool = False) 
     if claiming:
         names = ", ".join(family.name for family in claiming)
         raise BadCheckpoint(
-            f"several model adapters claim architecture {where}: {names}; pass --family"
+            f"several model adapters claim architecture {where}: {names}; pass `family=`"
         )
     remote = RemoteCode.claims(checkpoint)
     if remote and trust_remote_code:
@@ -144,11 +144,11 @@ def detect_family(checkpoint: "Checkpoint", *, trust_remote_code: bool = False) 
     names = ", ".join(entry.name for entry in FAMILIES)
     hint = "Write one"
     if remote:
-        hint = "Pass --trust-remote-code to run the repository's own code, or write one"
+        hint = "Pass `trust_remote_code=True` to run the repository's own code, or write one"
     elif LanguageModel.claims(checkpoint):
         hint = (
-            "A language model trained with DPO is scored with --reference, one whose folder has "
-            "lost its name with --family; or write an adapter"
+            "A language model trained with DPO is scored with `reference=`, one whose folder has "
+            "lost its name with `family=`; or write an adapter"
         )
     raise BadCheckpoint(
         f"no model adapter for architecture {where}; {_nearest(checkpoint, families)}"
@@ -189,11 +189,11 @@ def require_language_model(checkpoint: "Checkpoint") -> None:
         if _load_family(entry).claims(checkpoint):
             raise BadCheckpoint(
                 f"{where} is a reward model with a head of its own ({entry.name}); with "
-                "--reference both must be language models"
+                "`reference=` both must be language models"
             )
     if not LanguageModel.claims(checkpoint):
         raise BadCheckpoint(
-            f"{where} is no causal language model that transformers knows; with --reference both "
+            f"{where} is no causal language model that transformers knows; with `reference=` both "
             "must be"
         )
 

@@ -144,7 +144,7 @@ def _cut(
     if room < 1:
         least = len(reference) + len(answer) + BESIDE + 2
         raise BadOption(
-            f"--max-length {longest} leaves no room for a prompt beside reference and answer; pass "
+            f"`max_length={longest}` leaves no room for a prompt beside reference and answer; pass "
             f"at least {least}"
         )
     return prompt[-room:], reference, answer

@@ -62,7 +62,7 @@ def parse_day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise BadOption(f"--date {text[:40]!r} is no day; write it as 2024-07-26") from error
+        raise BadOption(f"`date={text[:40]!r}` is not a day; write it as 2024-07-26") from error
 
 
 def _first_day(texts: list[str]) -> date | None:
