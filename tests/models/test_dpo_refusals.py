@@ -61,7 +61,7 @@ def test_policy_and_reference_of_other_vocabularies_are_refused(tmp_path):
     policy = write_language_model(tmp_path / "policy", 1)
     reference = write_language_model(tmp_path / "reference", 2, vocab_size=97)
     for weights in (True, False):
-        with pytest.raises(BadCheckpoint, match=r"reference has 97 tokens, the policy 96; pass"):
+        with pytest.raises(BadCheckpoint, match=r"reference'` has 97 tokens, the policy 96; pass"):
             load(policy, reference, weights=weights)
 
 
