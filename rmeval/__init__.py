@@ -11,7 +11,6 @@ __version__ = "0.1.0"  # before the imports: what is imported says it in results
 
 from typing import TYPE_CHECKING, Any
 
-from rmeval.benchmarks import Benchmark, load_benchmark
 from rmeval.errors import (
     BadCheckpoint,
     BadConversation,
@@ -20,15 +19,12 @@ from rmeval.errors import (
     BadPlugin,
     BadReward,
     OutputFailure,
+    PeerLost,
     RmevalError,
     ServerFailure,
     UnknownName,
     Unreachable,
 )
-from rmeval.evaluation import evaluate
-from rmeval.load_options import LoadOptions
-from rmeval.metrics.rewardbench import section_scores
-from rmeval.preferences import pairs
 from rmeval.records import (
     Conversation,
     Message,
@@ -40,17 +36,23 @@ from rmeval.records import (
     Score,
     ScoredPreference,
 )
-from rmeval.scorer import PreferenceScorer, RewardScorer, Scorer
 
 if TYPE_CHECKING:
+    from rmeval.benchmarks import Benchmark, load_benchmark
+    from rmeval.evaluation import evaluate
     from rmeval.judging.loading import load_judge
+    from rmeval.load_options import LoadOptions
+    from rmeval.metrics.rewardbench import section_scores
     from rmeval.models.dpo.model import DPOModel
     from rmeval.models.live.wrapping import wrap
     from rmeval.models.load import load_model, load_pairwise_model
     from rmeval.models.pairwise import PairwiseModel
     from rmeval.models.reward_model import RewardModel
+    from rmeval.preferences import pairs
+    from rmeval.scorer import PreferenceScorer, RewardScorer, Scorer
     from rmeval.verbs.frames import results_frame
     from rmeval.verbs.lines import best_of_n, doctor, filter, rank
+    from rmeval.verbs.overlap import Overlap, overlap
     from rmeval.verbs.results import (
         baseline,
         check,
@@ -75,7 +77,9 @@ __all__ = [
     "Message",
     "Metrics",
     "OutputFailure",
+    "Overlap",
     "PairwiseModel",
+    "PeerLost",
     "Preference",
     "PreferenceScorer",
     "Progress",
@@ -102,6 +106,7 @@ __all__ = [
     "load_judge",
     "load_model",
     "load_pairwise_model",
+    "overlap",
     "pairs",
     "rank",
     "read_result",
@@ -113,14 +118,21 @@ __all__ = [
 ]
 
 _LATER = {
+    "rmeval.benchmarks": ["Benchmark", "load_benchmark"],
+    "rmeval.evaluation": ["evaluate"],
     "rmeval.judging.loading": ["load_judge"],
+    "rmeval.load_options": ["LoadOptions"],
+    "rmeval.metrics.rewardbench": ["section_scores"],
     "rmeval.models.dpo.model": ["DPOModel"],
     "rmeval.models.live.wrapping": ["wrap"],
     "rmeval.models.load": ["load_model", "load_pairwise_model"],
     "rmeval.models.pairwise": ["PairwiseModel"],
     "rmeval.models.reward_model": ["RewardModel"],
+    "rmeval.preferences": ["pairs"],
+    "rmeval.scorer": ["PreferenceScorer", "RewardScorer", "Scorer"],
     "rmeval.verbs.frames": ["results_frame"],
     "rmeval.verbs.lines": ["best_of_n", "doctor", "filter", "rank"],
+    "rmeval.verbs.overlap": ["Overlap", "overlap"],
     "rmeval.verbs.results": [
         "baseline",
         "check",
@@ -135,7 +147,7 @@ _MODULE_OF = {name: module for module, names in _LATER.items() for name in names
 
 
 def __getattr__(name: str) -> Any:
-    """Imports what takes long to start only when it is asked for; torch takes seconds."""
+    """Imports what takes long to start only when it is asked for, and numpy takes its time too."""
     if name in _MODULE_OF:
         from importlib import import_module
 

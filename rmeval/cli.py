@@ -25,6 +25,7 @@ VERBS = {
     "compare": "say whether one result is really better than another",
     "check": "fail when a result is worse than a baseline: the gate for CI",
     "baseline": "write what `check` compares with, small enough to commit",
+    "overlap": "count the rows of a benchmark that stand in training data",
     "ensemble": "put stored scores of several models together, as a model of its own",
     "merge": "average two checkpoints of one architecture",
     "convert": "write a model as the plain class that other programs load",
@@ -39,6 +40,7 @@ EXAMPLES = {
     "run": [
         "rmeval run --model internlm/internlm2-7b-reward",
         "rmeval run --model ./checkpoint --benchmark preferences.jsonl --limit 200",
+        "rmeval run --model ./checkpoint --benchmark helpsteer3 --disguises",
     ],
     "doctor": ["rmeval doctor --model ./checkpoint"],
     "show": ["rmeval show rewardbench 1042 --model ./checkpoint"],
@@ -55,6 +57,7 @@ EXAMPLES = {
     "compare": ["rmeval compare results/rewardbench/old results/rewardbench/new"],
     "check": ["rmeval check results/rewardbench/new --baseline results/baselines/old.json"],
     "baseline": ["rmeval baseline results/rewardbench/old --output results/baselines/old.json"],
+    "overlap": ["rmeval overlap --train prefs.jsonl --result results/rewardbench/new"],
     "ensemble": [
         "rmeval ensemble results/rewardbench/a results/rewardbench/b --weights 0.7 0.3",
         "rmeval ensemble results --config configs/ensembles/MetaMetrics-RM-v1.0.toml",

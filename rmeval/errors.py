@@ -99,6 +99,10 @@ class ServerFailure(RmevalError):
     """A server that did not answer, or whose answer is none, after every retry."""
 
 
+class PeerLost(RmevalError):
+    """A process of a launch that is gone, or was; the others end too, and what was scored stays."""
+
+
 class Unreachable(RmevalError):
     """A file that is neither on this machine nor to be had from the Hub."""
 
@@ -117,8 +121,8 @@ class Blaming(AbstractContextManager[None]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: object
     ) -> None:
-        if kind is None or error is None:
-            return
+        if kind is None or error is None or kind.__name__ == "OutOfMemoryError":
+            return  # torch's says nothing of whose fault it is
         if kind is Exception or kind.__name__ == "PanicException" or issubclass(kind, self._caught):
             raise self._kind(f"{self._what} ({reason_of(error)})") from error
 

@@ -1,6 +1,5 @@
 """A model on a benchmark: every response scored once, then the numbers made from the scores."""
 
-import json
 import logging
 import platform
 from collections.abc import Mapping, Sequence
@@ -17,9 +16,18 @@ from rmeval.benchmarks import Benchmark
 from rmeval.duels import SERVER, scored_row
 from rmeval.errors import BadConversation, BadData, BadOption, BadReward
 from rmeval.files import prepare_folder
+from rmeval.metrics.disguises import DISGUISES, disguises_of, rows_to_disguise
 from rmeval.metrics.summary import describe_scores
 from rmeval.notebook import notebook_progress
-from rmeval.records import OnProgress, Preference, Result, Score, ScoredPreference
+from rmeval.records import (
+    Disguised,
+    OnProgress,
+    Preference,
+    Result,
+    Score,
+    ScoredPreference,
+    as_message,
+)
 from rmeval.results.files import claim_of, find_place, run_folder, timing, unnamed, write_result
 from rmeval.scorer import (
     RewardScorer,
@@ -53,6 +61,7 @@ def evaluate(
     fresh: bool = False,
     name: str | None = None,
     checks: str = "not made",
+    disguises: int = 0,
     workers: "Workers | None" = None,
     on_progress: OnProgress | None = None,
 ) -> Result:
@@ -67,6 +76,8 @@ def evaluate(
         fresh: drop what an interrupted run with this output kept.
         name: what the model is called where people read the result; by default as it was loaded.
         checks: how the model's checks went, for the result's provenance.
+        disguises: score the rejected response of so many rows with flattery, padding, markdown, and
+            cut in half too: how many verdicts turn is in the report.
         workers: this process's place among those that share the run (`join_workers`).
         on_progress: called after every forward pass; by default a notebook shows a bar.
 
@@ -77,8 +88,9 @@ def evaluate(
     weighting = benchmark.scheme.check_weighting(weighting)
     benchmark = benchmark if limit is None else benchmark.limited(limit)
     started, provenance = datetime.now(UTC), scoring_provenance(model)
-    if output is None and workers is not None and workers.count > 1:
-        raise BadOption("several processes share a run through its output folder: pass one")
+    if disguises and not isinstance(model, RewardScorer):
+        raise BadOption(f"{model.name} gives no rewards: responses in disguise cannot be scored")
+    _require_shared(output, workers)
     folder: Path | None = None
     store: AbstractContextManager[ScoreStore | None] = nullcontext()
     if output is not None:
@@ -86,20 +98,23 @@ def evaluate(
         folder = _prepare(usual, provenance, benchmark, workers)
         store = closing(open_store(usual, provenance, workers=workers, fresh=fresh))
     with store as kept:
-        scored = score_preferences(
-            model,
-            benchmark.preferences,
-            store=kept,
-            workers=workers,
-            on_progress=on_progress or notebook_progress(),
-        )
+        how: Any = {"store": kept, "workers": workers}
+        how["on_progress"] = on_progress or notebook_progress()
+        scored = score_preferences(model, benchmark.preferences, **how)
+        disguised = score_disguised(model, benchmark.preferences, scored, disguises, how)
     benchmark = benchmark.without_refused({item.id for item in scored})
     provenance |= {"kind": kind_of(model), "checks": checks, **timing(started)}
     provenance |= {"data": benchmark.provenance(), **told_after(model)}
-    result = replace(_describe(benchmark, scored, weighting, provenance), name=name)
+    result = _describe(benchmark, scored, weighting, provenance)
+    result = replace(result, name=name, disguised=disguised)
     if folder is None or (workers is not None and workers.rank > 0):
         return replace(result, folder=folder)
     return _keep(result, folder, model)
+
+
+def _require_shared(output: str | Path | None, workers: "Workers | None") -> None:
+    if output is None and workers is not None and workers.count > 1:
+        raise BadOption("several processes share a run through its output folder: pass one")
 
 
 def _describe(
@@ -180,6 +195,44 @@ def score_preferences(
     )
 
 
+def score_disguised(
+    model: Scorer,
+    preferences: Sequence[Preference],
+    scored: Sequence[ScoredPreference],
+    count: int,
+    how: Mapping[str, Any],
+) -> tuple[Disguised, ...]:
+    """Returns so many rows, evenly spread, with their rejected response scored in disguises.
+
+    `how` is passed on to `score_conversations`. Raises BadReward, naming the preference.
+    """
+    if not count or not isinstance(model, RewardScorer):
+        return ()
+    places = rows_to_disguise(preferences, count)
+    conversations = [
+        (*item.prompt, as_message(reply))
+        for item in map(preferences.__getitem__, places)
+        for reply in disguises_of(item.responses[item.num_chosen])
+    ]
+    try:
+        scores = model.score_conversations(conversations, **how)
+        _require_rewards(model.name, scores, len(conversations))
+    except (BadReward, BadConversation) as error:
+        item = preferences[places[error.index // len(DISGUISES)]]
+        raise error.at(f"preference {item.id} ({item.subset}), rejected in disguise") from error
+    remaining = iter(scores)
+    return tuple(
+        Disguised(
+            row.id,
+            row.subset,
+            row.scores[0],
+            row.scores[row.num_chosen],
+            {name: next(remaining) for name in DISGUISES},
+        )
+        for row in map(scored.__getitem__, places)
+    )
+
+
 def _require_rewards(name: str, scores: Sequence[Score], wanted: int) -> None:
     """Raises BadData unless there is a score for each conversation, BadReward for one of NaN."""
     if len(scores) != wanted:
@@ -224,7 +277,7 @@ def open_store(
     from rmeval.engine.workers import Workers
 
     workers, settings = workers or Workers(), store_settings(provenance)
-    workers.broadcast((), json.dumps(settings, sort_keys=True))
+    workers.require_same(settings)
     workers.require_shared(prepare_folder(folder / STORE))
     if fresh and workers.rank == 0:
         drop_store(folder / STORE, settings)

@@ -161,6 +161,34 @@ def only_owner(lock: Path, of: Path) -> Iterator[None]:
         _drop(lock, stream, locked)
 
 
+def has_locks(folder: Path) -> bool:
+    """Whether sqlite can lock files in a folder; says so where it cannot. Raises OutputFailure."""
+    with writing(folder), NamedTemporaryFile(dir=folder, prefix=".lock-test-") as probe:
+        locks = can_lock(Path(probe.name))
+    if not locks:
+        logger.warning(NO_LOCKS, folder)
+    return locks
+
+
+def can_lock(path: Path) -> bool:
+    """Whether sqlite can lock a file: not so on Lustre without -o flock, on NFS without lockd.
+
+    Raises OSError for one that is not to be read. It ends what locks this process has there.
+    """
+    try:
+        from fcntl import LOCK_NB, LOCK_SH, lockf
+    except ImportError:  # Windows, where sqlite locks in another way
+        return True
+    with path.open("rb") as stream:
+        try:
+            lockf(stream, LOCK_SH | LOCK_NB)
+        except BlockingIOError:  # another has it
+            return True
+        except OSError:
+            return False
+    return True
+
+
 class _Unfinished:
     """The new content of a file, beside it under a name that a later run takes over.
 

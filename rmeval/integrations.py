@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from rmeval.benchmarks import Benchmark, load_benchmark
 from rmeval.errors import BadOption
 from rmeval.evaluation import evaluate
+from rmeval.metrics.names import Metric
 from rmeval.models.live.trainers import (
     TrainerCallback,
     agree_to_stop,
@@ -79,6 +80,7 @@ class TrainerEvaluation(TrainerCallback):  # type: ignore[misc]
         self._test = _Test(max_drop, alpha, per)
         self._options = options
         self._scorer: RewardModel | None = None
+        self._evaluated_at: int | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Evaluates what training begins from."""
@@ -92,12 +94,12 @@ class TrainerEvaluation(TrainerCallback):  # type: ignore[misc]
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Evaluates what came out, unless that has just been done."""
-        if state.global_step not in self.results:
+        if state.global_step != self._evaluated_at:  # which all ranks know, unlike `results`
             self._evaluate(state, control)
 
     def _evaluate(self, state: Any, control: Any) -> None:
         assert self._scorer is not None
-        stop = False
+        stop, self._evaluated_at = False, state.global_step
         if state.is_world_process_zero:
             result = evaluate(self._scorer, self.benchmark, weighting=self.weighting)
             stop = self.stop_if_worse and self._is_worse(result, state.global_step)
@@ -129,9 +131,9 @@ class TrainerEvaluation(TrainerCallback):  # type: ignore[misc]
 def metrics_to_log(result: Result) -> dict[str, float]:
     """Returns the Score and the sections of a result, as a Trainer logs them."""
     sections = {
-        f"rmeval/{name.removeprefix('section/')}": value
+        f"rmeval/{Metric(name).rest}": value
         for name, value in result.metrics.values.items()
-        if name.startswith("section/")
+        if Metric(name).kind == "section"
     }
     score = {} if result.overall is None else {"rmeval/Score": result.overall}
     return {**score, **sections}

@@ -6,7 +6,7 @@ A model does not need to be known to be evaluated: its family is found in its ow
 import csv
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -35,6 +35,11 @@ class Shipped(NamedTuple):
 
 
 SHIPPED = {"demo": Shipped(Path(__file__).parent / "data" / "demo" / "model", "demo")}
+
+
+# What families do with special tokens where they do not leave it to the template; the families' own
+# modules say so too, and cannot be asked before torch is loaded.
+FAMILY_SPECIALS = dict.fromkeys(("athene", "grm", "polar", "starling", "urm"), "tokenizer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,14 @@ class KnownCheckpoint:
     specials: str | None
     published_as: str
     max_length: int | None = None
+
+    @property
+    def policy(self) -> str:
+        """What is done to a text: special tokens, the longest that is read, a template's name."""
+        stated = shipped_templates()[self.template].specials if self.template else None
+        told = [self.specials or stated or FAMILY_SPECIALS.get(self.family, "template")]
+        told += [f"{self.max_length:,} tokens"] if self.max_length else []
+        return ", ".join([*told, *([f"format {self.template}"] if self.template else [])])
 
     @property
     def memory(self) -> float:
@@ -177,12 +190,23 @@ def objective_names(family: str, number: int) -> tuple[str, ...]:
 
 @cache
 def published_tables() -> dict[str, tuple[Published, ...]]:
-    """Returns the shipped tables, `rmeval/data/published/*.csv`, each as its publisher has it."""
-    folder = files("rmeval") / "data" / "published"
-    return {
-        item.name.removesuffix(".csv"): _read_table(item.read_text(encoding="utf-8"), item.name)
-        for item in sorted(folder.iterdir(), key=lambda item: item.name)
+    """Returns the shipped tables, each as its publisher has it.
+
+    They are `rmeval/data/published/*.csv`, and the rows in `rmeval/data/benchmarks/*.toml`.
+    """
+    data = files("rmeval") / "data"
+    tables, recipes = (
+        {item.name.rpartition(".")[0]: item for item in (data / folder).iterdir()}
+        for folder in ("published", "benchmarks")
+    )
+    found = {
+        name: _read_table(item.read_text(encoding="utf-8"), item.name)
+        for name, item in tables.items()
     }
+    for name, item in recipes.items():
+        rows = published_in(tomllib.loads(item.read_text(encoding="utf-8")), name, item.name)
+        found |= {name: rows} if rows else {}
+    return {name: found[name] for name in sorted(found)}
 
 
 def published_rows() -> tuple[Published, ...]:
@@ -202,9 +226,16 @@ def published_of(model: str, benchmark: str) -> tuple[Published, ...]:
     return without_repeats(found)
 
 
-def published_beside(model: str, benchmark: str, own: Published | None) -> list[Published]:
-    """Returns a recipe's own row, where it is of the benchmark, and the model's that differ."""
-    rows = published_of(own.model if own else model, benchmark)
+def published_beside(
+    model: str, benchmark: str, own: Published | None, more: Sequence[Published] = ()
+) -> list[Published]:
+    """Returns a recipe's own row, where it is of the benchmark, and the model's that differ.
+
+    `more` are rows that do not ship.
+    """
+    name = own.model if own else model
+    also = [row for row in more if row.model.casefold() == name.casefold()]
+    rows = without_repeats([*published_of(name, benchmark), *also])
     if own is None or own.benchmark != benchmark:
         return list(rows)
     return [own, *(row for row in rows if not same_figures(row, own))]
@@ -256,6 +287,30 @@ def read_published(path: Path) -> tuple[Published, ...]:
     return _read_table(text, str(path))
 
 
+def published_in(content: Mapping[str, Any], benchmark: str, place: str) -> tuple[Published, ...]:
+    """Returns the rows `[[published]]` of a benchmark's recipe.
+
+    Source, weighting, type and date need not be said for each. Raises BadOption or BadData.
+    """
+    rows = content.get("published", [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise BadOption(f"{place}: published must be a list of rows, [[published]]")
+    usual = {
+        **dict.fromkeys(("type", "date", "note"), ""),
+        "source": content.get("source"),
+        "weighting": "mean" if content.get("score") == "subsets" else "rows",
+        "benchmark": benchmark,
+    }
+    found = []
+    for number, row in enumerate(rows, 1):
+        facts, here = {**usual, **row}, f"{place}: published row {number}"
+        for name in (*FACTS, *MAY_HAVE):
+            if name != "Score" and not isinstance(facts.get(name, ""), str):
+                raise BadData(f"{here}: {name} must be a text")
+        found.append(published_from(facts, here))
+    return tuple(found)
+
+
 def published_from(facts: Mapping[str, Any], place: str) -> Published:
     """Returns a row from FACTS and a percentage per section; a blank is no section.
 
@@ -301,7 +356,7 @@ def _percent(value: Any, place: str, ends: tuple[float, float] | None) -> float:
     low, high = ends or (0.0, 100.0)
     try:
         percent = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         percent = nan
     if not low <= percent <= high:  # also not for NaN
         raise BadData(f"{place} is {value!r}, no percentage")

@@ -5,7 +5,7 @@ Plain frozen values: no torch, no files, no behaviour beyond what follows from t
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -228,6 +228,19 @@ class ScoredPreference:
         return (self.cluster, "") if self.cluster else ("", self.id)
 
 
+class Disguised(NamedTuple):
+    """A row's chosen and rejected scores, and those of the rejected response in disguises.
+
+    `disguised` has them by what each is called, see `rmeval.metrics.disguises`.
+    """
+
+    id: str
+    subset: str
+    chosen: Score
+    rejected: Score
+    disguised: Mapping[str, Score]
+
+
 class Sampling(NamedTuple):
     """How candidates are drawn; the defaults are those of InternLM2-Reward's card."""
 
@@ -273,7 +286,7 @@ class Result(Tabular):
     `definition` is the registered benchmark whose arithmetic was used: `benchmark` itself, or
     "pairs" for data of the user's own. `partial` says why this is not the whole benchmark, or is
     None. `folder` is where it is kept. `name` is what the model is to be called for people, None as
-    it was loaded.
+    it was loaded. `disguised` are rows whose rejected response was scored in disguises too.
     """
 
     benchmark: str
@@ -286,6 +299,7 @@ class Result(Tabular):
     provenance: "Provenance"
     folder: Path | None = None
     name: str | None = None
+    disguised: tuple[Disguised, ...] = ()
 
     @property
     def shown_name(self) -> str:

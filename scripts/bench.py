@@ -17,6 +17,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,9 +59,9 @@ class Way(NamedTuple):
     score: Callable[[], list[float]]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Builds the model, reads the rows, alternates the ways, prints the table."""
-    options = parse_options()
+    options = parse_options(arguments)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cuda.enable_cudnn_sdp(False)  # nor does the peer wait for its plans
     dtype = getattr(torch, options.dtype)
@@ -220,7 +221,7 @@ def list_ways(model: Any, sequences: list[Tokens], options: argparse.Namespace) 
         Way(
             f"peer, batch {size}",
             padded_tokens(sequences, size),
-            lambda size=size: peer(model, sequences, size),
+            partial(peer, model, sequences, size),
         )
         for size in options.peer
     ]
@@ -230,9 +231,7 @@ def list_ways(model: Any, sequences: list[Tokens], options: argparse.Namespace) 
     ):
         groups = engine.plan(sequences)
         tokens = sum(engine.cost([sequences[i] for i in group]) for group in groups)
-        ways.append(
-            Way(name, tokens, lambda engine=engine: score_sequences(network, sequences, engine))
-        )
+        ways.append(Way(name, tokens, partial(score_sequences, network, sequences, engine)))
     return ways
 
 

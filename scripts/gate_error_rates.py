@@ -10,9 +10,10 @@ defaults, at each level.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -21,7 +22,8 @@ from rmeval.metrics.rewardbench import DEFAULT_WEIGHTING, REWARDBENCH, ROWS, SEC
 from rmeval.records import Metrics, Result, Score, ScoredPreference
 from rmeval.reports.tables import format_rows
 from rmeval.results.baselines import Baseline, read_baseline, write_baseline
-from rmeval.results.regression import LEVELS, Verdict, gate_result
+from rmeval.results.regression import LEVELS, Outcome, gate_result
+from rmeval.results.schema import Provenance
 
 # Rows won, in the order of ROWS, by general-preference/GPM-Llama-3.1-8B-Instruct (91.6), as
 # allenai/reward-bench published it.
@@ -38,7 +40,7 @@ HIGH, LOW = Score(1.0, 1, False), Score(0.0, 1, False)
 WON, LOST = (HIGH, LOW), (LOW, HIGH)
 
 MADE_BY = {"fingerprint": None, "dtype": None, "revision": None}
-PROVENANCE: dict[str, Any] = {"model": MADE_BY, "data": MADE_BY, "versions": {}}
+PROVENANCE = cast(Provenance, {"model": MADE_BY, "data": MADE_BY, "versions": {}})
 CHAT_HARD = "both, drop in Chat Hard"
 # What is lost: the share of rows that change sides in either direction, and where the drop is.
 WAYS = {
@@ -48,10 +50,10 @@ WAYS = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=200, metavar="N")
-    runs = parser.parse_args().runs
+    runs = parser.parse_args(arguments).runs
     paired.FLIPS = 2_000  # only a question of precision; a test keeps its level at any number
     before = np.concatenate([np.arange(ROWS[s]) < w for s, w in zip(ROWS, WINS, strict=True)])
     with TemporaryDirectory() as folder:
@@ -76,7 +78,7 @@ def measure(
         result = as_result(verdicts)
         for level in LEVELS:
             gate = gate_result(result, baseline, max_drop=MAX_DROP, alpha=ALPHA, per=level)
-            failed[level] += gate.verdict is Verdict.REGRESSED
+            failed[level] += gate.outcome is Outcome.REGRESSED
         measured.append(100 * next(held.drop for held in gate.held if held.metric == "overall"))
         changed.append(100 * (verdicts != before).mean())
     return {

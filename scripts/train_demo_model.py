@@ -66,7 +66,8 @@ class TinyRewardModel(nn.Module):
         hidden = self.backbone(input_ids=ids, use_cache=False).last_hidden_state  # (N, T, H)
         pooled = hidden[torch.arange(len(ids)), last]  # (N, H)
         with torch.autocast("cpu", enabled=False):
-            return self.head(pooled.float()).squeeze(-1)
+            rewards: Tensor = self.head(pooled.float()).squeeze(-1)
+        return rewards
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, pair: Pair, max_tokens: int) -> Encoded:
@@ -84,7 +85,8 @@ def encode(tokenizer: PreTrainedTokenizerBase, pair: Pair, max_tokens: int) -> E
 
 def rendered(tokenizer: PreTrainedTokenizerBase, turns: list[dict[str, str]]) -> list[int]:
     text = tokenizer.apply_chat_template(turns, tokenize=False)
-    return tokenizer.encode(text, add_special_tokens=False)
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
+    return ids
 
 
 def width(row: Encoded) -> int:
@@ -151,10 +153,12 @@ def train(
     epochs_of_batches: Iterator[list[list[Encoded]]],
     recipe: Recipe,
     seconds: float,
+    most: float = math.inf,
 ) -> int:
     """Trains in place and returns the number of updates.
 
-    The schedule ends with the last epoch or when the time is used up, whichever comes first.
+    The schedule ends with the last epoch, when the time is used up, or after `most` updates,
+    whichever comes first.
     """
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=0.0, betas=(0.9, 0.98), weight_decay=recipe.weight_decay
@@ -163,7 +167,7 @@ def train(
     for epoch, groups in enumerate(epochs_of_batches):
         for i, batch in enumerate(groups):
             elapsed = time.monotonic() - begin
-            done = max((epoch + i / len(groups)) / recipe.epochs, elapsed / seconds)
+            done = max((epoch + i / len(groups)) / recipe.epochs, elapsed / seconds, updates / most)
             if done >= 1:
                 return updates
             lr = recipe.peak_lr * min(1.0, done / 0.02) * (0.02 + 0.98 * cosine(done))
@@ -181,26 +185,23 @@ def train(
                     f"epoch {epoch} batch {i}/{len(groups)} loss {mean:.3f} {elapsed:.0f} s",
                     flush=True,
                 )
+    return updates
 
 
 def cosine(done: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * done))
 
 
-@torch.inference_mode()
-def evaluate(model: TinyRewardModel, rows: Sequence[Encoded], pairs: Sequence[Pair]) -> list[Row]:
+def evaluate(
+    model: rmeval.RewardModel, rows: Sequence[Encoded], pairs: Sequence[Pair]
+) -> list[Row]:
     """Scores held-out pairs and counts, by kind, where chosen is strictly higher."""
-    model.eval()
-    margins = []
-    for start in range(0, len(rows), 16):
-        part = rows[start : start + 16]
-        ids, last = padded([c for c, _ in part] + [r for _, r in part])
-        rewards = model(ids, last)
-        margins += (rewards[: len(part)] - rewards[len(part) :]).tolist()
-    return table([(p, m) for p, m in zip(pairs, margins, strict=True)])
+    rewards = model.score_tokens([ids for row in rows for ids in row])
+    margins = (a - b for a, b in zip(rewards[::2], rewards[1::2], strict=True))
+    return table(list(zip(pairs, margins, strict=True)))
 
 
-def arguments() -> argparse.Namespace:
+def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -209,7 +210,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=20.0, help="cap for the whole script")
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
     parser.add_argument("--seed", type=int, default=Recipe.seed)
-    return parser.parse_args()
+    parser.add_argument("--updates", type=int, default=math.inf, help="cap for the updates")
+    parser.add_argument(
+        "--generated", type=int, default=Recipe.generated, help="pairs of each kind and epoch"
+    )
+    return parser.parse_args(arguments)
 
 
 def card(
@@ -245,24 +250,21 @@ def replace_folder(new: Path, old: Path) -> None:
     new.rename(old)
 
 
-def main() -> None:
-    begin, args = time.monotonic(), arguments()
-    torch.set_num_threads(2)
+def main(arguments: Sequence[str] | None = None) -> None:
+    begin, args = time.monotonic(), parse_options(arguments)
     torch.manual_seed(args.seed)
-    recipe = Recipe(seed=args.seed, epochs=args.epochs)
+    recipe = Recipe(seed=args.seed, epochs=args.epochs, generated=args.generated)
     real = read_real(args.data)
     work = args.out.with_name(args.out.name + ".new")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     tokenizer = train_tokenizer(tokenizer_texts([p for p in real if not held_out(p.prompt)]), work)
     model = TinyRewardModel(llama_config(work))
-    seconds = args.minutes * 60 - EXPORT_SECONDS - (time.monotonic() - begin)
-    updates = train(model, epochs(real, tokenizer, recipe), recipe, seconds)
+    seconds = max(1.0, args.minutes * 60 - EXPORT_SECONDS - (time.monotonic() - begin))
+    updates = train(model, epochs(real, tokenizer, recipe), recipe, seconds, args.updates)
     export(model.backbone, model.head, work)
-    exported = TinyRewardModel(llama_config(work))
-    network = rmeval.load_model(work, dtype="float32", device="cpu").network
-    exported.backbone, exported.head = network.backbone, network.head
-    test = test_pairs(real, 150)
+    exported = rmeval.load_model(work, dtype="float32", device="cpu")
+    test = test_pairs(real, recipe.generated * 3 // 10)
     rows = evaluate(exported, [encode(tokenizer, p, 2048) for p in test], test)
     text = card(rows, recipe, real, work, (updates, time.monotonic() - begin))
     (work / "README.md").write_text(text, encoding="utf-8")
@@ -271,4 +273,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(2)
     main()

@@ -14,8 +14,8 @@ from measured import measured
 from rmeval.benchmarks import scheme_of
 from rmeval.errors import BadData, BadOption
 from rmeval.known import published_from, published_of
+from rmeval.metrics.pairs import PAIRS
 from rmeval.metrics.rewardbench import ROWS
-from rmeval.metrics.scheme import Stratum
 from rmeval.records import Result, Score, ScoredPreference
 from rmeval.results.baselines import (
     figures_of,
@@ -76,10 +76,10 @@ def test_a_baseline_of_all_2985_rows_is_small_enough_to_commit(tmp_path: Path) -
 def test_what_each_row_counted_comes_back_whatever_the_order_of_the_rows(path: Path) -> None:
     order = np.random.default_rng(0).permutation(20).tolist()
     scheme = scheme_of("pairs")
-    strata = read_baseline(path).strata(scheme.stratify([SMALL.scored[i] for i in order]))
-    assert strata is not None
-    assert strata["s"].ids == tuple(SMALL.scored[i].id for i in order)
-    assert strata["s"].credits[:, 0].tolist() == [float(i % 3 > 0) for i in order]
+    tally = read_baseline(path).tally(scheme.tally([SMALL.scored[i] for i in order]))
+    assert tally is not None
+    assert tally.strata["s"].ids == tuple(SMALL.scored[i].id for i in order)
+    assert tally.strata["s"].credits[:, 0].tolist() == [float(i % 3 > 0) for i in order]
 
 
 def test_rows_that_count_in_many_ways_come_back_too(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_rows_that_count_in_many_ways_come_back_too(tmp_path: Path) -> None:
     from rmeval.metrics.rm_bench import RM_BENCH
     from rmeval.results.baselines import _pack, _unpack
 
-    stratum = RM_BENCH.stratify(scored)["chat"]
+    stratum = RM_BENCH.tally(scored).strata["chat"]
     order = sorted(range(40), key=lambda i: stratum.ids[i])
     packed = json.loads(json.dumps(_pack(stratum)))
     assert len(packed["kinds"]) > 2
@@ -104,18 +104,18 @@ def test_rows_that_count_in_many_ways_come_back_too(tmp_path: Path) -> None:
 def test_rows_that_are_all_alike_come_back(won: int, tmp_path: Path) -> None:
     made = result([row(str(i), 1.0 if i < won else -1.0) for i in range(20)])
     write_baseline(tmp_path / "b.json", made)
-    strata = read_baseline(tmp_path / "b.json").strata(scheme_of("pairs").stratify(made.scored))
-    assert strata is not None
-    assert strata["s"].credits.sum() == won
+    tally = read_baseline(tmp_path / "b.json").tally(scheme_of("pairs").tally(made.scored))
+    assert tally is not None
+    assert tally.values["overall"] == won / 20
 
 
 def test_ids_that_end_in_nul_are_kept_apart(tmp_path: Path) -> None:
     made = result([row("a\0", 1.0), row("a", -1.0)])
     write_baseline(tmp_path / "b.json", made)
-    backward = scheme_of("pairs").stratify(made.scored[::-1])
-    strata = read_baseline(tmp_path / "b.json").strata(backward)
-    assert strata is not None
-    assert strata["s"].credits[:, 0].tolist() == [0.0, 1.0]
+    backward = scheme_of("pairs").tally(made.scored[::-1])
+    tally = read_baseline(tmp_path / "b.json").tally(backward)
+    assert tally is not None
+    assert tally.strata["s"].credits[:, 0].tolist() == [0.0, 1.0]
 
 
 def test_the_fingerprint_is_of_rows_and_texts_and_not_of_their_order_or_scores() -> None:
@@ -243,9 +243,9 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 
 def test_the_rows_of_another_result_are_refused(path: Path) -> None:
     baseline = read_baseline(path)
-    one = Stratum(("subset/s",), ("1",), np.ones((1, 1)), np.ones(1), (("", "1"),))
+    one = PAIRS.tally([row("1", 1.0)])
     with pytest.raises(BadData, match=r"baseline\.json .org/m.: its rows are not those"):
-        baseline.strata({"s": one})
+        baseline.tally(one)
 
 
 def test_published_rows_are_there_for_models_that_have_one_the_nearest_first() -> None:
@@ -264,7 +264,7 @@ def test_published_rows_are_there_for_models_that_have_one_the_nearest_first() -
         }
     )
     assert nearest.metrics["overall"] == pytest.approx(0.8217)
-    assert card.strata({}) is None
+    assert card.tally({}) is None
     other = measured("org/unknown")
     with pytest.raises(BadOption, match=f"no published row for {other.model} on"):
         published_baselines(other)

@@ -22,6 +22,12 @@ from rmeval.registry import Entry
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "configs/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ABOUT_SCRIPTS = [
+    *DOCUMENTS,
+    *(ROOT / name for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", ".ci/run")),
+    *sorted((ROOT / "scripts").rglob("README.md")),
+    *sorted((ROOT / "tests").glob("*/README.md")),
+]
 IMPORTS = {
     "torch": torch,
     "nn": nn,
@@ -40,7 +46,7 @@ def code_blocks(document: str) -> list[str]:
 def test_the_family_in_architecture_md_loads_its_checkpoints(tmp_path, monkeypatch):
     """A plain classifier whose head is called as the document's example calls it."""
     example, line = code_blocks("ARCHITECTURE.md")
-    assert example in (ROOT / "rmeval" / "models" / "families" / "ultrarm.py").read_text()
+    assert example in (ROOT / "rmeval/models/families/ultrarm.py").read_text()
     names = dict(IMPORTS)
     exec(example, names)
     entry = eval(line, names)
@@ -78,6 +84,7 @@ def only_parse(monkeypatch):
 def commands_in(document: Path) -> list[list[str]]:
     """The command lines of a document, words each, from the verb on; under a launcher too."""
     text = document.read_text(encoding="utf-8").replace("\\\n", " ")
+    text = text.replace("    scripts/run ", "    rmeval run ")
     indented = re.findall(r"^    (rmeval .*|(?:accelerate|torchrun) .*)$", text, re.M)
     lines = [shlex.split(line, comments=True) for line in indented]
     return [line[line.index("rmeval") + 1 :] for line in lines]
@@ -103,6 +110,18 @@ def test_commands_are_found_and_read(tmp_path, only_parse, capsys):
 def test_every_verb_that_a_document_names_is_a_verb(document):
     named = re.findall(r"`rmeval ([a-z][\w-]*)", document.read_text(encoding="utf-8"))
     assert set(named) <= VERBS.keys()
+
+
+@pytest.mark.parametrize("document", ABOUT_SCRIPTS, ids=lambda path: f"{path.relative_to(ROOT)}")
+def test_every_script_that_a_document_names_is_there_and_knows_its_flags(document):
+    """scripts/run hands its options to `rmeval run`, and those are parsed above."""
+    text = document.read_text(encoding="utf-8")
+    for name, rest in re.findall(r"(?<![\w/.])scripts/([\w./]*\w)([^`\n#]*)", text):
+        script = ROOT / "scripts" / name
+        assert script.exists(), name
+        for word in rest.split() if name != "run" else ():
+            assert not word.startswith("--") or word in script.read_text(encoding="utf-8"), word
+            assert not word.startswith("tests/") or (ROOT / word).exists(), word
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -1,6 +1,9 @@
 """Evaluation in a training of transformers' own Trainer, and of TRL's where it is installed."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,7 @@ from transformers import (
 )
 
 import rmeval
+from rmeval.benchmarks.own import load_own
 from rmeval.errors import BadOption
 from rmeval.integrations import TrainerEvaluation
 
@@ -33,16 +37,19 @@ def tokenizer(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def benchmark(tmp_path_factory):
+def pairs(tmp_path_factory):
     """Sixty pairs in which the longer answer is preferred."""
     path = tmp_path_factory.mktemp("data") / "pairs.jsonl"
     rows = [
         {"prompt": f"Say {n}", "chosen": "yes " * (2 + n % 5), "rejected": "no"} for n in range(60)
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    from rmeval.benchmarks.own import load_own
+    return path
 
-    return load_own(str(path))
+
+@pytest.fixture(scope="module")
+def benchmark(pairs):
+    return load_own(str(pairs))
 
 
 def classifier():
@@ -78,11 +85,12 @@ def rows(tokenizer, sign):
         yield {"input_ids": ids, "labels": -sign if number % 2 else sign}
 
 
-def train(folder, tokenizer, evaluation, *, steps=4, sign=1.0, rate=1e-2):
+def train(folder, tokenizer, evaluation, *, steps=4, sign=1.0, rate=1e-2, **changes):
     heard = Heard()
+    changes |= {"learning_rate": rate, "lr_scheduler_type": "constant"}
     trainer = Trainer(
         model=classifier(),
-        args=arguments(folder, steps, learning_rate=rate, lr_scheduler_type="constant"),
+        args=arguments(folder, steps, **changes),
         train_dataset=list(rows(tokenizer, sign)),
         processing_class=tokenizer,
         callbacks=[evaluation, heard],
@@ -132,6 +140,47 @@ def test_the_last_step_is_evaluated_though_it_is_no_multiple(tmp_path, tokenizer
     evaluation = TrainerEvaluation(benchmark, every=2, limit=4)
     train(tmp_path, tokenizer, evaluation, steps=3)
     assert list(evaluation.results) == [0, 2, 3]
+
+
+RANKS = """
+import json, sys
+from pathlib import Path
+from test_integrations import TrainerEvaluation, load_own, train
+from transformers import AutoTokenizer
+
+folder, data = Path(sys.argv[1]), sys.argv[2]
+tokenizer = AutoTokenizer.from_pretrained(folder)
+evaluation = TrainerEvaluation(load_own(data), every=2, limit=20, stop_if_worse=True)
+shared = {"tokenizer": tokenizer, "evaluation": evaluation, "ddp_backend": "gloo", "rate": 0.05}
+trainer, _ = train(folder / "out", steps=4, **shared)  # 4 is one that on_train_end finds done
+told = {"steps": trainer.state.global_step, "evaluated": list(evaluation.results)}
+worse = TrainerEvaluation(load_own(data), every=2, limit=20, stop_if_worse=True)
+worse.results.update({-1: evaluation.results[4]} if evaluation.results else {})
+trainer, _ = train(folder / "out", steps=40, sign=-1.0, **{**shared, "evaluation": worse})
+told["stopped"] = trainer.state.global_step
+(folder / f"rank{trainer.args.process_index}.json").write_text(json.dumps(told))
+"""
+
+
+def test_of_two_ranks_the_first_evaluates_and_both_stop(tmp_path, tokenizer, pairs):
+    tokenizer.save_pretrained(tmp_path)
+    script = tmp_path / "ranks.py"
+    script.write_text(RANKS)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    places = [str(Path(__file__).parent), str(Path(rmeval.__file__).parents[1])]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(places)}
+    ran = subprocess.run(
+        [*launch, str(script), str(tmp_path), str(pairs)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=environment,
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    told = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1)]
+    assert told[0]["evaluated"] == [0, 2, 4]
+    assert told[1]["evaluated"] == []
+    assert told[0]["stopped"] == told[1]["stopped"] < 40
 
 
 def test_what_does_not_go_together_is_refused(tokenizer, benchmark, tmp_path):
@@ -222,3 +271,42 @@ def test_trls_dpo_trainer(tmp_path, tokenizer, benchmark, adapters):
         tokenizer.save_pretrained(Path(tmp_path / "saved"))
         folders = rmeval.load_model(tmp_path / "saved", reference=tmp_path / "base", device="cpu")
         assert rmeval.evaluate(folders, benchmark).overall == last.overall
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_training_that_goes_on_from_an_adapter_is_held_to_that_adapter(
+    tmp_path, tokenizer, benchmark
+):
+    """TRL's DPOTrainer keeps it as the adapter "ref": the base alone is not where it began."""
+    trl = pytest.importorskip("trl", reason="TRL is not installed")
+    peft = pytest.importorskip("peft", reason="peft is not installed")
+    torch.manual_seed(0)
+    base = LlamaForCausalLM(LlamaConfig(**SIZES, **HEADS, bos_token_id=1, eos_token_id=2))
+    base.save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    lora = peft.LoraConfig(task_type="CAUSAL_LM", r=4, init_lora_weights=False)
+    begun = peft.get_peft_model(LlamaForCausalLM.from_pretrained(tmp_path / "base"), lora)
+    flags = [weight.requires_grad for weight in begun.parameters()]
+    evaluation = TrainerEvaluation(benchmark, every=6)
+    trainer = trl.DPOTrainer(
+        model=begun,
+        args=arguments(tmp_path / "out", 6, trl.DPOConfig, learning_rate=1e-2, bf16=False),
+        train_dataset=preferences(),
+        processing_class=tokenizer,
+        callbacks=[evaluation],
+    )
+    trainer.train()
+    first, last = evaluation.results.values()
+    assert {score.value for row in first.scored for score in row.scores} == {0.0}
+    assert last.overall > 0.9
+    assert trainer.model.active_adapter == "default"
+    kept = [w.requires_grad for name, w in trainer.model.named_parameters() if ".ref." not in name]
+    assert kept == flags
+    trainer.save_model(str(tmp_path / "out"))
+    folder, named = tmp_path / "out", {"base": tmp_path / "base", "device": "cpu"}
+    model = rmeval.load_model(folder, reference=folder / "ref", **named)
+    saved = [
+        score.value for row in rmeval.evaluate(model, benchmark).scored for score in row.scores
+    ]
+    live = [score.value for row in last.scored for score in row.scores]
+    assert saved == pytest.approx(live, abs=1e-3)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from preferences_by_hand import PROVENANCE, question, result, scored
 
+from rmeval.benchmarks import scheme_of
 from rmeval.cli import main
 from rmeval.records import Result
 from rmeval.reports.leaderboard import rank_rows
@@ -102,7 +103,7 @@ def document_of(made: Result) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", MODELS)
 def test_what_passes_is_shown_and_what_does_not_is_named(kind: str) -> None:
     of_it = made(kind)
-    document = document_of(of_it)
+    document, tally = document_of(of_it), scheme_of(of_it.definition).tally(of_it.scored)
     assert wrong_field(document) is None
     for path in fields(document):
         for value in OTHER_KINDS:
@@ -110,7 +111,7 @@ def test_what_passes_is_shown_and_what_does_not_is_named(kind: str) -> None:
             wrong = wrong_field(other)
             if wrong is None:
                 shown = replace(of_it, **{k: other[k] for k in ("partial", "provenance")})
-                assert list(notes_of(shown)), (path, value)
+                assert list(notes_of(shown, tally)), (path, value)
                 assert rank_rows([shown], []), (path, value)
                 assert shown.partial or model_index(shown), (path, value)
             else:

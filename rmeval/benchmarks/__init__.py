@@ -4,17 +4,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from rmeval.benchmarks.arithmetic import ARITHMETIC, OWN
 from rmeval.benchmarks.benchmark import Benchmark, Definition
 from rmeval.benchmarks.reading.files import is_readable
 from rmeval.errors import BadOption
 from rmeval.hub import local_path
-from rmeval.metrics.pairs import PAIRS
 from rmeval.metrics.scheme import Scheme
 from rmeval.registry import Entry, Registry
 
 if TYPE_CHECKING:
     import datasets
     import pandas as pd
+
+    from rmeval.benchmarks.recipes import Recipe
 
     Rows: TypeAlias = (
         Iterable[Mapping[str, Any]]
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
         | datasets.IterableDataset
         | datasets.DatasetDict
     )
-
-OWN = "pairs"  # the definition of data of the user's own
 
 BENCHMARKS = Registry(
     "benchmark",
@@ -89,9 +89,10 @@ def load_benchmark(
     """Loads a benchmark's rows into memory.
 
     Args:
-        name: a registered benchmark, or its data set's name, see `rmeval list benchmarks`; or
-            preferences of your own: a file, a folder, ORGANISATION/NAME on the Hub, a list of
-            mappings, a pandas.DataFrame, or a Dataset or DatasetDict of `datasets`.
+        name: a benchmark, or its data set's name, see `rmeval list benchmarks`; a recipe of your
+            own, a .toml file (docs/benchmarks.md); or preferences of your own: a file, a folder,
+            ORGANISATION/NAME on the Hub, a list of mappings, a pandas.DataFrame, or a Dataset or
+            DatasetDict of `datasets`.
         data: a local folder or file in the layout of the published data set; without it the
             rows come from the Hub.
         revision: the data set's branch, tag or commit on the Hub.
@@ -108,6 +109,10 @@ def load_benchmark(
 
         _require_unsaid(data=data, revision=revision)
         return load_held(name, columns=columns, split=split)
+    recipe = find_recipe(str(name))
+    if recipe is not None:
+        _require_unsaid(columns=columns, split=split)
+        return recipe.load(Path(data) if data is not None else None, revision)
     source = str(name) if local_path(str(name)) else published_name(str(name))
     if source in BENCHMARKS or not may_be_own(source):
         _require_unsaid(columns=columns, split=split)
@@ -152,24 +157,54 @@ def published_name(name: str) -> str:
     return found[0] if len(found) == 1 else name
 
 
+def find_recipe(name: str) -> "Recipe | None":
+    """Returns the recipe of a shipped name, or of a .toml file, or None; see `recipes.py`."""
+    from rmeval.benchmarks import recipes
+
+    return recipes.find_recipe(name)
+
+
+def shipped_recipes() -> "Mapping[str, Recipe]":
+    """Returns the recipes of benchmarks that ship, by name."""
+    from rmeval.benchmarks import recipes
+
+    return recipes.shipped_recipes()
+
+
 def scheme_of(definition: str) -> Scheme:
     """Returns the arithmetic that a result names, as its `definition`. Raises UnknownName."""
-    return PAIRS if definition == OWN else define_benchmark(definition).scheme
+    if definition in ARITHMETIC:
+        return ARITHMETIC[definition]
+    if definition in BENCHMARKS or definition not in shipped_recipes():
+        return define_benchmark(definition).scheme
+    return shipped_recipes()[definition].scheme
 
 
 def remark_on(definition: str) -> str:
-    """Returns what is to be said under every result of a benchmark, or "". Raises UnknownName."""
-    return "" if definition == OWN else define_benchmark(definition).remark
+    """Returns what is to be said under every result of a benchmark, or ""."""
+    return define_benchmark(definition).remark if definition in BENCHMARKS else ""
+
+
+def repository_of(definition: str) -> str | None:
+    """Returns the data set on the Hub that a result's `definition` is of, or None."""
+    if definition in BENCHMARKS:
+        return define_benchmark(definition).repository
+    recipe = shipped_recipes().get(definition)
+    return None if recipe is None else recipe.repository
 
 
 __all__ = [
     "BENCHMARKS",
+    "OWN",
     "Benchmark",
     "Definition",
     "define_benchmark",
+    "find_recipe",
     "load_benchmark",
     "may_be_own",
     "published_name",
     "remark_on",
+    "repository_of",
     "scheme_of",
+    "shipped_recipes",
 ]

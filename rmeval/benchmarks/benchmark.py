@@ -12,6 +12,7 @@ from typing import Any
 from rmeval.benchmarks.clusters import Keys, by_prompt, with_clusters
 from rmeval.errors import BadData, BadOption, UnknownName, one_line
 from rmeval.hub import fetch_snapshot
+from rmeval.known import Published
 from rmeval.metrics.accuracy import subset_rows
 from rmeval.metrics.scheme import Scheme
 from rmeval.records import Preference
@@ -82,7 +83,8 @@ class Benchmark:
     `definition` is the registered benchmark that the arithmetic is from. `revision` is the commit
     of the data set on the Hub, or None for local rows. `partial` says why the rows are not the
     whole benchmark, or is None; `layout` how the columns of a user's own data were read,
-    and `reading` the options by which they can be read again.
+    and `reading` the options by which they can be read again. `published` are rows of it that a
+    recipe of the user's own has.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Benchmark:
     partial: str | None = None
     layout: str | None = None
     reading: Mapping[str, Any] = field(default_factory=dict)
+    published: tuple[Published, ...] = ()
 
     def __len__(self) -> int:
         return len(self.preferences)

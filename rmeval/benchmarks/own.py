@@ -80,7 +80,7 @@ def load_own(
     """
     asked = dict(columns or {})
     check_fields(asked)
-    where = _find(source, split, revision)
+    where = find_source(source, split, revision)
     reading = Reading(asked)
     preferences = reading.clustered(
         require_unique_ids(reading.preferences(_rows(where, asked)), UNREAD_ID)
@@ -150,13 +150,13 @@ def _rows(where: Source, asked: Mapping[str, str]) -> Iterator[PlacedRow]:
     """Yields every row of the files. Raises BadData."""
     wanted = {asked.get(name, name) for name in FIELDS} - {""}
     for file in where.files:
-        subset, names = _subset(file, where), list[str]()
+        subset, names = subset_of(file, where), list[str]()
         for row in read_rows([file], (), optional=sorted(wanted), root=where.root):
             names = names or column_names(file)
             yield subset, row, names or list(row.values)
 
 
-def _subset(file: Path, where: Source) -> str:
+def subset_of(file: Path, where: Source) -> str:
     """Returns what the rows of a file are called: its path, less what the Hub's layout adds."""
     path = file.relative_to(where.root)
     name = split_name(path.as_posix())
@@ -164,7 +164,11 @@ def _subset(file: Path, where: Source) -> str:
     return name if folder in (".", "data") else f"{folder}/{name}"
 
 
-def _find(source: str, split: str | None, revision: str | None) -> Source:
+def find_source(source: str, split: str | None, revision: str | None) -> Source:
+    """Returns where rows are: in a local file or folder, or in a data set on the Hub.
+
+    Raises BadOption, UnknownName, BadData or Unreachable.
+    """
     path = local_path(source) if source else None
     if path is None:
         if os.path.exists(source):  # whatever it is, without an error

@@ -54,8 +54,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
 def _print(result: Result, scheme: Scheme, *, explained: bool) -> None:
     print(summarise(result, scheme))
     if explained:
-        strata = scheme.stratify(result.scored)
-        lines = explain(result.metrics.values, strata, scheme.parts(strata, result.weighting))
+        lines = explain(scheme.tally(result.scored, result.weighting))
         print("", "The arithmetic, in percent:", "", *lines, sep="\n")
 
 

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from rmeval.benchmarks import BENCHMARKS, define_benchmark
+from rmeval.benchmarks import BENCHMARKS, define_benchmark, shipped_recipes
 from rmeval.commands.shared.options import one_of
 from rmeval.duels import JUDGE
 from rmeval.judging.format_files import shipped_formats
@@ -16,6 +16,9 @@ Rows = list[dict[str, Any]]
 NOTE = """\
 GiB to load: parameters x bytes of the dtype, for the weights alone, on a GPU; a CPU takes float32.
 A dtype that nobody here has read is not known; the memory is then that of 16 bits.
+Published: RewardBench v1 with its weighting, and RewardBench 2; more by leaderboard --across.
+Policy: the special tokens around a text (docs/reading.md), the longest text that its authors read,
+and the format of those without a chat template; --specials, --max-length, --chat-template set them.
 Golden cases: scores of the authors' own code for this layout, which the tests hold rmeval to.
 Inspection: the layout was read, and tests/golden holds no scores of it.
 """
@@ -34,7 +37,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     if options.what not in ("benchmarks", "judges"):
         print("Any other checkpoint of these families works too: --model FOLDER or ORG/NAME.")
     if options.what not in ("models", "judges"):
-        print("Data of your own works too: --benchmark FILE or ORG/NAME.")
+        print("Data of your own works too: --benchmark FILE or ORG/NAME, or a recipe, FILE.toml.")
     if options.what in (None, "judges"):
         print(f"Any language model can be a judge: --model {JUDGE}NAME --prompt NAME or FILE.toml.")
     return 0
@@ -56,6 +59,16 @@ def _benchmarks() -> Rows:
             "weightings": ", ".join(known.scheme.weightings),
         }
         for known in definitions
+    ] + [
+        {
+            "benchmark": recipe.name,
+            "rows": f"{recipe.total:,}",
+            "licence": recipe.licence,
+            "Score": recipe.meaning,
+            "from": recipe.repository or "--data",
+            "weightings": ", ".join(recipe.scheme.weightings),
+        }
+        for recipe in shipped_recipes().values()
     ]
 
 
@@ -83,10 +96,13 @@ def _checkpoints() -> Rows:
             "published": rows[0].overall if rows else None,
             "weighting": rows[0].weighting if rows else None,
             "also published": ", ".join(f"{row.overall:.1f}" for row in rows[1:]),
+            "RewardBench 2": second[0].overall if second else None,
+            "policy": known.policy,
             "adapter proven by": known.proof,
         }
         for known in known_checkpoints().values()
         for rows in [published_of(known.name, "rewardbench")]
+        for second in [published_of(known.name, "rewardbench-2")]
     ]
 
 

@@ -31,6 +31,7 @@ from rmeval.errors import BadOption
 from rmeval.evaluation import evaluate
 from rmeval.files import prepared
 from rmeval.known import SHIPPED, Published, published_beside
+from rmeval.metrics.disguises import ROWS
 from rmeval.metrics.summary import describe_scores
 from rmeval.models.checkpoints.other_names import refuse_names
 from rmeval.records import Result, reference_of
@@ -58,6 +59,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         names = (options.benchmark or "rewardbench").split(",")
         published = [name for name in names if name in BENCHMARKS]
         refuse_names(options.model, published[0] if published else None)
+    if options.disguises and is_judge(options):
+        raise BadOption("--disguises needs rewards, and a judge gives none; leave it out")
     shipped = SHIPPED.get(options.model) if not options.data else None
     benchmarks = _load_benchmarks(options, shipped.benchmark if shipped else "rewardbench")
     if options.dry_run:
@@ -72,13 +75,13 @@ def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
     """Loads the model and evaluates it on each benchmark."""
     from rmeval.engine.workers import join_workers
 
+    workers = join_workers()  # first: who dies while the model is loaded is noticed too
     models = _load_models(options, benchmarks)
     with show_step("checking the model", quiet=options.quiet):
         checks = [
             "insisted, --no-checks" if options.no_checks else examine(model, benchmark.preferences)
             for model, benchmark in zip(models, benchmarks, strict=True)
         ]
-    workers = join_workers()
     results: list[Result] = []
     for model, benchmark, checked in zip(models, benchmarks, checks, strict=True):
         results.append(_evaluate(model, benchmark, options, checked, workers))
@@ -144,6 +147,7 @@ def _evaluate(
             fresh=options.fresh,
             name=options.name,
             checks=checks,
+            disguises=options.disguises or 0,
             workers=workers,
             on_progress=on_progress,
         )
@@ -174,6 +178,15 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="what the model is called in tables, figures and titles; by default as in --model",
     )
+    parser.add_argument(
+        "--disguises",
+        type=positive,
+        nargs="?",
+        const=ROWS,
+        metavar="N",
+        help="reward hacking: score the rejected answers of N rows with flattery, padding and "
+        f"markdown, and cut in half, too; {ROWS} without a number",
+    )
     add_checks_option(parser)
     add_quiet_option(parser)
     parser.add_argument("--fresh", action="store_true", help="drop what earlier runs kept")
@@ -189,7 +202,7 @@ def _describe(result: Result, benchmark: Benchmark, published: Published | None)
     """Returns what is printed of a result, with the recipe's or the known published rows."""
     lines = [f"layout: {benchmark.layout}", ""] if benchmark.layout else []
     lines.append(summarise(result, benchmark.scheme))
-    rows = published_beside(result.model, benchmark.name, published)
+    rows = published_beside(result.model, benchmark.name, published, benchmark.published)
     if rows and result.overall is not None:
         lines += ["", beside_published(result, rows), ""]
     lines.append(f"kept in {result.folder}")

@@ -9,7 +9,8 @@ Models that tell what their reward is made of add "objectives", in the order of 
 import argparse
 from collections.abc import Sequence
 
-from rmeval.commands.shared.lines import Fields, add_line_options, score_lines
+from rmeval.commands.shared.lines import Fields, Verb
+from rmeval.commands.shared.shards import add_shard_options, score_shard
 from rmeval.conversations import BESIDE, to_conversation
 from rmeval.errors import BadData
 from rmeval.records import Conversation, Score
@@ -17,8 +18,8 @@ from rmeval.records import Conversation, Score
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     """Runs the verb. Order and unknown fields are kept; the output appears when it is whole."""
-    add_line_options(parser, "conversations.jsonl", "scores.jsonl")
-    score_lines(parser.parse_args(arguments), _conversations, _add_score)
+    add_shard_options(parser, "conversations.jsonl", "scores.jsonl")
+    score_shard(parser.parse_args(arguments), Verb(_conversations, _add_score))
     return 0
 
 

@@ -12,9 +12,9 @@ from torch import nn
 
 from rmeval.errors import first_line
 
-# What a full memory is called, beside torch.OutOfMemoryError: the driver's and cuBLAS's or cuDNN's
-# RuntimeErrors on a GPU, and that of torch's allocator on the host.
-NAMES_OF_FULL = ("CUDA error: out of memory", "_STATUS_ALLOC_FAILED", "can't allocate memory")
+# What a full memory is called, beside torch.OutOfMemoryError, in RuntimeErrors: the runtime's, the
+# driver's and Triton's, that of cuBLAS, cuDNN and the like, and that of torch on the host.
+NAMES_OF_FULL = ("out of memory", "_STATUS_ALLOC_FAILED", "can't allocate memory")
 
 
 def home(module: nn.Module) -> torch.device:
@@ -73,7 +73,7 @@ def without_cudnn_attention() -> Iterator[None]:
 
     Here every batch is a new shape. The scores of one sequence are the same up to rounding.
     """
-    before: bool = torch.backends.cuda.cudnn_sdp_enabled()  # type: ignore[no-untyped-call]
+    before: bool = torch.backends.cuda.cudnn_sdp_enabled()
     torch.backends.cuda.enable_cudnn_sdp(False)
     try:
         yield

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import math
+import time
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ from rmeval.engine.device import most_held
 from rmeval.engine.forward import RewardNetwork, forward_packed, forward_padded
 from rmeval.engine.plan import Members, Tokens, plan_batches, plan_packs, unique_tokens
 from rmeval.engine.workers import Workers
-from rmeval.errors import BadOption, BadReward
+from rmeval.errors import BadOption, BadReward, OutputFailure
 from rmeval.records import OnProgress, Progress
 
+LATEST_SEEN = 180.0  # seconds: NFS hands out what it knew of a folder for up to 60
 ASKED_FOR = "asked for"  # the reason for the padded path where the user wants it
 logger = logging.getLogger("rmeval")
 
@@ -128,12 +130,13 @@ def score_rows(
     plan = engine.plan([tokens[index] for index in distinct], may_pad=network.may_pad)
     groups = [[distinct[position] for position in members] for members in plan]
     digests = [_digest([tokens[index] for index in group]) for group in groups]
-    todo = _Todo(tokens, groups, digests, store)
-    todo.compute(network, engine, workers or Workers(), on_progress)
+    todo, workers = _Todo(tokens, groups, digests, store), workers or Workers()
+    todo.compute(network, engine, workers, on_progress)
+    todo.await_all(LATEST_SEEN if workers.count > 1 else 0.0)
     found: dict[bytes, Row] = {}
     for group, digest in zip(groups, digests, strict=True):
         kept = store.get(digest)
-        assert kept is not None, "a worker kept less than its share"
+        assert kept is not None
         rows = _rows(kept, len(group))
         found |= {tokens[index].tobytes(): row for index, row in zip(group, rows, strict=True)}
     return [found[sequence.tobytes()] for sequence in tokens]
@@ -173,11 +176,13 @@ class _Todo:
         left, total = sum(costs[number] for number in waiting), sum(costs)
         kept = total - left
         for number in mine:
+            workers.require_all()
             group = self.groups[number]
             numbers = forward([self.tokens[index] for index in group])
             for index, row in zip(group, _rows(numbers, len(group)), strict=True):
                 if not all(map(math.isfinite, row)):
                     raise BadReward(index, next(value for value in row if not math.isfinite(value)))
+            workers.require_in_touch()
             self.store.put(self.digests[number], numbers)
             left -= costs[number] * workers.count  # the others are about as far
             if on_progress is not None:
@@ -185,6 +190,23 @@ class _Todo:
                 on_progress(Progress(total - max(left, 0), total, in_all, kept, held))
         workers.barrier()
         self.store.refresh()
+
+    def await_all(self, seconds: float) -> None:
+        """Waits for what others have kept: a file system on a network may show it late.
+
+        Raises OutputFailure where it does not come.
+        """
+        until, pause = time.monotonic() + seconds, 0.1
+        while lacking := [digest for digest in self.digests if self.store.get(digest) is None]:
+            if time.monotonic() > until:
+                raise OutputFailure(
+                    f"{len(lacking)} of {len(self.digests)} groups that were scored are not to be "
+                    f"seen in the store after {seconds:.0f} seconds; run again, in one process: it "
+                    "goes on from what is there"
+                )
+            time.sleep(pause)
+            pause = min(2 * pause, 5.0)
+            self.store.refresh()
 
 
 class _Forward:

@@ -19,7 +19,9 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from rmeval.errors import OutputFailure
+from rmeval.files import can_lock, has_locks
 
+EMPTY = "it holds nothing yet"
 SCHEMA = 1  # kept in each file's user_version
 SMALLEST_ROW = 40  # bytes of a file, at least, for each row: its digest twice
 COUNT = "SELECT count(*) FROM batches"
@@ -47,6 +49,7 @@ class ScoreStore:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputFailure(f"cannot make the folder {folder} ({error.strerror})") from error
+        self._locks = has_locks(folder)
         self._database = self._open_or_mend()
         self._others: dict[Path, sqlite3.Connection] = {}
         self._passed_over: set[Path] = set()
@@ -93,9 +96,8 @@ class ScoreStore:
     def _leave_out(self, path: Path, error: sqlite3.DatabaseError) -> None:
         """Goes on without what was found damaged; of this process's part, with what is sound."""
         if path in self._others:
-            logger.warning("%s is passed over: %s", path, error)
+            self._pass_over(path, error)
             self._others.pop(path).close()
-            self._passed_over.add(path)
         elif _is_damage(error):
             self._database.close()
             self._database = self._mend()
@@ -103,14 +105,21 @@ class ScoreStore:
             raise OutputFailure(f"{path}: {error}; run again to go on") from error
 
     def refresh(self) -> None:
-        """Finds the parts that other processes have written since."""
+        """Opens the parts of other processes as they are now."""
+        for database in self._others.values():
+            database.close()
+        self._others = {}
         for path in sorted(self.folder.glob(f"{self._name}*.sqlite")):
-            if path != self.path and path not in self._others.keys() | self._passed_over:
+            if path != self.path:
                 try:
-                    self._others[path] = self._open(path)
+                    self._others[path] = self._open(path, ours=False)
                 except sqlite3.DatabaseError as error:
-                    self._passed_over.add(path)
-                    logger.warning("%s is passed over: %s", path, error)
+                    self._pass_over(path, error)
+
+    def _pass_over(self, path: Path, error: sqlite3.DatabaseError) -> None:
+        if path not in self._passed_over and str(error) != EMPTY:
+            logger.warning("%s is passed over: %s", path, error)
+        self._passed_over.add(path)
 
     def __len__(self) -> int:
         try:
@@ -126,7 +135,7 @@ class ScoreStore:
 
     def _open_or_mend(self) -> sqlite3.Connection:
         try:
-            return self._open(self.path)
+            return self._open(self.path, ours=True)
         except sqlite3.DatabaseError as error:
             if _is_damage(error):
                 return self._mend()
@@ -140,9 +149,9 @@ class ScoreStore:
         self.damaged, kept = True, 0
         try:
             new.unlink(missing_ok=True)
-            with closing(self._open(new)) as database:
+            with closing(self._open(new, ours=True)) as database:
                 database.execute("BEGIN")
-                for row in _sound_rows(self.path):
+                for row in _sound_rows(self.path, "" if self._locks else "nolock=1"):
                     _insert(database, *row)
                     kept += 1
                 database.execute("COMMIT")
@@ -156,10 +165,12 @@ class ScoreStore:
             kept,
             aside.name,
         )
-        return self._open(self.path)
+        return self._open(self.path, ours=True)
 
-    def _open(self, path: Path) -> sqlite3.Connection:
-        database = sqlite3.connect(path, isolation_level=None, timeout=60)
+    def _open(self, path: Path, *, ours: bool) -> sqlite3.Connection:
+        # without locks, what others may be writing is read as it stands, and never written
+        how = "" if self._locks else "nolock=1" if ours else "immutable=1"
+        database = _connect(path, how)
         database.text_factory = partial(str, encoding="utf-8", errors="replace")  # it may be damage
         try:
             database.execute("PRAGMA synchronous = FULL")
@@ -170,6 +181,8 @@ class ScoreStore:
                 )
             if database.execute("PRAGMA quick_check").fetchone() != ("ok",):
                 raise sqlite3.DatabaseError("damaged")
+            if version < SCHEMA and not ours:
+                raise sqlite3.DatabaseError(EMPTY)
             if version < SCHEMA:
                 for statement in TABLES:
                     database.execute(statement)
@@ -201,15 +214,21 @@ def store_files(folder: Path) -> Iterator[StoreFile]:
     query = "SELECT count(*), coalesce(sum(length(rewards)), 0) / 8 FROM batches"
     for path in sorted(folder.rglob("store/*.sqlite")):
         try:
-            with closing(sqlite3.connect(path)) as database:
+            with closing(_connect(path, "" if can_lock(path) else "immutable=1")) as database:
                 groups, rewards = database.execute(query).fetchone()
                 (text,) = database.execute("SELECT json FROM settings").fetchone()
             settings = json.loads(text)
             if not isinstance(settings, dict):
                 raise ValueError("no settings")
             yield StoreFile(path, groups, rewards, settings)
-        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+        except (sqlite3.DatabaseError, OSError, ValueError, TypeError) as error:
             logger.warning("%s is passed over: %s", path, error)
+
+
+def _connect(path: Path, how: str) -> sqlite3.Connection:
+    """Opens a file, `how` being a parameter of sqlite's addresses, or nothing."""
+    address = f"{path.absolute().as_uri()}?{how}"
+    return sqlite3.connect(address, uri=True, isolation_level=None, timeout=60)
 
 
 def _describe(settings: Mapping[str, Any]) -> tuple[str, str]:
@@ -243,14 +262,14 @@ def _move(path: Path, to: Path) -> None:
             name.replace(target)
 
 
-def _sound_rows(path: Path) -> Iterator[tuple[bytes, bytes]]:
+def _sound_rows(path: Path, how: str) -> Iterator[tuple[bytes, bytes]]:
     """Yields the rows of a damaged file whose checksums hold, on both sides of each damage.
 
     writable_schema lets sqlite read a file that is shorter than its first page says.
     """
     least, most = 0, path.stat().st_size // SMALLEST_ROW
     query = "SELECT rowid, digest, rewards, checksum FROM batches WHERE rowid > ? ORDER BY rowid"
-    with closing(sqlite3.connect(path)) as database:
+    with closing(_connect(path, how)) as database:
         database.execute("PRAGMA writable_schema = ON")
         try:
             database.execute("PRAGMA table_info(batches)")

@@ -1,20 +1,24 @@
 """Several processes, on one machine or many, that share one run and one output folder.
 
 `accelerate launch` (or torchrun) starts them. Each computes its share of the groups and keeps it
-in a part of the store of its own; what they tell each other goes through gloo, on the CPU.
+in a part of the store of its own; what they tell each other goes through `rmeval.engine.peers`.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
-from rmeval.errors import BadOption, Blaming
+from rmeval.engine.peers import JOINING, PATIENCE, Peers
+from rmeval.errors import BadOption, Blaming, one_line
 
-MOST_PROCESSES = 1_000_000  # processes
-PATIENCE = timedelta(days=14)  # a share may take days longer than another
+MOST_PROCESSES = 1_000_000
+OWN_PATIENCE = "RMEVAL_PATIENCE"  # in the environment: seconds, in place of PATIENCE
+OF_DEVICE = {"engine.device", "engine.batch_tokens", "engine.kernel", "engine.reason"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,38 +27,47 @@ class Workers:
 
     rank: int = 0
     count: int = 1
+    peers: Peers | None = None
+
+    def gather(self, value: Any) -> list[Any]:
+        """Returns each process's value, by rank: what JSON can hold. Raises PeerLost."""
+        return [value] if self.peers is None else self.peers.gather(value)
 
     def broadcast(self, pending: Sequence[int], fingerprint: str) -> list[int]:
         """Returns rank 0's list of what is left to do.
 
         Raises BadOption when the processes do not see the same data: `fingerprint` differs.
         """
-        if self.count == 1:
-            return list(pending)
-        from torch import distributed
-
-        answers: list[tuple[list[int], str]] = [([], "")] * self.count
-        distributed.all_gather_object(answers, (list(pending), fingerprint))
+        answers = self.gather([list(pending) if self.rank == 0 else [], fingerprint])
         if len({seen for _, seen in answers}) > 1:
-            raise BadOption(
-                "the processes disagree about data, model or settings: give each the same files, "
-                "options and versions"
-            )
-        return answers[0][0]
+            raise BadOption("the processes do not see the same rows: give each the same files")
+        waiting: list[int] = answers[0][0]
+        return waiting
+
+    def require_same(self, settings: Mapping[str, Any]) -> None:
+        """Raises BadOption, naming what differs, unless all processes compute alike."""
+        first, *others = self.gather(dict(_flat(settings)))
+        for rank, other in enumerate(others, 1):
+            names = [n for n in sorted({*first, *other}) if first.get(n) != other.get(n)]
+            if names:
+                name = next((name for name in names if name == "engine.device"), names[0])
+                advice = "give each the same files, options and versions"
+                if set(names) <= OF_DEVICE:
+                    advice = "start them on devices of one kind, or with `device='cpu'`"
+                differing = f"{first.get(name)} in rank 0, {other.get(name)} in rank {rank}"
+                raise BadOption(
+                    f"the processes disagree about {name}: {one_line(differing)}; {advice}"
+                )
 
     def require_shared(self, folder: Path) -> None:
         """Raises BadOption unless every process sees one folder: a file of rank 0's is there."""
         if self.count == 1:
             return
-        from torch import distributed
-
-        value = [f".seen-{uuid4().hex}"]
-        distributed.broadcast_object_list(value)
-        probe, seen = folder / value[0], [False] * self.count
+        probe = folder / self.gather(f".seen-{uuid4().hex}")[0]
         if self.rank == 0:
             probe.touch()
         self.barrier()
-        distributed.all_gather_object(seen, probe.exists())
+        seen = self.gather(probe.exists())
         if self.rank == 0:
             probe.unlink()
         if not all(seen):
@@ -75,11 +88,18 @@ class Workers:
         return sorted(mine)
 
     def barrier(self) -> None:
-        """Returns when every process has come here."""
-        if self.count > 1:
-            from torch import distributed
+        """Returns when every process has come here. Raises PeerLost."""
+        self.gather(None)
 
-            distributed.barrier()
+    def require_all(self) -> None:
+        """Raises PeerLost where a process is gone: a run of fewer would never be put together."""
+        if self.peers is not None:
+            self.peers.require_all()
+
+    def require_in_touch(self) -> None:
+        """Raises PeerLost in a process that was stopped: others may have taken up its work."""
+        if self.peers is not None:
+            self.peers.require_in_touch()
 
 
 def launched(name: str, least: int) -> int:
@@ -102,12 +122,38 @@ def join_workers() -> Workers:
     """Returns this process's place, as the launcher's environment says; alone without one."""
     if count_processes() == 1:
         return Workers()
-    from torch import distributed
+    peers = _meet()
+    return Workers(peers.rank, peers.count, peers)
 
-    if not distributed.is_initialized():
-        sentence = (
-            f"WORLD_SIZE={count_processes()} says that there are others, which cannot be joined"
-        )
-        with Blaming(BadOption, sentence):
-            distributed.init_process_group("gloo", timeout=PATIENCE)
-    return Workers(distributed.get_rank(), distributed.get_world_size())
+
+@cache
+def _meet() -> Peers:
+    """Returns the line to the others, which stays until this process ends. Raises BadOption."""
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
+    patience = _patience()
+    sentence = f"WORLD_SIZE={count_processes()} says that there are others, which cannot be joined"
+    with Blaming(BadOption, sentence):
+        joining = timedelta(seconds=JOINING)
+        store, rank, count = next(rendezvous("env://", timeout=joining))
+    where = "{MASTER_ADDR}:{MASTER_PORT}, where the processes meet,".format_map(os.environ)
+    return Peers(PrefixStore("rmeval", store), rank, count, where, patience)
+
+
+def _patience() -> float:
+    value = os.environ.get(OWN_PATIENCE) or f"{PATIENCE:.0f}"
+    if not value.isascii() or not value.isdecimal() or not int(value[:9]) > 0:
+        raise BadOption(f"{OWN_PATIENCE}={value[:40]} in the environment is no number of seconds")
+    return float(value[:9])
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Returns nested settings as dotted names and texts."""
+    found = []
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            found += _flat(value, f"{prefix}{key}.")
+        else:
+            found.append((f"{prefix}{key}", str(value)))
+    return found

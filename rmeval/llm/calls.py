@@ -1,12 +1,10 @@
 """Several calls to a server at once, left alone when they keep failing."""
 
-import asyncio
 from collections import abc
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from itertools import islice
-from threading import Thread
 from typing import Any, TypeVar
 
 from rmeval.errors import ServerFailure
@@ -31,16 +29,19 @@ def ask_each(
 
     After GIVE_UP failures in a row nothing more is asked. A request that is refused counts as a
     failure only as long as no other was `served`. `keep` gets what is found first, in this thread,
-    and all that came before an interrupt. An event loop may be running here.
+    and all that came before an interrupt. An event loop may be running here, as in a notebook: the
+    calls have one of their own, in a thread, so an interrupt finds this thread waiting for it.
     """
+    from anyio.from_thread import start_blocking_portal
+
     left, failures = iter(waiting), 0
     calls: dict[Future[Found], Asked] = {}
-    with _running_loop() as loop:
+    with start_blocking_portal(name="rmeval-calls") as portal:
         try:
             while True:
                 free = concurrency - len(calls) if failures < GIVE_UP else 0
                 for item in islice(left, free):
-                    calls[asyncio.run_coroutine_threadsafe(ask(item), loop)] = item
+                    calls[portal.start_task_soon(ask, item)] = item
                 if not calls:
                     return
                 for call in wait(calls, return_when=FIRST_COMPLETED).done:
@@ -52,29 +53,12 @@ def ask_each(
                         failures += 1
                     yield calls.pop(call), found
         finally:
-            asyncio.run_coroutine_threadsafe(_stop(endpoint), loop).result()
+            came = [call for call in calls if not call.cancel()]
+            portal.call(endpoint.close)
             with ExitStack() as late:  # each is kept, whatever becomes of the others
-                for call, item in calls.items():
-                    if call.done() and not call.cancelled() and call.exception() is None:
-                        late.callback(keep, item, call.result())
-
-
-@contextmanager
-def _running_loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """Gives an event loop in a thread of its own.
-
-    So it does not matter whether one is running here, as in a notebook; and an interrupt, which
-    only the main thread gets, finds it waiting for the loop, not within it.
-    """
-    loop = asyncio.new_event_loop()
-    thread = Thread(target=loop.run_forever, name="rmeval-calls", daemon=True)
-    thread.start()
-    try:
-        yield loop
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+                for call in came:
+                    if call.exception() is None:
+                        late.callback(keep, calls[call], call.result())
 
 
 def _outcome(call: Future[Found]) -> Found | ServerFailure:
@@ -82,12 +66,3 @@ def _outcome(call: Future[Found]) -> Found | ServerFailure:
         return call.result()
     except ServerFailure as error:
         return error
-
-
-async def _stop(endpoint: Endpoint) -> None:
-    """Ends the calls under way, and closes the endpoint."""
-    calls = asyncio.all_tasks() - {asyncio.current_task()}
-    for call in calls:
-        call.cancel()
-    await asyncio.gather(*calls, return_exceptions=True)
-    await endpoint.close()

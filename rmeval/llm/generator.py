@@ -14,7 +14,7 @@ from rmeval.llm.endpoint import CUT, THINKS, Answer, RequestRefused
 from rmeval.models.checkpoints.checkpoint import find_checkpoint
 from rmeval.models.checkpoints.not_readable import refuse_adapter
 from rmeval.models.loading import choose_dtype
-from rmeval.models.placement import choose_device
+from rmeval.models.placement import choose_device, loading_on
 from rmeval.models.text.day import ASKS, choose_day
 from rmeval.models.text.tokenizer import render, require_chat_template
 from rmeval.models.text.tokenizer_files import load_tokenizer, tokenizer_provenance
@@ -59,6 +59,10 @@ class LocalGenerator:
         self._dtype = choose_dtype(dtype, self._config.to_dict(), self._device)
         if self._tokenizer.chat_template is None:
             raise self._unusable("its tokenizer has no chat template; use an instruct model")
+        if self._tokenizer.pad_token is None:
+            self._tokenizer.pad_token = self._tokenizer.eos_token
+        if self._tokenizer.pad_token is None:
+            raise self._unusable("its tokenizer_config.json names no pad_token and no eos_token")
         template = require_chat_template(self._tokenizer, self._folder)
         self._tokenizer.day = choose_day(date, template, self._folder)
 
@@ -183,7 +187,8 @@ class LocalGenerator:
 
         disable_progress_bar()
         where = "auto" if self._spread else {"": self._device}
-        with self._blaming("no causal language model", SafetensorError):
+        told = self._blaming("no causal language model", SafetensorError)
+        with loading_on(self._device), told, one_name_for_full():
             network, found = AutoModelForCausalLM.from_pretrained(
                 self._name,
                 **self._from,
@@ -234,20 +239,21 @@ class LocalGenerator:
     @torch.inference_mode()
     def _generate(self, network: Any, rows: Rows, sampling: Sampling, count: int) -> torch.Tensor:
         """Returns (B · count, new) ids, those of a prompt side by side; padded on the left."""
-        pad = self._tokenizer.pad_token_id
-        pad = int(pad if pad is not None else self._tokenizer.eos_token_id or 0)
-        width = max(map(len, rows))
-        ids = torch.tensor([[pad] * (width - len(row)) + list(row) for row in rows])
-        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
+        padded = self._tokenizer.pad(
+            {"input_ids": rows},
+            padding_side="left",
+            return_attention_mask=True,
+            return_tensors="pt",
+            verbose=False,
+        ).to(network.device)  # (B, width)
         names = ("temperature", "top_k", "top_p")
         sampled = sampling.temperature > 0
         drawn: torch.Tensor = network.generate(
-            ids.to(network.device),  # (B, width)
-            attention_mask=mask.to(network.device),
+            **padded,
             do_sample=sampled,
             **{name: getattr(sampling, name) if sampled else None for name in names},
             max_new_tokens=sampling.max_new_tokens,
             num_return_sequences=count,
-            pad_token_id=pad,
+            pad_token_id=self._tokenizer.pad_token_id,
         )  # (B · count, width + new)
-        return drawn[:, width:]
+        return drawn[:, padded["input_ids"].shape[1] :]

@@ -11,6 +11,7 @@ from math import log, sqrt
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 
 from rmeval.errors import BadData
 from rmeval.metrics.scheme import Floats
@@ -68,10 +69,10 @@ def _weights(n: int, total: int) -> Floats:
 
 
 def _point(n: int, best: Floats) -> CurvePoint:
-    from scipy.stats import t
-
     reward, prompts = float(best.mean()), len(best)
     if prompts == 1:
         return CurvePoint(n, reward, None, None, kl_bound(n))
-    half = float(t.ppf(0.975, prompts - 1)) * float(best.std(ddof=1)) / sqrt(prompts)
+    half = (
+        float(scipy.special.stdtrit(prompts - 1, 0.975)) * float(best.std(ddof=1)) / sqrt(prompts)
+    )
     return CurvePoint(n, reward, reward - half, reward + half, kl_bound(n))

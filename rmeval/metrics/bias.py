@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from rmeval.metrics.accuracy import subset_rows
 from rmeval.metrics.calibration import Pairs
-from rmeval.metrics.scheme import Floats, Scheme, compose
+from rmeval.metrics.scheme import Floats, Scheme, Tally
 from rmeval.records import Score, ScoredPreference
 
 
@@ -31,17 +30,17 @@ def length_bias(pairs: Pairs) -> dict[str, Any]:
 
 
 def baselines(
-    scheme: Scheme, scored: Sequence[ScoredPreference], weighting: str
+    scheme: Scheme, scored: Sequence[ScoredPreference], tally: Tally
 ) -> dict[str, dict[str, float]]:
-    """Returns the metrics of "longer wins", "shorter wins" and "coin" on the same rows.
+    """Returns the metrics of "longer wins", "shorter wins" and "coin" on the rows of a tally.
 
     Length is in tokens as the model read them; equal lengths are a tie, and so a loss, for both.
     A coin has the expected value of random rewards, where there is a formula for it.
     """
     return {
-        "longer": scheme.metrics(_by_length(scored, 1), weighting).values,
-        "shorter": scheme.metrics(_by_length(scored, -1), weighting).values,
-        "coin": _coin(scheme, scored, weighting),
+        "longer": scheme.tally(_by_length(scored, 1), tally.weighting).values,
+        "shorter": scheme.tally(_by_length(scored, -1), tally.weighting).values,
+        "coin": tally.chance(),
     }
 
 
@@ -58,19 +57,6 @@ def _by_length(scored: Sequence[ScoredPreference], sign: int) -> list[ScoredPref
         )
         for item in scored
     ]
-
-
-def _coin(scheme: Scheme, scored: Sequence[ScoredPreference], weighting: str) -> dict[str, float]:
-    strata, chances = scheme.stratify(scored), {item.id: scheme.chance(item) for item in scored}
-    leaves = {}
-    for stratum in strata.values():
-        expected = [chances.get(name) for name in stratum.ids]
-        known = [chance for chance in expected if chance is not None]
-        if len(known) == len(expected):
-            mean = float(np.average(known, weights=stratum.weights))
-            leaves.update(dict.fromkeys(stratum.leaves, mean))
-    short = scheme.short_leaves(strata, subset_rows(scored))
-    return compose(leaves, scheme.parts(strata, weighting), short)[0]
 
 
 def _share(won: Floats, among: np.ndarray, weights: Floats) -> float | None:

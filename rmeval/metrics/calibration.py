@@ -8,10 +8,11 @@ row's weight.
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from itertools import product
-from math import copysign, inf, isfinite, log, nan
+from math import inf, isfinite, nan
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 
 from rmeval.metrics.accuracy import difference
 from rmeval.metrics.scheme import Floats
@@ -72,10 +73,9 @@ def _log_odds(item: ScoredPreference, margin: float) -> float:
     """
     if item.comparisons is None:
         return margin
-    p = (1 + margin) / 2
     if item.comparisons.first is None or len(item.scores) > 2:
         return nan
-    return log(p / (1 - p)) if 0 < p < 1 else copysign(inf, p - 0.5)
+    return float(scipy.special.logit((1 + margin) / 2))
 
 
 def calibration(pairs: Pairs) -> dict[str, Any]:
@@ -133,15 +133,13 @@ def at_temperature(pairs: Pairs) -> dict[str, Any] | None:
 
 def fit_temperature(margins: Floats, weights: Floats) -> float | None:
     """Returns the temperature T of the least mean of −log σ(margin / T), or None without one."""
-    from scipy.optimize import brentq
-
     largest = float(np.abs(margins).max(initial=0.0))
     if not largest or not (margins < 0).any():
         return None
     scaled = margins / largest
 
     def slope(sharpness: float) -> float:
-        return float(weights @ (scaled * sigmoid(-sharpness * scaled)))
+        return float(weights @ (scaled * scipy.special.expit(-sharpness * scaled)))
 
     if slope(0.0) <= 0:
         return None
@@ -150,14 +148,16 @@ def fit_temperature(margins: Floats, weights: Floats) -> float | None:
         end *= 2
     if end >= SHARPEST:
         return None
-    temperature = largest / float(brentq(slope, 0.0, end, xtol=1e-12, rtol=1e-12))
+    temperature = largest / float(scipy.optimize.brentq(slope, 0.0, end, xtol=1e-12, rtol=1e-12))
     return temperature if 0 < temperature < inf else None
 
 
 def _errors(pairs: Pairs, bins: Sequence[Mapping[str, float]]) -> dict[str, float | None]:
     return {
         "log_loss": _mean(np.logaddexp(0.0, -pairs.log_odds), pairs.weights),
-        "brier": float(np.average(sigmoid(-pairs.log_odds) ** 2, weights=pairs.weights)),
+        "brier": float(
+            np.average(scipy.special.expit(-pairs.log_odds) ** 2, weights=pairs.weights)
+        ),
         "ece": sum(b["share"] * abs(b["accuracy"] - b["confidence"]) for b in bins),
     }
 
@@ -171,7 +171,7 @@ def _mean(losses: Floats, weights: Floats) -> float | None:
 def reliability(pairs: Pairs) -> list[dict[str, float]]:
     """Returns each bin that has pairs: their share of all, mean confidence and accuracy."""
     log_odds, weights = pairs.log_odds, pairs.weights
-    confidence = sigmoid(np.abs(log_odds))
+    confidence = scipy.special.expit(np.abs(log_odds))
     right = (log_odds > 0) + 0.5 * (log_odds == 0)
     bins = np.minimum(((confidence - 0.5) * 2 * BINS).astype(int), BINS - 1)
     curve = []
@@ -185,8 +185,3 @@ def reliability(pairs: Pairs) -> list[dict[str, float]]:
             }
         )
     return curve
-
-
-def sigmoid(x: Floats) -> Floats:
-    """Returns the probabilities that log-odds stand for."""
-    return np.exp(-np.logaddexp(0.0, -x))  # neither end overflows

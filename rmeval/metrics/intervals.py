@@ -2,16 +2,15 @@
 
 A subset of rows that are won or lost has Wilson's interval. All else has Wilson's at the number of
 rows that would be as sure (Korn and Graubard, Survey Methodology 24, 1998): the variance within
-subsets gives it. `scripts/coverage.py` measures how often these intervals hold the truth.
+subsets gives it. `scripts/interval_coverage.py` measures how often these intervals hold the truth.
 """
 
-from collections.abc import Iterable, Sequence
 from math import sqrt
 
 import numpy as np
 
 from rmeval.metrics.linear import Linear, Spread, spread
-from rmeval.metrics.scheme import Part, Strata, Stratum
+from rmeval.metrics.scheme import Stratum, Tally
 from rmeval.records import Interval
 
 Z = 1.959963984540054  # the normal distribution's 97.5 % quantile
@@ -28,14 +27,12 @@ def wilson_interval(wins: float, rows: float) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def metric_intervals(
-    strata: Strata, parts: Sequence[Part], names: Iterable[str]
-) -> dict[str, Interval]:
-    """Returns a 95 % interval for each of the named metrics."""
-    linear = Linear(strata, parts)
+def metric_intervals(tally: Tally) -> dict[str, Interval]:
+    """Returns a 95 % interval for each metric."""
+    strata, linear = tally.strata, Linear(tally.strata, tally.parts)
     wins = {leaf for s in strata.values() if counts_wins(s, alone=True) for leaf in s.leaves}
     intervals = {}
-    for name in names:
+    for name in tally.values:
         rows = linear.of(name, strata)
         if wins.issuperset(linear.leaves(name)) and not rows.strata.any():
             won, size = round(rows.value * len(rows.shares)), len(rows.shares)
@@ -66,13 +63,15 @@ def effective_interval(value: float, found: Spread) -> Interval:
 
 
 def counts_wins(stratum: Stratum, *, halves: bool = False, alone: bool = False) -> bool:
-    """Whether a stratum's rows are won or lost and weigh alike.
+    """Whether those of a stratum's rows that count are won or lost and weigh alike.
 
     With `halves` a row may be half won; with `alone` each must be a unit of its own.
     """
+    counted = stratum.weights[:, 0] > 0
+    credits, weights = stratum.credits[counted], stratum.weights[counted, 0]
     return (
         len(stratum.leaves) == 1
-        and bool(np.isin(stratum.credits, (0.0, 1.0, *([0.5] if halves else []))).all())
-        and bool((stratum.weights == stratum.weights[0]).all())
+        and bool(np.isin(credits, (0.0, 1.0, *([0.5] if halves else []))).all())
+        and bool((weights == weights[:1]).all())
         and (not alone or len(set(stratum.units)) == len(stratum.units))
     )

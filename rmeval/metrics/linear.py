@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from rmeval.metrics.scheme import Floats, Part, Strata, leaf_shares
@@ -54,13 +55,15 @@ class Spread(NamedTuple):
 
     def quantile(self) -> float:
         """Returns Student's 97.5 % quantile at the degrees of freedom, which are at least 1."""
-        from scipy.special import stdtrit
-
-        return float(stdtrit(max(self.freedom, 1.0), 0.975))
+        return float(scipy.special.stdtrit(max(self.freedom, 1.0), 0.975))
 
 
 class Linear:
-    """What the rows of some strata count in each metric that is made of them."""
+    """What the rows of some strata count in each metric that is made of them.
+
+    Leaves of one subset that weigh its rows differently are as subsets of their own, of the same
+    units: each has its own mean, from which the rows' distances are taken.
+    """
 
     def __init__(self, strata: Strata, parts: Sequence[Part]) -> None:
         known: dict[tuple[str, str], int] = {}
@@ -68,8 +71,17 @@ class Linear:
             name: np.array([known.setdefault(unit, len(known)) for unit in stratum.units])
             for name, stratum in strata.items()
         }
-        self._stratum_of = {leaf: name for name, s in strata.items() for leaf in s.leaves}
-        self._shares = leaf_shares(self._stratum_of, parts)
+        self._blocks = {
+            name: [(np.flatnonzero(weights), weights, columns) for columns, weights in s.blocks()]
+            for name, s in strata.items()
+        }
+        self._block_of: dict[str, tuple[str, int]] = {
+            strata[name].leaves[column]: (name, number)
+            for name, blocks in self._blocks.items()
+            for number, (_, _, columns) in enumerate(blocks)
+            for column in columns
+        }
+        self._shares = leaf_shares(self._block_of, parts)
 
     def leaves(self, metric: str) -> Iterable[str]:
         """Returns the leaves that a metric is made of."""
@@ -77,22 +89,23 @@ class Linear:
 
     def of(self, metric: str, strata: Strata) -> Counted:
         """Returns the rows of a metric; `strata` hold the same rows, whatever they count."""
-        inside: dict[str, dict[str, float]] = {}
+        inside: dict[tuple[str, int], dict[str, float]] = {}
         for leaf, share in self._shares[metric].items():
-            inside.setdefault(self._stratum_of[leaf], {})[leaf] = share
-        shares, credits = [], []
-        for name, leaves in inside.items():
+            inside.setdefault(self._block_of[leaf], {})[leaf] = share
+        shares, credits, units = [], [], []
+        for (name, number), leaves in inside.items():
+            counting, weights, _ = self._blocks[name][number]
             stratum, whole = strata[name], sum(leaves.values())
-            shares.append(stratum.weights * (whole / stratum.weights.sum()))
             columns = [leaves.get(leaf, 0.0) / whole for leaf in stratum.leaves]
-            credits.append(stratum.credits @ columns)
+            shares.append((weights * (whole / weights.sum()))[counting])
+            credits.append((stratum.credits @ columns)[counting])
+            units.append(self._units[name][counting])
         sizes = [len(part) for part in shares]
-        units = np.concatenate([self._units[name] for name in inside])
         return Counted(
             np.concatenate(shares),
             np.concatenate(credits),
             np.repeat(np.arange(len(sizes)), sizes),
-            _numbered(units),
+            _numbered(np.concatenate(units)),
         )
 
 

@@ -11,10 +11,10 @@ the authors' analysis of classifiers and DPO models (`analysis/plot_utils.py`).
 """
 
 from rmeval.errors import UnknownName
-from rmeval.metrics.accuracy import win_chance
+from rmeval.metrics.names import OVERALL, Metric
 from rmeval.metrics.rewardbench import DEFAULT_WEIGHTING, SECTIONS
 from rmeval.metrics.rewardbench import WEIGHTINGS as REWARDBENCH_WEIGHTINGS
-from rmeval.metrics.scheme import Part, Scheme, Strata, win_strata
+from rmeval.metrics.scheme import WIN, Part, Scheme, Strata, by_subset
 
 LANGUAGES = (
     "arb_Arab", "ces_Latn", "deu_Latn", "ell_Grek", "fra_Latn", "heb_Hebr", "hin_Deva", "ind_Latn",
@@ -60,8 +60,8 @@ def _parts(strata: Strata, weighting: str) -> list[Part]:
     if weighting not in WEIGHTINGS:
         raise UnknownName("weighting", weighting, WEIGHTINGS)
     parts = [part for language in LANGUAGES for part in _language_parts(language, weighting)]
-    scores = {f"section/{language}": 1.0 for language in LANGUAGES}
-    return [*parts, Part("overall", scores, needs_all=True)]
+    scores: dict[str, float] = {Metric.section(language): 1.0 for language in LANGUAGES}
+    return [*parts, Part(OVERALL, scores, needs_all=True)]
 
 
 def _language_parts(language: str, weighting: str) -> list[Part]:
@@ -69,13 +69,13 @@ def _language_parts(language: str, weighting: str) -> list[Part]:
     weights = WEIGHTINGS[weighting]
     sections = [
         Part(
-            f"section/{language}/{section}",
-            {f"subset/{language}/{subset}": weights[subset] for subset in subsets},
+            Metric.section(language, section),
+            {Metric.subset(f"{language}/{subset}"): weights[subset] for subset in subsets},
         )
         for section, subsets in SECTIONS.items()
     ]
     score = {section.name: 1.0 for section in sections}
-    return [*sections, Part(f"section/{language}", score, needs_all=True)]
+    return [*sections, Part(Metric.section(language), score, needs_all=True)]
 
 
-M_REWARDBENCH = Scheme(win_strata, _parts, tuple(WEIGHTINGS), win_chance, ROWS)
+M_REWARDBENCH = Scheme(by_subset(WIN), _parts, tuple(WEIGHTINGS), ROWS)

@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from math import sqrt
 
 import numpy as np
+import scipy
 
 from rmeval.metrics.linear import Counted, Linear, spread
-from rmeval.metrics.scheme import Floats, Part, Strata, compose, leaf_means
+from rmeval.metrics.names import Metric
+from rmeval.metrics.scheme import Floats, Strata, Tally
 from rmeval.records import Interval
 
 ALPHA = 0.05
@@ -68,34 +70,28 @@ def adjusted(differences: Iterable[Difference]) -> dict[str, float]:
     """
     levels: dict[tuple[str, bool], dict[str, float]] = {}
     for item in differences:
-        kind, _, name = item.metric.partition("/")
-        inner = "/" in name if kind == "section" else bool(name) and kind == "overall"
-        levels.setdefault((kind, inner), {})[item.metric] = item.p
+        levels.setdefault(Metric(item.metric).level, {})[item.metric] = item.p
     return {name: p for level in levels.values() for name, p in holm(level).items()}
 
 
-def paired_differences(
-    a: Strata, b: Strata, parts: Sequence[Part], metrics: Iterable[str]
-) -> list[Difference]:
-    """Returns the differences of the named metrics; the strata hold the same rows in one order."""
-    change = _change(a, b)
-    linear = Linear(change, parts)
-    values_a, values_b = (compose(leaf_means(strata), parts)[0] for strata in (a, b))
+def paired_differences(a: Tally, b: Tally, metrics: Iterable[str]) -> list[Difference]:
+    """Returns how the named metrics differ; both tallies are of the same rows in one order."""
+    change = _change(a.strata, b.strata)
+    linear = Linear(change, a.parts)
     return [
-        _difference(name, values_a[name], values_b[name], linear.of(name, change))
+        _difference(name, a.values[name], b.values[name], linear.of(name, change))
         for name in metrics
     ]
 
 
-def real_differences(
-    pairs: Sequence[tuple[Strata, Strata]], parts: Sequence[Part], metric: str
-) -> list[bool]:
+def real_differences(pairs: Sequence[tuple[Tally, Tally]], metric: str) -> list[bool]:
     """Returns whether each two models really differ in a metric, by Holm over all the pairs.
 
-    All strata hold the same rows in one order.
+    All tallies are of the same rows in one order.
     """
-    linear = Linear(pairs[0][0], parts)
-    changes = (linear.of(metric, _change(a, b)) for a, b in pairs)
+    first = pairs[0][0]
+    linear = Linear(first.strata, first.parts)
+    changes = (linear.of(metric, _change(a.strata, b.strata)) for a, b in pairs)
     found = {str(number): flip_test(rows.by_unit())[0] for number, rows in enumerate(changes)}
     return list(map(is_real, holm(found).values()))
 
@@ -158,10 +154,8 @@ def flip_test(effects: Floats) -> tuple[float, str]:
 
 
 def _sign_test(gained: int, discordant: int) -> float:
-    from scipy.special import bdtr
-
     fewer = min(gained, discordant - gained)
-    return min(1.0, 2 * float(bdtr(fewer, discordant, 0.5)))
+    return min(1.0, 2 * float(scipy.special.bdtr(fewer, discordant, 0.5)))
 
 
 def _all_flips(sizes: Floats) -> Floats:

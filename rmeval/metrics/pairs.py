@@ -5,8 +5,8 @@ JudgeBench (arXiv 2410.12784), and data of the user's own; RMB is in `rmb.py`.
 
 from collections.abc import Callable, Mapping
 
-from rmeval.metrics.accuracy import win_chance
-from rmeval.metrics.scheme import Part, Scheme, Strata, win_strata
+from rmeval.metrics.names import OVERALL, Metric
+from rmeval.metrics.scheme import WIN, Part, Scheme, Strata, by_subset
 
 JUDGEBENCH_ROWS = {
     "gpt-4o/knowledge": 154,
@@ -36,19 +36,21 @@ def row_weighted(
     """
 
     def parts(strata: Strata, weighting: str) -> list[Part]:
-        totals = {name: float(stratum.weights.sum()) for name, stratum in strata.items()}
+        totals = {name: float(stratum.weights[:, 0].sum()) for name, stratum in strata.items()}
         weights: dict[str, float] = dict(rows) if rows is not None else totals
         members: dict[str, dict[str, float]] = {}
         for subset, weight in weights.items():
             for section in sections(subset):
-                members.setdefault(section, {})[f"subset/{subset}"] = weight
-        overall = {f"subset/{subset}": weight for subset, weight in weights.items()}
+                members.setdefault(section, {})[Metric.subset(subset)] = weight
+        overall: dict[str, float] = {
+            Metric.subset(subset): weight for subset, weight in weights.items()
+        }
         return [
-            *(Part(f"section/{section}", subsets) for section, subsets in members.items()),
-            Part("overall", overall, needs_all=True),
+            *(Part(Metric.section(section), subsets) for section, subsets in members.items()),
+            Part(OVERALL, overall, needs_all=True),
         ]
 
-    return Scheme(win_strata, parts, ("rows",), win_chance, rows)
+    return Scheme(by_subset(WIN), parts, ("rows",), rows)
 
 
 def _judgebench_sections(subset: str) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ section without rows is not available, and never 0.
 from collections.abc import Iterable, Mapping
 
 from rmeval.errors import UnknownName
-from rmeval.metrics.accuracy import win_chance
-from rmeval.metrics.scheme import Part, Scheme, Strata, compose, win_strata
+from rmeval.metrics.names import OVERALL, Metric
+from rmeval.metrics.scheme import WIN, Part, Scheme, Strata, by_subset, compose
 
 HEP_LANGUAGES = ("cpp", "go", "java", "js", "python", "rust")
 
@@ -79,14 +79,14 @@ def rewardbench_parts(subsets: Iterable[str], weighting: str = DEFAULT_WEIGHTING
         if subset not in weights and subset not in PRIOR_ROWS:
             raise UnknownName("RewardBench subset", subset, [*weights, *PRIOR_ROWS])
     parts = [
-        Part(f"section/{name}", {f"subset/{subset}": weights[subset] for subset in rows})
+        Part(Metric.section(name), {Metric.subset(subset): weights[subset] for subset in rows})
         for name, rows in SECTIONS.items()
     ]
     score = {part.name: 1.0 for part in parts}
     if any(subset in PRIOR_ROWS for subset in subsets):
-        parts.append(Part(f"section/{PRIOR}", {f"subset/{name}": 1.0 for name in PRIOR_ROWS}))
-        score[f"section/{PRIOR}"] = PRIOR_WEIGHT
-    return [*parts, Part("overall", score, needs_all=True)]
+        parts.append(Part(Metric.section(PRIOR), {Metric.subset(name): 1.0 for name in PRIOR_ROWS}))
+        score[Metric.section(PRIOR)] = PRIOR_WEIGHT
+    return [*parts, Part(OVERALL, score, needs_all=True)]
 
 
 def _parts(strata: Strata, weighting: str) -> list[Part]:
@@ -94,12 +94,12 @@ def _parts(strata: Strata, weighting: str) -> list[Part]:
 
 
 def _prior_parts(strata: Strata, weighting: str) -> list[Part]:
-    return [Part("overall", {f"subset/{name}": 1.0 for name in PRIOR_ROWS}, needs_all=True)]
+    return [Part(OVERALL, {Metric.subset(name): 1.0 for name in PRIOR_ROWS}, needs_all=True)]
 
 
-REWARDBENCH = Scheme(win_strata, _parts, tuple(WEIGHTINGS), win_chance, ROWS)
+REWARDBENCH = Scheme(by_subset(WIN), _parts, tuple(WEIGHTINGS), ROWS)
 REWARDBENCH_WITH_PRIOR = REWARDBENCH.with_rows({**ROWS, **PRIOR_ROWS})
-PRIOR_SETS = Scheme(win_strata, _prior_parts, ("mean",), win_chance, PRIOR_ROWS)
+PRIOR_SETS = Scheme(by_subset(WIN), _prior_parts, ("mean",), PRIOR_ROWS)
 
 
 def section_scores(
@@ -116,14 +116,14 @@ def section_scores(
     Raises:
         UnknownName: a subset or weighting that RewardBench v1 does not have.
     """
-    leaves = {
-        f"subset/{subset}": float(value)
+    leaves: dict[str, float] = {
+        Metric.subset(subset): float(value)
         for subset, value in subset_accuracies.items()
         if not isinstance(value, str)
     }
-    parts = rewardbench_parts([name.removeprefix("subset/") for name in leaves], weighting)
+    parts = rewardbench_parts([Metric(name).rest for name in leaves], weighting)
     values, partial = compose(leaves, parts)
     whole = {part.name: values[part.name] for part in parts if part.name in values}
     return {
-        name.removeprefix("section/"): value for name, value in whole.items() if name not in partial
+        Metric(name).rest or name: value for name, value in whole.items() if name not in partial
     }

@@ -11,7 +11,8 @@ import numpy as np
 
 from rmeval.errors import BadData
 from rmeval.metrics.accuracy import margin
-from rmeval.metrics.scheme import Part, Scheme, Strata, Stratum, credit_strata
+from rmeval.metrics.names import OVERALL, Metric
+from rmeval.metrics.scheme import Leaf, Part, Scheme, Strata, Stratum, Tie, by_subset
 from rmeval.records import ScoredPreference
 
 TIES = "Ties"
@@ -53,8 +54,15 @@ def _divide(a: float, b: float) -> float:
     return nan if a == 0 else float("inf") * a
 
 
+def _chance(item: ScoredPreference) -> float:
+    return 1 / len(item.scores)
+
+
+_best_of_four = by_subset(Leaf(shared_best_credit, chance=_chance, tie=Tie.SHARED))
+
+
 def _strata(scored: Sequence[ScoredPreference]) -> Strata:
-    strata = credit_strata((item for item in scored if item.subset != TIES), shared_best_credit)
+    strata = _best_of_four(item for item in scored if item.subset != TIES)
     ties = _ties([item for item in scored if item.subset == TIES])
     return {**strata, **({TIES: ties} if ties is not None else {})}
 
@@ -73,15 +81,13 @@ def _ties(scored: Sequence[ScoredPreference]) -> Stratum | None:
     credits = [[tie_credit(kinds["ref"][n], kinds["tied"][n])] for n in both]
     ids = tuple(f"ref:{n} tied:{n}" for n in both)
     units = tuple(kinds["ref"][n].unit for n in both)
-    return Stratum((f"subset/{TIES}",), ids, np.array(credits), np.ones(len(both)), units)
+    ones = np.ones((len(both), 1))
+    leaves, ties = (Metric.subset(TIES),), (Tie.LOSS,)
+    return Stratum(leaves, ids, np.array(credits), ones, np.nan * ones, ties, units)
 
 
 def _parts(strata: Mapping[str, Stratum], weighting: str) -> list[Part]:
-    return [Part("overall", {f"subset/{name}": 1.0 for name in ROWS}, needs_all=True)]
+    return [Part(OVERALL, {Metric.subset(name): 1.0 for name in ROWS}, needs_all=True)]
 
 
-def _chance(item: ScoredPreference) -> float | None:
-    return None if item.subset == TIES else 1 / len(item.scores)
-
-
-REWARDBENCH_2 = Scheme(_strata, _parts, ("mean",), _chance, ROWS)
+REWARDBENCH_2 = Scheme(_strata, _parts, ("mean",), ROWS)

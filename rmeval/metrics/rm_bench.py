@@ -7,13 +7,13 @@ is the more decorated. A domain is the mean of the three, the Score the mean of 
 safety pools the rows that should be refused with those that should be answered.
 """
 
-from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from rmeval.errors import BadData
-from rmeval.metrics.accuracy import subset_rows
-from rmeval.metrics.scheme import Part, Scheme, Strata, Stratum
+from rmeval.metrics.names import OVERALL, Metric
+from rmeval.metrics.scheme import Leaf, Part, Scheme, Strata, by_subset
 from rmeval.records import ScoredPreference
 
 STYLES = 3
@@ -39,39 +39,34 @@ def style_credits(item: ScoredPreference) -> tuple[float, float, float]:
     return float(hard / STYLES), float(normal / STYLES), float(easy / STYLES)
 
 
-def _strata(scored: Sequence[ScoredPreference]) -> Strata:
-    strata = {}
-    for subset in subset_rows(scored):
-        items = [item for item in scored if item.subset == subset]
-        strata[subset] = Stratum(
-            tuple(f"subset/{subset}/{level}" for level in LEVELS),
-            tuple(item.id for item in items),
-            np.array([style_credits(item) for item in items]),
-            np.array([item.weight for item in items]),
-            tuple(item.unit for item in items),
-        )
-    return strata
-
-
-def _parts(strata: Strata, weighting: str) -> list[Part]:
-    parts = [
-        Part(f"section/{domain}/{level}", {f"subset/{s}/{level}": ROWS[s] for s in subsets})
-        for domain, subsets in DOMAINS.items()
-        for level in LEVELS
-    ]
-    parts += [
-        Part(f"section/{domain}", {f"section/{domain}/{level}": 1.0 for level in LEVELS})
-        for domain in DOMAINS
-    ]
-    parts += [
-        Part(f"overall/{level}", {f"section/{domain}/{level}": 1.0 for domain in DOMAINS}, True)
-        for level in LEVELS
-    ]
-    return [*parts, Part("overall", {f"section/{domain}": 1.0 for domain in DOMAINS}, True)]
+def _credit(item: ScoredPreference, level: int) -> float:
+    return style_credits(item)[level]
 
 
 def _chance(item: ScoredPreference) -> float:
     return 0.5
 
 
-RM_BENCH = Scheme(_strata, _parts, ("mean",), _chance, ROWS)
+def _parts(strata: Strata, weighting: str) -> list[Part]:
+    section, subset = Metric.section, Metric.subset
+    parts = [
+        Part(section(domain, level), {subset(s, level): ROWS[s] for s in subsets})
+        for domain, subsets in DOMAINS.items()
+        for level in LEVELS
+    ]
+    parts += [
+        Part(section(domain), {section(domain, level): 1.0 for level in LEVELS})
+        for domain in DOMAINS
+    ]
+    parts += [
+        Part(Metric.overall(level), {section(domain, level): 1.0 for domain in DOMAINS}, True)
+        for level in LEVELS
+    ]
+    return [*parts, Part(OVERALL, {section(domain): 1.0 for domain in DOMAINS}, True)]
+
+
+_leaves = (
+    Leaf(partial(_credit, level=place), chance=_chance, part=name)
+    for place, name in enumerate(LEVELS)
+)
+RM_BENCH = Scheme(by_subset(*_leaves), _parts, ("mean",), ROWS)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from rmeval.metrics.bias import baselines, length_bias
 from rmeval.metrics.calibration import all_pairs, calibration
 from rmeval.metrics.intervals import metric_intervals
-from rmeval.metrics.scheme import Scheme
+from rmeval.metrics.scheme import Scheme, metrics_of
 from rmeval.records import Metrics, ScoredPreference
 
 
@@ -17,15 +17,13 @@ def describe_scores(
 
     Raises BadData when there is nothing to average, UnknownName for an unknown weighting.
     """
-    weighting = scheme.check_weighting(weighting)
-    metrics, strata = scheme.metrics(scored, weighting), scheme.stratify(scored)
-    pairs = all_pairs(scored)
+    tally, pairs = scheme.tally(scored, weighting), all_pairs(scored)
     return replace(
-        metrics,
-        intervals=metric_intervals(strata, scheme.parts(strata, weighting), metrics.values),
+        metrics_of(tally, scored),
+        intervals=metric_intervals(tally),
         statistics={
             "calibration": calibration(pairs),
             "length": length_bias(pairs),
-            "baselines": baselines(scheme, scored, weighting),
+            "baselines": baselines(scheme, scored, tally),
         },
     )

@@ -32,12 +32,14 @@ class Family(ABC):
     """How the scored token is found, one of POOLS: see `rmeval.engine.plan.scored_place`."""
     specials: str = "template"
     """Which special tokens its authors' code puts around a text, one of SPECIALS."""
+    architectures: ClassVar[tuple[str, ...]] = ()
+    """What the class names in config.json end in, by which its checkpoints are claimed."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Weights that mark its checkpoints; what of them is missing is told where no family fits."""
     fallback: ClassVar[bool] = False
     """Whether it takes only what no other family claims."""
     doubt: ClassVar[str] = ""
-    """What to say of a checkpoint that has all of `needs` and still is not claimed."""
+    """What to say of a checkpoint that `compatible` allows and `claims` does not."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
@@ -47,14 +49,23 @@ class Family(ABC):
         """Every checkpoint that scores are made of, its own first."""
         return (self.checkpoint,)
 
-    @staticmethod
-    @abstractmethod
-    def claims(checkpoint: Checkpoint) -> bool:
-        """Whether config.json and the weights' names say that a checkpoint is of this family."""
+    @classmethod
+    def claims(cls, checkpoint: Checkpoint) -> bool:
+        """Whether config.json and the weights' names say that a checkpoint is of this family.
+
+        A head's name alone says nothing: by default its class must be one of `architectures`, and
+        all of `needs` must be there.
+        """
+        return checkpoint.architecture.endswith(cls.architectures) and cls.compatible(checkpoint)
 
     @classmethod
     def compatible(cls, checkpoint: Checkpoint) -> bool:
-        """Whether a checkpoint may be read as this family where the user says that it is."""
+        """Whether a checkpoint may be read as this family where the user says that it is.
+
+        By default that takes `needs`, and where no `architectures` are said all that `claims` asks.
+        """
+        if cls.architectures:
+            return set(cls.needs) <= checkpoint.shapes.keys()
         return cls.claims(checkpoint)
 
     @abstractmethod

@@ -19,6 +19,7 @@ from rmeval.models.family import Family
 from rmeval.models.network import Network
 from rmeval.models.text.day import ASKS, choose_day
 from rmeval.models.text.specials import Specials
+from rmeval.models.text.tokenizer_files import has_tokenizer, load_tokenizer
 
 
 class Plan(NamedTuple):
@@ -71,7 +72,7 @@ class LoadedModel:
         Raises BadCheckpoint, and BadOption for a template that its family has no use for.
         """
         tokenizer = self.family.tokenizer()
-        self._require_no_new_tokens(len(tokenizer))
+        self._require_the_bases_tokens(tokenizer)
         other = self._other_template
         if other is not None and (self.template is not None or not tokenizer.chat_template):
             tokenizer.chat_template = other.text
@@ -81,13 +82,25 @@ class LoadedModel:
         tokenizer.day = choose_day(self.day_asked, used, self.family.checkpoint.folders[0])
         return tokenizer
 
-    def _require_no_new_tokens(self, size: int) -> None:
-        """Raises BadCheckpoint for an adapter whose tokenizer has tokens that its base has not."""
+    def _require_the_bases_tokens(self, tokenizer: Any) -> None:
+        """Raises BadCheckpoint for an adapter whose tokenizer is no other name for its base's."""
         adapted, known = self.family.checkpoint.adaptation, self.network.vocab_size
-        if adapted is not None and size > known:
-            raise adapted.adapter.refused(
-                f"its tokenizer has {size} tokens and its base {adapted.base.name} {known}: an "
-                "adapter that adds tokens is not merged here"
+        if adapted is None:
+            return
+        adapter, base, size = adapted.adapter, adapted.base, len(tokenizer)
+        if size > known:
+            raise adapter.refused(
+                f"its tokenizer has {size} tokens and its base {base.name} {known}: an adapter "
+                "that adds tokens is not merged here"
+            )
+        if not (has_tokenizer(adapter.folder) and has_tokenizer(base.folder)):
+            return
+        ours, theirs = tokenizer.get_vocab(), load_tokenizer(base.folder).get_vocab()
+        moved = next((t for t, at in theirs.items() if ours.get(t, at) != at), None)
+        if moved is not None:
+            raise adapter.refused(
+                f"the token {moved!r} has the id {ours[moved]} in its tokenizer and "
+                f"{theirs[moved]} in that of {base.name}: its base is another"
             )
 
     @cached_property

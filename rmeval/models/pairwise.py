@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 
 from rmeval.conversations import ConversationLike, to_ids
 from rmeval.duels import Duel, Verdict, one_pair, plan_duels, settle, texts_of
@@ -13,7 +14,6 @@ from rmeval.engine.scoring import Store, score_sequences
 from rmeval.engine.truncation import Encoded
 from rmeval.engine.workers import Workers
 from rmeval.errors import BadConversation, BadOption, BadReward
-from rmeval.metrics.calibration import sigmoid
 from rmeval.models.family import Family
 from rmeval.models.model import LoadedModel, Plan
 from rmeval.records import Conversation, Message, OnProgress, Preference, ScoredPreference
@@ -69,7 +69,8 @@ class PairwiseModel(LoadedModel):
         for index, ids in enumerate(checked):
             self._require_in_vocabulary(ids, f"sequence {index}")
         log_odds = score_sequences(self.network, checked, self.engine)
-        return [float(p) for p in sigmoid(np.array(log_odds, float))]
+        chances: list[float] = scipy.special.expit(np.array(log_odds, float)).tolist()
+        return chances
 
     def score_preferences(
         self,
@@ -97,7 +98,7 @@ class PairwiseModel(LoadedModel):
             )
         except (BadReward, BadConversation) as error:
             raise error.at(_name_duel(preferences, duels[error.index])) from error
-        verdicts = [Verdict(p) for p in sigmoid(np.array(log_odds, float)).tolist()]
+        verdicts = [Verdict(p) for p in scipy.special.expit(np.array(log_odds, float)).tolist()]
         truncated = [item.truncated for item in fitted]
         return settle(preferences, duels, verdicts, self._lengths(preferences), truncated)
 

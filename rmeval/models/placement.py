@@ -7,7 +7,7 @@ others happen to use of them: the same run is placed and planned alike when it i
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -106,17 +106,33 @@ def dispatch(network: Any, device_map: dict[str, Any], device: torch.device) -> 
 
 
 @contextmanager
-def loading_on(device: torch.device) -> Iterator[None]:
-    """Says in one line that a model does not fit. Raises BadOption."""
+def fitting(device: torch.device, doing: str, advice: str) -> Iterator[None]:
+    """Says in one line what did not fit on a device, and what to do. Raises BadOption."""
     try:
         with one_name_for_full():
             yield
     except torch.OutOfMemoryError as error:
-        raise BadOption(
-            f"out of memory on {device} while the model is loaded ({first_line(error)}); use a "
-            "smaller `dtype=`, a larger device, or `device='auto'` in one process, which spreads "
-            "it over all devices and the host"
-        ) from error
+        reason = first_line(error)
+        raise BadOption(f"out of memory on {device} while {doing} ({reason}); {advice}") from error
+
+
+def loading_on(device: torch.device) -> AbstractContextManager[None]:
+    """Says in one line that a model does not fit. Raises BadOption."""
+    return fitting(
+        device,
+        "the model is loaded",
+        "use a smaller `dtype=`, a larger device, or `device='auto'` in one process, which spreads "
+        "it over all devices and the host",
+    )
+
+
+def checking_on(device: torch.device) -> AbstractContextManager[None]:
+    """Says in one line that a model's checks do not fit beside it. Raises BadOption."""
+    return fitting(
+        device,
+        "the model is checked",
+        "use a smaller `max_length=` or `dtype=`, or a larger device",
+    )
 
 
 def _room(device: torch.device) -> int:

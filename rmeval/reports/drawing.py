@@ -13,6 +13,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from rmeval.errors import one_line
+from rmeval.metrics.names import Metric
 from rmeval.records import Result
 
 BLUE, SKY, VERMILLION = "#0072B2", "#56B4E9", "#D55E00"
@@ -48,11 +49,11 @@ def figure_svg(figure: Figure, name: str) -> str:
     return re.sub(r'<text style="', '<text style="fill: currentColor; ', svg)
 
 
-def leaves_of(result: Result) -> list[str]:
+def leaves_of(result: Result) -> list[Metric]:
     """Returns the metrics that stand for subsets, or parts of them, in the benchmark's order."""
-    return [name for name in result.metrics.values if name.startswith("subset/")]
+    return [name for name in map(Metric, result.metrics.values) if name.kind == "subset"]
 
 
-def shown_leaf(name: str) -> str:
+def shown_leaf(name: Metric) -> str:
     """Returns what a subset is called beside an axis."""
-    return one_line(name.removeprefix("subset/"))[:60]
+    return one_line(name.rest)[:60]

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rmeval.errors import one_line
+from rmeval.metrics.scheme import Tally, Tie
 from rmeval.records import Result
 from rmeval.reports.labels import is_judged
 
 UNREAD = 0.05  # of the answers, above which a ranking says so
-RATED = "rewardbench-2"  # where the best response shares its win with those that equal it
 
 
 def is_generative(result: Result) -> bool:
@@ -16,9 +16,9 @@ def is_generative(result: Result) -> bool:
     return "account" in result.provenance
 
 
-def tie_counts_as(result: Result) -> str:
-    """Returns what a tied row counts, in words."""
-    if result.definition == RATED:
+def tie_counts_as(result: Result, tally: Tally) -> str:
+    """Returns what a tied row counts, in words; of several ways that of the first subset."""
+    if tally.ties()[0] is Tie.SHARED:
         return "a win is shared"
     return "each half a win" if is_judged(result) else "counted as losses"
 

@@ -1,6 +1,7 @@
 """What metrics are called where people read them."""
 
 from rmeval.errors import one_line
+from rmeval.metrics.names import Metric
 from rmeval.records import Interval, Metrics, Result
 
 
@@ -10,11 +11,9 @@ def metric_label(metric: str) -> str:
     A subset with levels or groups in its name says that it is one, since sections may have the
     same (RM-Bench's `chat/hard`). GitHub runs a printed line that begins with two colons.
     """
-    kind, _, name = metric.partition("/")
-    if kind == "overall":
-        return f"Score {name}".rstrip()
-    told = " (subset)" if kind == "subset" and "/" in name else ""
-    return one_line(name).replace("::", ": :") + told
+    name = Metric(metric)
+    told = " (subset)" if name.kind == "subset" and "/" in name.rest else ""
+    return one_line(name.column).replace("::", ": :") + told
 
 
 def shown_metric(metrics: Metrics, name: str) -> str:

@@ -8,11 +8,12 @@ from operator import itemgetter
 from string import ascii_lowercase
 from typing import Any
 
-from rmeval.benchmarks import BENCHMARKS, scheme_of
+from rmeval.benchmarks import BENCHMARKS, scheme_of, shipped_recipes
 from rmeval.duels import UNKNOWN
 from rmeval.errors import BadData, UnknownName
 from rmeval.known import NOT_STATED, Published, published_rows
 from rmeval.metrics.intervals import Z
+from rmeval.metrics.names import OVERALL, Metric
 from rmeval.metrics.paired import real_differences
 from rmeval.metrics.pairs import PAIRS
 from rmeval.metrics.rewardbench import PRIOR, PRIOR_ROWS
@@ -36,7 +37,7 @@ ESTIMATED = (
     "a section were won with the probability that the section gives"
 )
 
-OUTER = ("section/", "overall/")
+COLUMNS = (("section", False), ("overall", True))  # levels of the metrics that are columns
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ def find_entries(
 def _scheme(results: Sequence[Result], published: Sequence[Published]) -> Scheme:
     """Returns a benchmark's arithmetic; of one that others alone publish, none is known."""
     name = results[0].definition if results else published[0].benchmark
-    if not results and name not in BENCHMARKS and name in {r.benchmark for r in published_rows()}:
+    known = name in BENCHMARKS or name in shipped_recipes()
+    if not results and not known and name in {r.benchmark for r in published_rows()}:
         return PAIRS
     return scheme_of(name)
 
@@ -135,8 +137,8 @@ def _measured(result: Result, scheme: Scheme, weighting: str | None) -> Standing
     metrics, remarks = result.metrics, []
     if weighting is not None and weighting != result.weighting:
         metrics = describe_scores(scheme, result.scored, weighting)
-    score = None if result.partial else metrics.values.get("overall")
-    interval = metrics.intervals.get("overall")
+    score = None if result.partial else metrics.values.get(OVERALL)
+    interval = metrics.intervals.get(OVERALL)
     if result.partial:
         remarks = [f"partial: {result.partial}"]
     elif score is None:
@@ -158,11 +160,12 @@ def _measured(result: Result, scheme: Scheme, weighting: str | None) -> Standing
 
 
 def _columns(metrics: Metrics) -> dict[str, float]:
-    """Returns the sections and levels, or the subsets of a benchmark that has none."""
+    """Returns the sections and parts of the Score, or the subsets of what has neither."""
     values = metrics.values
-    named = {name.partition("/")[2]: v for name, v in values.items() if name.startswith(OUTER)}
-    outer = {name: value for name, value in named.items() if name and "/" not in name}
-    return outer or {n: values[f"subset/{n}"] for n in metrics.rows if f"subset/{n}" in values}
+    outer = [name for name in map(Metric, values) if name.level in COLUMNS]
+    subsets = [Metric.subset(name) for name in metrics.rows]
+    names = outer or [name for name in subsets if name in values]
+    return {name.rest: values[name] for name in names}
 
 
 def _published(row: Published, scheme: Scheme) -> Standing:
@@ -195,10 +198,10 @@ def _binomial_half(row: Published, scheme: Scheme) -> float | None:
         return None
     prior: Any = PRIOR_ROWS if PRIOR in row.sections else {}
     parts = {part.name: part.weights for part in scheme.parts(prior, row.weighting)}
-    rows, weights, variance = {**(scheme.rows or {}), **prior}, parts.get("overall", {}), 0.0
+    rows, weights, variance = {**(scheme.rows or {}), **prior}, parts.get(OVERALL, {}), 0.0
     for section, weight in weights.items():
-        share = row.sections.get(section.removeprefix("section/"))
-        leaves = {leaf.removeprefix("subset/"): w for leaf, w in parts.get(section, {}).items()}
+        share = row.sections.get(Metric(section).rest)
+        leaves = {Metric(leaf).rest: w for leaf, w in parts.get(section, {}).items()}
         if share is None or not leaves or not leaves.keys() <= rows.keys():
             return None
         spread = sum(w * w / rows[subset] for subset, w in leaves.items())
@@ -263,9 +266,8 @@ def _groups(entries: Sequence[Standing], scheme: Scheme) -> list[int | None]:
 def _tied(a: Standing, b: Standing, scheme: Scheme) -> bool:
     if a.result and b.result and a.weighting == b.weighting and _same_rows(a.result, b.result):
         ordered = rows_in_order_of(a.result, b.result)
-        strata = scheme.stratify(a.result.scored), scheme.stratify(ordered)
-        parts = scheme.parts(strata[0], a.weighting)
-        return not real_differences([strata], parts, "overall")[0]
+        tallies = [scheme.tally(scored, a.weighting) for scored in (a.result.scored, ordered)]
+        return not real_differences([(tallies[0], tallies[1])], OVERALL)[0]
     # What each interval leaves between the two (MOVER: Zou and Donner, Stat. in Medicine 27, 2008).
     (low, _), (_, high) = a.ends or (0.0, 0.0), b.ends or (0.0, 0.0)
     upper, lower = a.score or 0.0, b.score or 0.0

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rmeval.metrics.intervals import counts_wins
-from rmeval.metrics.scheme import Part, Scheme, Strata
+from rmeval.metrics.names import OVERALL, Metric
+from rmeval.metrics.scheme import Part, Scheme, Tally
 from rmeval.records import Metrics, Result
 from rmeval.reports.labels import shown_metric
 
@@ -16,9 +17,11 @@ class MetricTables:
 
     def __init__(self, result: Result, scheme: Scheme) -> None:
         self._metrics: Metrics = result.metrics
-        self._strata: Strata = scheme.strata(result.scored)
-        self._parts: list[Part] = scheme.parts(self._strata, result.weighting)
-        self._subset_of = {leaf: name for name, s in self._strata.items() for leaf in s.leaves}
+        self.tally = scheme.tally(result.scored, result.weighting)
+        self._strata, self._parts = self.tally.strata, self.tally.parts
+        self._subset_of: dict[str, str] = {
+            leaf: name for name, s in self._strata.items() for leaf in s.leaves
+        }
 
     def sections(self) -> list[Row]:
         """Returns a row per section and one for the Score, with intervals.
@@ -26,12 +29,11 @@ class MetricTables:
         Where sections have parts of their own, such as RM-Bench's hard, normal and easy, these
         are columns.
         """
-        names = [part.name for part in self._parts]
-        heads = [name for name in names if name.count("/") == name.startswith("section/")]
-        sections = [name for name in heads if name != "overall"]
-        inner = dict.fromkeys(name.removeprefix(f"{h}/") for h in heads for name in names
-                              if name.startswith(f"{h}/"))  # fmt: skip
-        return [self._section_row(name, list(inner)) for name in [*sections, "overall"]]
+        names = [Metric(part.name) for part in self._parts]
+        sections = [name for name in names if name.level == ("section", False)]
+        heads = [*sections, OVERALL]
+        inner = dict.fromkeys(n.part for head in heads for n in names if n.part and n.whole == head)
+        return [self._section_row(name, list(inner)) for name in heads]
 
     def subsets(self) -> list[Row]:
         """Returns a row per subset: its section, accuracy and, where rows are won, how many."""
@@ -46,15 +48,14 @@ class MetricTables:
 
     def _owner(self, subset: str) -> str | None:
         leaf = self._strata[subset].leaves[0]
-        owner = next((part.name for part in self._parts if leaf in part.weights), "overall")
-        return None if owner == "overall" else owner.split("/")[1]
+        owner = next((part.name for part in self._parts if leaf in part.weights), OVERALL)
+        return Metric(owner).whole.rest or None
 
-    def _section_row(self, name: str, inner: Sequence[str]) -> Row:
-        label = "Score" if name == "overall" else name.removeprefix("section/")
+    def _section_row(self, name: Metric, inner: Sequence[str]) -> Row:
         return {
-            "section": label,
+            "section": name.column,
             "accuracy": self._shown(name),
-            **{level: self._shown(f"{name}/{level}") for level in inner},
+            **{part: self._shown(name.with_part(part)) for part in inner},
             "rows": sum(self._metrics.rows.get(subset, 0) for subset in self._below(name)),
         }
 
@@ -63,11 +64,11 @@ class MetricTables:
         section = self._owner(subset)
         row: Row = {"subset": subset} if section is None else {"section": section, "subset": subset}
         if levels:
-            return row | {level: self._shown(f"subset/{subset}/{level}") for level in levels}
-        row["accuracy"] = self._shown(f"subset/{subset}")
-        rows = len(stratum.ids)
-        wins = counts_wins(stratum, halves=True)
-        won = f"{stratum.credits.sum():g}/{rows}" if wins else f"of {rows}"
+            return row | {level: self._shown(Metric.subset(subset, level)) for level in levels}
+        row["accuracy"] = self._shown(Metric.subset(subset))
+        counted = stratum.weights[:, 0] > 0
+        wins, rows = counts_wins(stratum, halves=True), counted.sum()
+        won = f"{stratum.credits[counted].sum():g}/{rows}" if wins else f"of {rows}"
         return row | {"won": won}
 
     def _ordered_subsets(self) -> Iterator[str]:
@@ -84,25 +85,28 @@ class MetricTables:
         return {subset for item in weights for subset in self._below(item)}
 
     def _shown(self, name: str) -> str:
-        partial = name.removeprefix("section/") in self._metrics.partial_sections
+        section = Metric(name).kind == "section"
+        partial = section and Metric(name).rest in self._metrics.partial_sections
         return shown_metric(self._metrics, name) + (" (partial)" if partial else "")
 
 
 def _levels(subset: str, leaves: Sequence[str]) -> Iterator[str]:
     for leaf in leaves:
-        if leaf != f"subset/{subset}":
-            yield leaf.removeprefix(f"subset/{subset}/")
+        if leaf != Metric.subset(subset):
+            yield leaf.removeprefix(f"{Metric.subset(subset)}/")
 
 
-def explain(values: Mapping[str, float], strata: Strata, parts: Sequence[Part]) -> list[str]:
+def explain(tally: Tally) -> list[str]:
     """Returns the arithmetic of every metric as lines: rows, weights, sums and quotients."""
-    lines = []
-    for stratum in strata.values():
+    lines, values = [], tally.values
+    for stratum in tally.strata.values():
         for column, leaf in enumerate(stratum.leaves):
-            earned, weight = stratum.weights @ stratum.credits[:, column], stratum.weights.sum()
-            unit = "rows" if (stratum.weights == 1).all() else "weight"
-            lines.append(f"{leaf} = {earned:g} / {weight:g} {unit} = {_percent(values[leaf])}")
-    for part in parts:
+            weights = stratum.weights[:, column]
+            earned, weight = weights @ stratum.credits[:, column], weights.sum()
+            unit = "rows" if (weights == 1).all() else "weight"
+            made = _percent(values[leaf]) if leaf in values else "not available"
+            lines.append(f"{leaf} = {earned:g} / {weight:g} {unit} = {made}")
+    for part in tally.parts:
         if part.name not in values:
             lines.append(f"{part.name}: not available, {_lacking(part, values)}")
             continue

@@ -11,8 +11,9 @@ from typing import Any
 from huggingface_hub import EvalResult, EvalResultEntry, eval_result_entries_to_yaml
 from huggingface_hub.repocard_data import eval_results_to_model_index
 
-from rmeval.benchmarks import OWN, define_benchmark
+from rmeval.benchmarks import repository_of
 from rmeval.errors import BadData, BadOption
+from rmeval.metrics.names import OVERALL, Metric
 from rmeval.records import Result
 from rmeval.reports.front_matter import Item, dump, merge_items
 
@@ -28,9 +29,9 @@ def shown_metrics(result: Result) -> dict[str, float]:
     if result.overall is None or result.partial:
         reason = result.partial or "a section is not whole"
         raise BadData(f"{result.folder}: no Score to export ({reason})")
-    names = ["overall", *(n for n in result.metrics.values if re.fullmatch("section/[^/]+", n))]
-    label = {n: "Score" if n == "overall" else n.removeprefix("section/") for n in names}
-    return {label[n]: round(100 * result.metrics.values[n], 2) for n in names}
+    values = result.metrics.values
+    sections = [name for name in map(Metric, values) if name.level == ("section", False)]
+    return {name.column: round(100 * values[name], 2) for name in [OVERALL, *sections]}
 
 
 def data_set_of(result: Result) -> str | None:
@@ -41,7 +42,7 @@ def data_set_of(result: Result) -> str | None:
 
 def model_index(result: Result) -> list[EvalResult]:
     """Returns a result as the entries of a model card's metadata. Raises BadData."""
-    published = None if result.definition == OWN else define_benchmark(result.definition).repository
+    published = repository_of(result.definition)
     data_set = data_set_of(result)
     return [
         EvalResult(

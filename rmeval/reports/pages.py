@@ -2,8 +2,7 @@
 
 import base64
 import hashlib
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 from urllib.parse import urlencode
@@ -11,8 +10,10 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 
 from rmeval.errors import BadData, one_line
+from rmeval.metrics.names import OVERALL
 from rmeval.metrics.scheme import Scheme
 from rmeval.records import Result
+from rmeval.reports.disguises import CAPTION, NOTE, disguise_rows
 from rmeval.reports.drawing import figure_svg
 from rmeval.reports.labels import shown_interval
 from rmeval.reports.metric_tables import MetricTables
@@ -39,14 +40,14 @@ def render_report(results: Sequence[Result], scheme: Scheme, texts: Texts) -> st
     names = label_results(results)
     rows, script = pack_rows(results, scheme, texts), _asset("report.js")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.globals["render"] = _render_table
+    environment.filters["line"] = lambda text: one_line(text) if type(text) is str else text
     shown, more = ", ".join(names[:3]), f" and {len(names) - 3} more" if names[3:] else ""
     return environment.from_string(_asset("report.html.j2")).render(
         version=__version__,
         title=f"{shown}{more} on {one_line(results[0].benchmark)}",
         lead=_lead(results),
-        notes=_notes(asked, results),
-        score_tables=_score_tables(results, scheme, names),
+        notes=_notes(asked, results, scheme),
+        score_tables=[*_score_tables(results, scheme, names), *_disguise_tables(results, names)],
         figures=_figures(results, scheme, names),
         models=names,
         rows=rows,
@@ -65,15 +66,17 @@ def _lead(results: Sequence[Result]) -> str:
         return f"{len(results)} models on {about}."
     if first.overall is None:
         return f"No Score; {about}."
-    interval = first.metrics.intervals["overall"]
+    interval = first.metrics.intervals[OVERALL]
     shown = shown_interval(interval)
     return f"Score {100 * first.overall:.1f} (95 % interval {shown}); {about}."
 
 
-def _notes(asked: Sequence[Result], results: Sequence[Result]) -> list[str]:
+def _notes(asked: Sequence[Result], results: Sequence[Result], scheme: Scheme) -> list[str]:
     first = results[0]
     if len(results) == 1:
-        return [one_line(note) for note in notes_of(first)]
+        return [
+            one_line(note) for note in notes_of(first, scheme.tally(first.scored, first.weighting))
+        ]
     notes = []
     if first.partial:
         notes.append(f"PARTIAL: {one_line(first.partial)}. No table ranks it.")
@@ -89,15 +92,31 @@ def _score_tables(results: Sequence[Result], scheme: Scheme, names: Sequence[str
         scores, *disputed = several_tables(results, scheme, names)
         for table in disputed:
             table["rows"] = [{**r, "id": _link(r["id"], row=r["id"])} for r in table["rows"]]
-        return [scores, *disputed]
+        return [_table(**table, texts=("model", "id", "subset")) for table in (scores, *disputed)]
     tables = MetricTables(results[0], scheme)
-    found = [{"caption": "Sections", "rows": tables.sections()}]
+    found = [_table("Sections", tables.sections(), ("section",))]
     subsets = [
         {**row, "subset": _link(row["subset"], subset=row["subset"], state="lost")}
         for row in tables.subsets()
     ]
     caption = "Subsets; each links to the rows that it lost"
-    return [*found, {"caption": caption, "rows": subsets}] if len(subsets) > 1 else found
+    return [*found, _table(caption, subsets, ("section", "subset"))] if subsets[1:] else found
+
+
+def _table(caption: str, rows: Sequence[Mapping[str, Any]], texts: Collection[str] = ()) -> Table:
+    """Returns what the page's template makes a table of; columns that are no `texts` are numbers.
+
+    Without `texts` all are texts.
+    """
+    heads = dict.fromkeys(head for row in rows for head in row)
+    numbers = [head for head in heads if texts and head not in texts]
+    scrolls = len(rows) > ROWS_WITHOUT_SCROLLING
+    return {"caption": caption, "heads": heads, "numbers": numbers, "rows": rows, "long": scrolls}
+
+
+def _disguise_tables(results: Sequence[Result], names: Sequence[str]) -> list[Table]:
+    rows = disguise_rows(results, names if len(results) > 1 else ())
+    return [_table(f"{CAPTION}; {NOTE}", rows)] if rows else []
 
 
 def _link(text: str, **view: str) -> Markup:
@@ -134,9 +153,9 @@ def _provenance_tables(results: Sequence[Result], names: Sequence[str]) -> list[
             {"model": name, **{key: values.get(key, "absent") for key in differing}}
             for name, values in zip(names, flat, strict=True)
         ]
-        found.append({"caption": "Different between the models", "rows": rows})
+        found.append(_table("Different between the models", rows))
     caption = "The same for all" if len(results) > 1 else names[0]
-    return [*found, {"caption": caption, "rows": [{"what": k, "value": flat[0][k]} for k in same]}]
+    return [*found, _table(caption, [{"what": k, "value": flat[0][k]} for k in same])]
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -147,36 +166,6 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             flat[prefix + key] = "none" if value is None else str(value)
     return flat
-
-
-def _render_table(table: Table) -> Markup:
-    """Returns an HTML table; numbers stand to the right."""
-    rows: list[dict[str, Any]] = table["rows"]
-    heads = list(dict.fromkeys(key for row in rows for key in row))
-    numbers = {head: all(_is_number(row.get(head, "")) for row in rows) for head in heads}
-
-    def cell(tag: str, head: str, value: Any) -> Markup:
-        scope = Markup(' scope="col"') if tag == "th" else ""
-        kind = Markup(' class="number"') if numbers[head] else ""
-        shown = value if isinstance(value, Markup) else one_line(str(value))
-        return Markup("<{0}{1}{2}>{3}</{0}>").format(Markup(tag), scope, kind, shown)
-
-    header = Markup("").join(cell("th", head, head) for head in heads)
-    body = Markup("").join(
-        Markup("<tr>{}</tr>\n").format(
-            Markup("").join(cell("td", head, row.get(head, "")) for head in heads)
-        )
-        for row in rows
-    )
-    caption = table["caption"]
-    return Markup(
-        '<div class="scroll{}" tabindex="0" role="region" aria-label="{}"><table><caption>{}'
-        "</caption><thead><tr>{}</tr></thead><tbody>\n{}</tbody></table></div>"
-    ).format(" long" if len(rows) > ROWS_WITHOUT_SCROLLING else "", caption, caption, header, body)
-
-
-def _is_number(value: Any) -> bool:
-    return bool(re.match(r"^$|^not available$|^(of )?[+-]?\d[\d.,]*( ?[±/(]|$| of )", str(value)))
 
 
 def _asset(name: str) -> str:

@@ -4,6 +4,7 @@ import json
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rmeval.errors import BadData, OutputFailure, one_line
-from rmeval.files import prepare_folder, real, write_atomically
+from rmeval.files import prepare_folder, replacing, write_atomically
 from rmeval.preferences import MARGIN, PairRule, ScoredPair
 from rmeval.reports.tables import format_rows
 
@@ -69,27 +70,21 @@ def write_preference_data(
     `provenance` says what scored the responses, None where nobody wrote it down. Both files
     appear when they are whole. Raises BadData where there are no pairs, OutputFailure.
     """
-    count, unfinished = _Count(), real(path).with_name(f".{path.name}")
-    try:
-        WRITERS[path.suffix[1:]](count.over(found), unfinished)
+    count = _Count()
+    with replacing(path) as stream:
+        WRITERS[path.suffix[1:]](count.over(found), stream)
         if not count.margins:
             raise BadData("no pairs: no prompt has two responses whose rewards differ enough")
         (path.parent / CARD).unlink(missing_ok=True)  # never beside the rows of another run
-        unfinished.replace(real(path))
-    except OSError as error:
-        raise OutputFailure(f"cannot write {path} ({error.strerror or error})") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
     write_atomically(path.parent / CARD, _card(count, path.name, rule, provenance))
     return len(count.margins)
 
 
-def _write_jsonl(rows: Iterator[dict[str, Any]], path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as stream:
-        stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+def _write_jsonl(rows: Iterator[dict[str, Any]], stream: TextIOWrapper) -> None:
+    stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def _write_parquet(rows: Iterator[dict[str, Any]], path: Path) -> None:
+def _write_parquet(rows: Iterator[dict[str, Any]], stream: TextIOWrapper) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -105,12 +100,12 @@ def _write_parquet(rows: Iterator[dict[str, Any]], path: Path) -> None:
     texts = [(name, messages) for name in ("prompt", "chosen", "rejected")]
     numbers = [(name, pa.float64()) for name in ("score_chosen", "score_rejected", MARGIN)]
     schema = pa.schema([*texts, *numbers])
-    with pq.ParquetWriter(path, schema) as writer:
+    with pq.ParquetWriter(stream.buffer, schema) as writer:
         while chunk := list(islice(rows, CHUNK)):
             writer.write_table(pa.Table.from_pylist([plain(row) for row in chunk], schema))
 
 
-WRITERS: dict[str, Callable[[Iterator[dict[str, Any]], Path], None]] = {
+WRITERS: dict[str, Callable[[Iterator[dict[str, Any]], TextIOWrapper], None]] = {
     "jsonl": _write_jsonl,
     "parquet": _write_parquet,
 }

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from rmeval.errors import one_line
 from rmeval.metrics.accuracy import margin
+from rmeval.metrics.names import OVERALL, Metric
 from rmeval.metrics.paired import ALPHA, real_differences
 from rmeval.metrics.scheme import Floats, Scheme
 from rmeval.metrics.summary import describe_scores
@@ -56,11 +57,9 @@ def several_tables(
     results: Sequence[Result], scheme: Scheme, names: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Returns the Scores side by side, and the rows on which the models disagree most."""
-    sections = [n for n in results[0].metrics.values if n.count("/") < 2 and "subset/" not in n]
-    columns = {
-        n: "Score" if n == "overall" else n.removeprefix("section/")
-        for n in sections or ["overall"]
-    }
+    known = [Metric(name) for name in results[0].metrics.values]
+    shown = [n for n in known if n.kind == "overall" or n.level == ("section", False)]
+    columns = {name: name.column for name in shown or [OVERALL]}
     scores = [
         {"model": names[index]}
         | {head: shown_metric(results[index].metrics, n) for n, head in columns.items()}
@@ -184,11 +183,11 @@ def significance(results: Sequence[Result], scheme: Scheme) -> tuple[Floats, Flo
     """Returns (models, models) differences of the Scores in points, row minus column, and
     whether each is real, by Holm over all pairs."""
     weighting = results[0].weighting
-    strata = [scheme.stratify(rows_in_order_of(results[0], result)) for result in results]
-    parts, pairs = scheme.parts(strata[0], weighting), list(combinations(range(len(results)), 2))
+    tallies = [scheme.tally(rows_in_order_of(results[0], r), weighting) for r in results]
+    pairs = list(combinations(range(len(results)), 2))
     scores = np.array([100 * (result.overall or 0.0) for result in results])
     real = np.zeros((len(results), len(results)))
-    found = real_differences([(strata[a], strata[b]) for a, b in pairs], parts, "overall")
+    found = real_differences([(tallies[a], tallies[b]) for a, b in pairs], OVERALL)
     for (a, b), is_real in zip(pairs, found, strict=True):
         real[a, b] = real[b, a] = float(is_real)
     return scores[:, None] - scores[None, :], real

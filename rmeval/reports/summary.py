@@ -6,8 +6,10 @@ from typing import Any
 from rmeval.benchmarks import remark_on
 from rmeval.errors import one_line
 from rmeval.known import Published
-from rmeval.metrics.scheme import Scheme
+from rmeval.metrics.names import OVERALL, Metric
+from rmeval.metrics.scheme import Scheme, Tally
 from rmeval.records import Interval, Metrics, Result
+from rmeval.reports.disguises import CAPTION, NOTE, disguise_rows
 from rmeval.reports.judged import is_generative, judged_by, judged_notes, tie_counts_as
 from rmeval.reports.metric_tables import MetricTables
 from rmeval.reports.tables import format_rows
@@ -29,8 +31,11 @@ def summarise(result: Result, scheme: Scheme) -> str:
         format_rows(tables.sections(), "table"),
         "",
         *([format_rows(subsets, "table"), ""] if 1 < len(subsets) <= SUBSETS_SHOWN else []),
-        *map(one_line, notes_of(result)),
+        *map(one_line, notes_of(result, tables.tally)),
     ]
+    if result.disguised:
+        table = format_rows(disguise_rows([result]), "table")
+        lines += ["", CAPTION, "", table, "", NOTE, ""]
     return "\n".join(lines)
 
 
@@ -47,12 +52,12 @@ def compare_with_published(published: Published, measured: Metrics, name: str) -
     }
     for metric, figure in stated.items():
         cells = _beside(figure, measured.values.get(metric), measured.intervals.get(metric))
-        column = metric.partition("/")[2] or "Score"
+        column = Metric(metric).rest or "Score"
         for row, cell in zip(rows.values(), cells, strict=True):
             row[column] = cell
     of = "" if name == published.model else f" of {published.model}"
     where = f"{published.cited}, {published.weighting} weighting"
-    if stated.get("overall", published.overall) != published.overall:
+    if stated.get(OVERALL, published.overall) != published.overall:
         where += f", made of its sections without Prior (with it: {published.overall:.1f})"
     where += f"; {published.note}" if published.note else ""
     return f"{one_line(f'published{of}: {where}')}\n\n{format_rows(list(rows.values()), 'table')}"
@@ -93,7 +98,7 @@ def _beside(
     return f"{figure:.1f}", f"{100 * value:.1f}", difference, "yes" if within else "no"
 
 
-def notes_of(result: Result) -> Iterator[str]:
+def notes_of(result: Result, tally: Tally) -> Iterator[str]:
     """Yields what a reader should know beside the numbers, a line each."""
     counts, data = result.metrics.counts, result.provenance["data"]
     remark = remark_on(result.definition)
@@ -109,9 +114,9 @@ def notes_of(result: Result) -> Iterator[str]:
     )
     yield from _statistics(result.metrics)
     yield (
-        f"ties ({tie_counts_as(result)}): {counts['ties']}; truncated: {counts['truncated']} of "
-        f"{counts['responses']} responses; empty responses: {data['empty_responses']}; "
-        f"identical responses in {data['identical_responses']} rows"
+        f"ties ({tie_counts_as(result, tally)}): {counts['ties']}; truncated: "
+        f"{counts['truncated']} of {counts['responses']} responses; empty responses: "
+        f"{data['empty_responses']}; identical responses in {data['identical_responses']} rows"
     )
     yield from judged_notes(result)
     if is_generative(result):
@@ -149,9 +154,9 @@ def _statistics(metrics: Metrics) -> Iterator[str]:
         return
     calibration, length = statistics["calibration"], statistics["length"]
     scores = {
-        name: f"{100 * values['overall']:.1f}"
+        name: f"{100 * values[OVERALL]:.1f}"
         for name, values in statistics["baselines"].items()
-        if "overall" in values
+        if OVERALL in values
     }
     if scores:
         beside = ", ".join(f"{name} {score}" for name, score in scores.items())

@@ -22,8 +22,9 @@ from rmeval.errors import BadData, BadOption
 from rmeval.files import write_atomically
 from rmeval.known import NOT_STATED, Published, published_of
 from rmeval.metrics.intervals import metric_intervals
+from rmeval.metrics.names import OVERALL, Metric
 from rmeval.metrics.rewardbench import PRIOR
-from rmeval.metrics.scheme import Floats, Strata, Stratum
+from rmeval.metrics.scheme import Floats, Strata, Stratum, Tally, metrics_of
 from rmeval.records import Metrics, Result
 
 SCHEMA = 1
@@ -46,20 +47,21 @@ class Baseline:
     items: str | None = None
     credits: dict[str, Floats] | None = None
 
-    def strata(self, like: Strata) -> Strata | None:
-        """Returns the baseline's rows as strata, weighed and ordered as those of a result are.
+    def tally(self, like: Tally) -> Tally | None:
+        """Returns what the baseline's rows add up to, weighed and ordered as those of a result are.
 
         Raises BadData where they cannot be the rows of that result.
         """
         if self.credits is None:
             return None
-        shapes = {name: stratum.credits.shape for name, stratum in like.items()}
+        shapes = {name: stratum.credits.shape for name, stratum in like.strata.items()}
         if {name: credits.shape for name, credits in self.credits.items()} != shapes:
             raise BadData(f"{self.source}: its rows are not those that it names; make it again")
-        return {
+        strata = {
             name: replace(stratum, credits=_in_order_of(stratum, self.credits[name]))
-            for name, stratum in like.items()
+            for name, stratum in like.strata.items()
         }
+        return like.with_strata(strata)
 
 
 def fingerprint_items(result: Result) -> str:
@@ -70,7 +72,7 @@ def fingerprint_items(result: Result) -> str:
 
 def baseline_of(result: Result, source: str) -> Baseline:
     """Returns what a later result of the same rows is held to; `source` says what it is."""
-    strata = scheme_of(result.definition).stratify(result.scored)
+    strata = _strata(result)
     return Baseline(
         source=source,
         benchmark=result.benchmark,
@@ -82,10 +84,13 @@ def baseline_of(result: Result, source: str) -> Baseline:
     )
 
 
+def _strata(result: Result) -> Strata:
+    return scheme_of(result.definition).tally(result.scored, result.weighting).strata
+
+
 def write_baseline(path: Path, result: Result) -> None:
     """Writes a result's baseline. Raises OutputFailure."""
-    strata = scheme_of(result.definition).stratify(result.scored)
-    provenance = result.provenance
+    strata, provenance = _strata(result), result.provenance
     document = {
         "kind": KIND,
         "schema": SCHEMA,
@@ -193,10 +198,8 @@ def nearest_first(result: Result, rows: Sequence[Published]) -> list[Beside]:
 
 
 def _with_intervals(result: Result, weighting: str) -> Metrics:
-    scheme = scheme_of(result.definition)
-    metrics, strata = scheme.metrics(result.scored, weighting), scheme.stratify(result.scored)
-    intervals = metric_intervals(strata, scheme.parts(strata, weighting), metrics.values)
-    return replace(metrics, intervals=intervals)
+    tally = scheme_of(result.definition).tally(result.scored, weighting)
+    return replace(metrics_of(tally, result.scored), intervals=metric_intervals(tally))
 
 
 def figures_of(row: Published, measured: Collection[str]) -> dict[str, float]:
@@ -205,8 +208,8 @@ def figures_of(row: Published, measured: Collection[str]) -> dict[str, float]:
     A Score with Prior in it is made again of the other sections where Prior was not measured.
     """
     figures = {metric_of(name, measured): value for name, value in row.sections.items()}
-    score = "overall" if not row.of else metric_of(row.of, measured)
-    prior = f"section/{PRIOR}"
+    score = OVERALL if not row.of else metric_of(row.of, measured)
+    prior = Metric.section(PRIOR)
     if prior not in figures or prior in measured:
         return {score: row.overall, **figures}
     del figures[prior]
@@ -214,9 +217,9 @@ def figures_of(row: Published, measured: Collection[str]) -> dict[str, float]:
 
 
 def metric_of(column: str, measured: Collection[str]) -> str:
-    """Returns the metric that a published column is: a section, subset or level."""
-    names = (f"{kind}/{column}" for kind in ("section", "subset", "overall"))
-    return next((name for name in names if name in measured), f"section/{column}")
+    """Returns the metric that a published column is: a section, a subset or a part of the Score."""
+    names = (kind(column) for kind in (Metric.section, Metric.subset, Metric.overall))
+    return next((name for name in names if name in measured), Metric.section(column))
 
 
 def _pack(stratum: Stratum) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from rmeval.benchmarks import scheme_of
 from rmeval.errors import BadData, one_line
 from rmeval.metrics.accuracy import count_oddities, margin, win_credit
+from rmeval.metrics.names import OVERALL
 from rmeval.metrics.paired import Difference, adjusted, is_real, paired_differences
 from rmeval.metrics.scheme import Floats
 from rmeval.records import Result, ScoredPreference
@@ -41,7 +42,7 @@ class Comparison:
 
     def overall(self) -> Difference | None:
         """Returns the difference of the Scores, where both have one."""
-        return next((d for d in self.differences if d.metric == "overall"), None)
+        return next((d for d in self.differences if d.metric == OVERALL), None)
 
 
 def compare_results(a: Result, b: Result, weighting: str | None = None) -> Comparison:
@@ -54,12 +55,10 @@ def compare_results(a: Result, b: Result, weighting: str | None = None) -> Compa
     scheme = scheme_of(a.definition)
     if weighting is None and a.weighting == b.weighting:
         weighting = a.weighting
-    weighting = scheme.check_weighting(weighting)
-    names = scheme.metrics(a.scored, weighting).values
-    strata_a, strata_b = scheme.stratify(a.scored), scheme.stratify(rows_in_order_of(a, b))
-    differences = paired_differences(strata_a, strata_b, scheme.parts(strata_a, weighting), names)
+    of_a, of_b = (scheme.tally(rows, weighting) for rows in (a.scored, rows_in_order_of(a, b)))
+    differences = paired_differences(of_a, of_b, of_a.values)
     causes = tuple(_causes(a, b))
-    return Comparison(a, b, weighting, tuple(differences), adjusted(differences), causes)
+    return Comparison(a, b, of_a.weighting, tuple(differences), adjusted(differences), causes)
 
 
 def require_same_rows(a: Result, b: Result) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from rmeval import __version__
 from rmeval.benchmarks import scheme_of
@@ -184,7 +184,7 @@ def _z_score(values: Floats, name: str) -> Floats:
 
 def _rank(values: Floats, _: str) -> Floats:
     """Returns the share of the other responses below each, equal ones sharing the mean rank."""
-    ranks: Floats = rankdata(values)
+    ranks: Floats = scipy.stats.rankdata(values)
     return (ranks - 1) / (len(values) - 1)
 
 

@@ -21,15 +21,16 @@ from rmeval.files import reading, write_together
 from rmeval.hub import local_folder
 from rmeval.known import SHIPPED
 from rmeval.metrics.accuracy import subset_rows
+from rmeval.metrics.disguises import disguised_row, disguised_text
 from rmeval.metrics.summary import describe_scores
-from rmeval.records import Metrics, Preference, Result, ScoredPreference
+from rmeval.records import Disguised, Metrics, Preference, Result, ScoredPreference
 from rmeval.results.schema import is_number, wrong_field
 from rmeval.results.scores import read_scores, scores_text
 
 SCHEMA = 2
 SUM_TOLERANCE = 1e-9  # by which sums in another order may differ
 VALUE_LETTERS = 40  # characters of a damaged value
-RESULT, SCORES = "result.json", "scores.jsonl"
+RESULT, SCORES, DISGUISES = "result.json", "scores.jsonl", "disguises.jsonl"
 PARTIAL, WHOLE = "partial", "rows (all of them)"
 
 
@@ -152,7 +153,8 @@ def write_result(folder: Path, result: Result, beside: Mapping[str, str] | None 
 
     What was there stays until all of it is on the disk.
     """
-    scores = scores_text(result.scored)
+    scores, disguises = scores_text(result.scored), disguised_text(result.disguised)
+    sha256 = {"disguises_sha256": hashlib.sha256(disguises.encode()).hexdigest()}
     document = {
         "schema": SCHEMA,
         "benchmark": result.benchmark,
@@ -163,10 +165,12 @@ def write_result(folder: Path, result: Result, beside: Mapping[str, str] | None 
         "partial": result.partial,
         **metric_document(result.metrics),
         "scores_sha256": hashlib.sha256(scores.encode()).hexdigest(),
+        **(sha256 if disguises else {}),
         "provenance": result.provenance,
     }
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    files = {SCORES: scores, **(beside or {}), RESULT: text}
+    files = {SCORES: scores, **({DISGUISES: disguises} if disguises else {}), **(beside or {})}
+    files[RESULT] = text
     write_together({folder / name: content for name, content in files.items()})
 
 
@@ -230,8 +234,23 @@ def remake_result(folder: Path) -> tuple[Result, dict[str, Any]]:
         provenance=document["provenance"],
         folder=path.parent,
         name=document.get("name"),
+        disguised=_read_disguised(path.parent / DISGUISES, document.get("disguises_sha256")),
     )
     return result, document["metrics"]
+
+
+def _read_disguised(path: Path, sha256: str | None) -> tuple[Disguised, ...]:
+    """Returns the rows whose rejected response was disguised too. Raises BadData."""
+    if sha256 is None:
+        return ()
+    try:
+        with reading(path):
+            content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise BadData(f"{path}: not what {RESULT} was written with; run the model again")
+        return tuple(map(disguised_row, content.decode().splitlines()))
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
+        raise BadData(f"{path}: not lines of scores in disguise; run the model again") from error
 
 
 def differing_metric(made: Mapping[str, float], stored: Mapping[str, Any]) -> str | None:

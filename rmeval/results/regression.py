@@ -11,7 +11,9 @@ from enum import IntEnum
 
 from rmeval.benchmarks import scheme_of
 from rmeval.errors import BadData
+from rmeval.metrics.names import OVERALL, Metric
 from rmeval.metrics.paired import adjusted, is_real, paired_differences
+from rmeval.metrics.scheme import Tally
 from rmeval.records import Result
 from rmeval.results.baselines import Baseline, fingerprint_items
 
@@ -78,14 +80,15 @@ def gate_result(
     scheme = scheme_of(result.definition)
     if baseline.weighting not in scheme.weightings:
         return _unknown(baseline, f"the baseline has an unknown weighting, {baseline.weighting}")
-    measured = scheme.metrics(result.scored, baseline.weighting).values
+    tally = scheme.tally(result.scored, baseline.weighting)
+    measured = tally.values
     known = {**baseline.metrics, **(measured if baseline.credits is not None else {})}
     names = [name for name in known if _is_held(name, per)]
     for which, has in (("result", measured), ("baseline", baseline.metrics)):
         missing = [name for name in names if name not in has]
         if missing or not names:
             return _unknown(baseline, f"the {which} has no {missing[0] if missing else per}")
-    p_values = _p_values(result, baseline, names)
+    p_values = _p_values(tally, baseline, names)
     held = tuple(
         HeldMetric(
             name,
@@ -104,17 +107,15 @@ def gate_result(
     return Gate(outcome, held, baseline.weighting, remark)
 
 
-def _p_values(result: Result, baseline: Baseline, names: Sequence[str]) -> dict[str, float]:
+def _p_values(tally: Tally, baseline: Baseline, names: Sequence[str]) -> dict[str, float]:
     """Returns the adjusted p of each metric's difference; none where the baseline has no rows.
 
     Raises BadData for a baseline whose metrics are not those of its rows.
     """
-    scheme = scheme_of(result.definition)
-    strata = scheme.stratify(result.scored)
-    before = baseline.strata(strata)
+    before = baseline.tally(tally)
     if before is None:
         return {}
-    found = paired_differences(before, strata, scheme.parts(strata, baseline.weighting), names)
+    found = paired_differences(before, tally, names)
     for difference in found:
         # Written so that NaN is refused too.
         if not abs(difference.a - baseline.metrics[difference.metric]) < ROUNDING:
@@ -130,6 +131,6 @@ def _unknown(baseline: Baseline, reason: str) -> Gate:
 
 
 def _is_held(name: str, per: str) -> bool:
-    if name == "overall" or per == "subset":
+    if name == OVERALL or per == "subset":
         return True
-    return per == "section" and name.startswith("section/") and name.count("/") == 1
+    return per == "section" and Metric(name).level == ("section", False)

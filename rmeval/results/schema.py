@@ -101,6 +101,9 @@ class ReadingRecord(TypedDict):
 
     columns: NotRequired[Annotated[dict[str, str] | None, Doc("the columns that were named")]]
     split: NotRequired[Annotated[str | None, Doc("the split of a data set")]]
+    recipe: NotRequired[
+        Annotated[dict[str, Any], Doc("of a benchmark that needs no code: its `name` and contents")]
+    ]
 
 
 class DataRecord(TypedDict):
@@ -205,6 +208,7 @@ class ResultDocument(TypedDict):
     rows: Annotated[dict[str, Any], Doc("number of rows by subset")]
     counts: NotRequired[Annotated[dict[str, Any], Doc("ties, cut responses, verdicts")]]
     scores_sha256: Annotated[str, Doc("of the scores.jsonl beside it")]
+    disguises_sha256: NotRequired[Annotated[str, Doc("of the disguises.jsonl beside it")]]
     provenance: Annotated[Provenance, Doc("everything that made it")]
 
 
@@ -231,6 +235,16 @@ class ScoreLine(TypedDict):
         Annotated[dict[str, Count], Doc("verdicts that the scores are made of, by kind")]
     ]
     cluster: NotRequired[Annotated[str, Doc("rows of one cluster are one unit of chance")]]
+
+
+class DisguisesLine(TypedDict):
+    """A line of disguises.jsonl: a row in disguises; a score is [value, tokens, truncated]."""
+
+    id: Annotated[str, Doc("of the row")]
+    subset: Annotated[str, Doc("that it counts in")]
+    chosen: Annotated[list[Any], Doc("score of the first chosen response")]
+    rejected: Annotated[list[Any], Doc("score of the first rejected one")]
+    disguised: Annotated[dict[str, list[Any]], Doc("scores of the rejected one, by disguise")]
 
 
 OF_JUDGES = ("prompt", "temperature", "max_new_tokens", "lengths")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rmeval.benchmarks import scheme_of
 from rmeval.errors import UnknownName, one_line
 from rmeval.metrics.accuracy import margin, win_credit
+from rmeval.metrics.names import OVERALL
 from rmeval.records import Result, ScoredPreference
 from rmeval.reports.labels import shown_metric
 from rmeval.reports.metric_tables import MetricTables
@@ -84,7 +85,7 @@ def results_frame(*folders: str | Path) -> "pd.DataFrame":
 
 
 def _summary(result: Result) -> Row:
-    made, interval = result.provenance, result.metrics.intervals.get("overall")
+    made, interval = result.provenance, result.metrics.intervals.get(OVERALL)
     return {
         "benchmark": result.benchmark,
         "model": result.shown_name,

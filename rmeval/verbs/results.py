@@ -48,7 +48,7 @@ def compare(a: ResultLike, b: ResultLike, *, weighting: str | None = None) -> Co
     Without a weighting it is that of both, or the benchmark's default where they differ. Raises
     BadData for results over different rows.
     """
-    return compare_results(_result(a), _result(b), weighting)
+    return compare_results(result_of(a), result_of(b), weighting)
 
 
 def check(
@@ -71,7 +71,7 @@ def check(
     """
     if per not in LEVELS:
         raise UnknownName("level", per, LEVELS)
-    found = _result(result)
+    found = result_of(result)
     if isinstance(baseline, Baseline):
         held = baseline
     elif baseline == PUBLISHED:
@@ -88,7 +88,7 @@ def baseline(result: ResultLike, output: str | Path) -> Baseline:
     """
     path = Path(output)
     prepare_file(path)
-    write_baseline(path, _result(result))
+    write_baseline(path, result_of(result))
     return read_baseline(path)
 
 
@@ -132,7 +132,7 @@ def report(
     for results over different rows, OutputFailure.
     """
     several = [results] if isinstance(results, Result | str | Path) else results
-    found = [_result(item) for item in several]
+    found = [result_of(item) for item in several]
     path = Path(output)
     prepare_file(path)
     if isinstance(data, Benchmark):
@@ -143,7 +143,8 @@ def report(
     return path
 
 
-def _result(item: ResultLike) -> Result:
+def result_of(item: ResultLike) -> Result:
+    """Returns a result, read where it is kept. Raises BadData."""
     return item if isinstance(item, Result) else read_result(item)
 
 

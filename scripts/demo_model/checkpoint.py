@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaModel, PreTrainedTokenizerBase
 
 from rmeval.models.families.internlm2 import LAYER_NAMES
-from rmeval.models.text.tokenizer import load_sentencepiece_bpe
+from rmeval.models.text.tokenizer_files import load_tokenizer
 
 PIECES = 4096  # sentencepiece's own vocabulary; the special tokens follow it
 SPECIALS = ["<|reward|>", "<|plugin|>", "<|interpreter|>", "<|action_end|>", "<|action_start|>",
@@ -40,7 +40,7 @@ def train_tokenizer(texts: Sequence[str], folder: Path) -> PreTrainedTokenizerBa
     write_json(folder / "tokenizer_config.json", tokenizer_config())
     write_json(folder / "special_tokens_map.json", special_tokens_map())
     write_json(folder / "config.json", checkpoint_config())
-    tokenizer = load_sentencepiece_bpe(folder)
+    tokenizer: PreTrainedTokenizerBase = load_tokenizer(folder)
     check_tokenizer(tokenizer, folder, texts[:: max(1, len(texts) // 300)])
     return tokenizer
 
@@ -170,8 +170,8 @@ def export(backbone: LlamaModel, head: nn.Linear, folder: Path) -> None:
         state = layer.state_dict()
         for ours, llama in LAYER_NAMES.items():
             weights[f"model.layers.{i}.{ours}.weight"] = state[f"{llama}.weight"]
-        qkv = [state[f"self_attn.{n}_proj.weight"] for n in "qkv"]
-        weights[f"model.layers.{i}.attention.wqkv.weight"] = packed(*qkv, backbone.config)
+        q, k, v = (state[f"self_attn.{n}_proj.weight"] for n in "qkv")
+        weights[f"model.layers.{i}.attention.wqkv.weight"] = packed(q, k, v, backbone.config)
     half = {name: w.detach().to(torch.float16).contiguous() for name, w in weights.items()}
     save_file(half, folder / "model.safetensors", metadata={"format": "pt"})
 

@@ -169,9 +169,9 @@ def code(rng: random.Random, pool: Sequence[Answered]) -> Pair:
         said = [expression_form % {"name": name, "a": a, "b": b, "e": e % {"a": a, "b": b}}
                 for e in (right, wrong)]  # fmt: skip
     else:
-        (task, *right), (_, *wrong) = rng.sample(tasks.LOOPS, 2)
+        (task, *steps), (_, *others) = rng.sample(tasks.LOOPS, 2)
         said = [loop_form % {"name": name, "start": s, "step": e, "test": t}
-                for s, e, t in (right, wrong)]  # fmt: skip
+                for s, e, t in (steps, others)]  # fmt: skip
         if language == "Python":
             said = [text.replace("true", "True") for text in said]
     question = rng.choice(tasks.ASK_CODE).format(language=language, task=task)

@@ -39,6 +39,9 @@ BASES: dict[str, Any] = {
     ),
     "qwen2-lm": lambda: hf.Qwen2ForCausalLM(hf.Qwen2Config(**SIZES, **HEADS)),
     "gpt2-lm": lambda: hf.GPT2LMHeadModel(hf.GPT2Config(**GPT2)),
+    "modernbert-mlm": lambda: hf.ModernBertForMaskedLM(
+        hf.ModernBertConfig(**BERT, pad_token_id=0, global_attn_every_n_layers=2)
+    ),
     "bert-cls": lambda: hf.BertForSequenceClassification(hf.BertConfig(**BERT, num_labels=1)),
 }
 SEQ, LM = {"task_type": "SEQ_CLS"}, {"task_type": "CAUSAL_LM"}
@@ -63,6 +66,7 @@ ADAPTERS: dict[str, tuple[str, str, dict[str, Any]]] = {  # base, kind, settings
     "gpt2": ("gpt2-lm", "score", {**SEQ, "target_modules": ["c_attn", "c_proj", "c_fc"]}),
     "gpt2-dora": ("gpt2-lm", "score", {**SEQ, "target_modules": ["c_attn"], "use_dora": True}),
     "bert": ("bert-cls", "score", {**SEQ, "target_modules": ["query", "value"]}),
+    "modernbert": ("modernbert-mlm", "score", {**SEQ, "target_modules": ["Wqkv", "dense"]}),
     "embedding": (
         "llama-lm",
         "score",

@@ -96,7 +96,8 @@ def _save(
     folder: Path, tokenizer: Tokenizer, class_name: str, specials: Sequence[str], **settings: Any
 ) -> None:
     tokenizer.save(str(folder / "tokenizer.json"))
-    _settings(folder, class_name, {tokenizer.token_to_id(s): s for s in specials}, **settings)
+    ids = {tokenizer.token_to_id(special): special for special in specials}
+    _settings(folder, class_name, {i: s for i, s in ids.items() if i is not None}, **settings)
 
 
 def _settings(folder: Path, class_name: str, added: dict[int, str], **settings: Any) -> None:

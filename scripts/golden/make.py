@@ -6,6 +6,8 @@ Needs transformers 4.57.6; README.md beside this file says what else, and what t
 """
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -95,7 +97,8 @@ class Others:
     def __init__(self, folder: Path, tokenizer: Any, *, adds: bool) -> None:
         path = folder / "tokenizer.model"
         self.adds, self.tokenizer = adds, tokenizer
-        self.other = self.processor = None
+        self.other: Any = None
+        self.processor: Any = None
         if path.exists():
             self.name = "slow" if tokenizer.is_fast else "fast"
             self.other = AutoTokenizer.from_pretrained(folder, use_fast=not tokenizer.is_fast)
@@ -149,13 +152,15 @@ def make(name: str, golden: Golden) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("names", nargs="*")
     names = parser.parse_args().names
     assert transformers.__version__ == VERSION, f"needs transformers {VERSION}"
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
-    makers = {name: lambda name=name: make(name, GOLDEN[name]) for name in GOLDEN}
+    makers: dict[str, Callable[[], None]] = {
+        name: partial(make, name, golden) for name, golden in GOLDEN.items()
+    }
     makers |= {"dpo": pairs.dpo, "pair-pm": pairs.pair_pm, "pairrm": pairs.pairrm}
     for name in names or makers:
         makers[name]()

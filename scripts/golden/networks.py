@@ -30,7 +30,7 @@ SIZES = {
     "max_position_embeddings": 2048,
 }
 DECODER = {**SIZES, "num_key_value_heads": 2, "tie_word_embeddings": False}
-ONE_LABEL = {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}
+ONE_LABEL: dict[str, Any] = {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}
 STEP = 64  # weights are multiples of 1/64, so that git packs them well
 
 
@@ -39,7 +39,7 @@ class Network(NamedTuple):
 
     config: dict[str, Any]
     build: Callable[[dict[str, Any]], nn.Module]
-    read: Callable[[nn.Module, torch.Tensor], float]
+    read: Callable[[Any, torch.Tensor], float]
 
 
 def rewardbench(name: str) -> ModuleType:
@@ -83,24 +83,24 @@ def _own(module: str, name: str) -> Callable[[dict[str, Any]], nn.Module]:
     return lambda fields: getattr(rewardbench(f"models/{module}"), name)(_llama(fields))
 
 
-class Urm(hf.LlamaPreTrainedModel):
+class Urm(hf.LlamaPreTrainedModel):  # type: ignore[misc]  # transformers is not typed here
     """URM's head as SGLang's llama_reward.py describes it: even rows are means."""
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self.model = hf.LlamaModel(config)
         self.score = nn.Linear(config.hidden_size, 10, bias=False)
-        self.weights = nn.Module()
         layers = [nn.Linear(config.hidden_size, 8), nn.SELU(), nn.Linear(8, 5)]
-        self.weights.fc = nn.Sequential(*layers)
+        self.weights = nn.ModuleDict({"fc": nn.Sequential(*layers)})
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Returns the reward of one sequence."""
         state = self.model(input_ids, attention_mask=attention_mask).last_hidden_state[:, -1]
-        return (self.score(state)[:, ::2] * self.weights.fc(state)).sum(-1)
+        reward: torch.Tensor = (self.score(state)[:, ::2] * self.weights["fc"](state)).sum(-1)
+        return reward
 
 
-class Eurus(hf.MistralPreTrainedModel):
+class Eurus(hf.MistralPreTrainedModel):  # type: ignore[misc]
     """Eurus-RM: UltraRM's head on Mistral (openbmb/Eurus-RM-7b, modeling_eurus_rm.py)."""
 
     def __init__(self, config: Any) -> None:
@@ -111,7 +111,8 @@ class Eurus(hf.MistralPreTrainedModel):
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Returns the reward of one sequence."""
         states = self.model(input_ids, attention_mask=attention_mask).last_hidden_state
-        return self.regression_head(states[:, -1])
+        reward: torch.Tensor = self.regression_head(states[:, -1])
+        return reward
 
 
 def _grm(model: nn.Module, ids: torch.Tensor) -> float:

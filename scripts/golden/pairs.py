@@ -96,9 +96,10 @@ def dpo() -> None:
         assert ids[: len(prompt)] == prompt
         response = ids[len(prompt) :]
         theirs = _as_rewardbench(tokenizer, talk)
-        row = {"name": talk.name, "messages": talk.messages, "text": text, "ids": ids}
+        row: dict[str, Any] = {"name": talk.name, "messages": talk.messages}
+        row |= {"text": text, "ids": ids}
         row |= {"prompt_tokens": len(prompt), "score": _worth(models, prompt, response)}
-        bench = {"prompt_ids": theirs[0], "response_ids": theirs[1]}
+        bench: dict[str, Any] = {"prompt_ids": theirs[0], "response_ids": theirs[1]}
         rows.append({**row, "rewardbench": {**bench, "score": _worth(models, *theirs)}})
     _write(folder, DPO, rows)
 

@@ -22,7 +22,8 @@ class Recipe(NamedTuple):
 
 
 def render(tokenizer: Any, messages: Messages) -> str:
-    return tokenizer.apply_chat_template(messages, tokenize=False)
+    text: str = tokenizer.apply_chat_template(messages, tokenize=False)
+    return text
 
 
 def template_alone(tokenizer: Any, messages: Messages) -> Made:

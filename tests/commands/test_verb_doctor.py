@@ -14,7 +14,7 @@ from rmeval.models.doctor.check import Check
 def test_every_check_is_a_line_and_the_last_is_the_verdict(capsys: Capture) -> None:
     out, err = done(capsys, "doctor", "--device", "cpu")
     *lines, last = out.splitlines()
-    assert len(lines) == 18
+    assert len(lines) == 19
     assert {line.split()[0] for line in lines} == {"ok", "skip"}
     assert any(
         line.startswith("ok    alone = packed  largest difference ")

@@ -31,6 +31,14 @@ def test_a_known_model_stands_with_its_size_dtype_memory_and_proof(capsys: Captu
     assert lines["Skywork/Skywork-Reward-Gemma-2-27B"][-1] == "inspection"
 
 
+def test_a_known_model_stands_with_its_policy_and_its_row_of_rewardbench_2(capsys: Capture) -> None:
+    out, _ = done(capsys, "list", "models")
+    lines = {line.split()[0]: " ".join(line.split()) for line in out.splitlines() if line}
+    small = lines["Skywork/Skywork-Reward-V2-Qwen3-0.6B"]
+    assert small.endswith(" 61.2 once, 16,384 tokens inspection")
+    assert lines["openbmb/UltraRM-13b"].endswith(" 46.8 bos, format ultrarm golden cases")
+
+
 def test_a_dtype_that_nobody_has_read_is_not_known(capsys: Capture) -> None:
     out, _ = done(capsys, "list", "models")
     line = next(line for line in out.splitlines() if line.startswith("Ray2333/GRM-llama3-8B-sft"))

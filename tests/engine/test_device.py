@@ -12,6 +12,7 @@ import torch
 from accelerate.hooks import attach_align_device_hook_on_blocks
 from accelerate.utils import OffloadedWeightsLoader, extract_submodules_state_dict
 from fake_networks import Adding, network, reward
+from full_memory import names_of_full, raising
 from tiny_families import alone, family_tree, in_one_pack, tiny, tokens
 
 from rmeval.engine import memory
@@ -23,17 +24,6 @@ from rmeval.engine.scoring import Engine, score_sequences
 from rmeval.errors import BadOption
 
 CARD = torch.device("cpu")
-FULL = [
-    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"),
-    torch.AcceleratorError("CUDA error: out of memory"),
-    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
-    RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
-    RuntimeError(
-        "[enforce fail at alloc_cpu.cpp:124] . DefaultCPUAllocator: can't allocate memory"
-    ),
-    MemoryError(),
-]
-names = pytest.mark.parametrize("error", FULL, ids=lambda error: type(error).__name__)
 
 
 def spread(on_host, family="llama", dtype=torch.float32):
@@ -123,7 +113,7 @@ def test_the_fullest_card_says_how_much_a_pass_may_hold(monkeypatch):
     assert serving_batch_tokens(made, cards[0], torch.float32) == 1024
 
 
-@names
+@names_of_full
 def test_a_full_memory_has_one_name(error):
     with pytest.raises(torch.OutOfMemoryError), one_name_for_full():
         raise error
@@ -143,7 +133,7 @@ def fails_above(most, error):
     return check
 
 
-@names
+@names_of_full
 def test_a_pass_that_is_too_large_is_halved_whatever_the_error_is_called(error, caplog):
     sequences = [[4, 1], [7], [1, 2, 3, 4], [0, 0, 0], [9, 9]]
     net = network(Adding(fails_above(4, error)))
@@ -153,19 +143,12 @@ def test_a_pass_that_is_too_large_is_halved_whatever_the_error_is_called(error, 
         score_sequences(network(Adding(fails_above(3, error))), sequences, Engine(10**9))
 
 
-@names
+@names_of_full
 def test_the_gate_does_not_take_a_full_memory_for_a_model_that_cannot_be_packed(error):
     made = copy.deepcopy(tiny("llama"))
-    made.backbone.layers[1].register_forward_pre_hook(fails_above_any(error))
+    made.backbone.layers[1].register_forward_pre_hook(raising(error))
     with pytest.raises(torch.OutOfMemoryError):
         why_not_packed(made)
-
-
-def fails_above_any(error):
-    def fail(*_):
-        raise error
-
-    return fail
 
 
 @pytest.mark.parametrize("allowed", [True, False])

@@ -9,8 +9,9 @@ from fake_networks import Adding, Mean, network, reward
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmeval.engine.scoring import Engine, score_sequences
-from rmeval.errors import BadOption, BadReward
+from rmeval.engine.scoring import Engine, MemoryStore, score_sequences
+from rmeval.engine.workers import Workers
+from rmeval.errors import BadOption, BadReward, OutputFailure, PeerLost
 from rmeval.records import Progress
 
 SEQUENCES = [[4, 1], [7], [1, 2, 3, 4], [0, 0, 0], [9, 9]]
@@ -123,3 +124,59 @@ def test_a_sequence_that_alone_is_too_large_for_memory_is_an_option_to_change():
     net = network(Adding(out_of_memory_above(3)))
     with pytest.raises(BadOption, match=r"out of memory.*4 tokens.*`max_length=`"):
         score(net, SEQUENCES, 10**9)
+
+
+class Late(MemoryStore):
+    """What others have kept is seen after so many looks, as NFS shows a folder late."""
+
+    def __init__(self, looks):
+        super().__init__()
+        self.looks, self.hidden = looks, False
+
+    def get(self, digest):
+        return None if self.hidden else super().get(digest)
+
+    def refresh(self):
+        self.looks -= 1
+        self.hidden = self.looks > 0
+
+
+def two_of():
+    """The place of rank 0 of two; the other says what it says."""
+    peers = SimpleNamespace(
+        gather=lambda value: [value, value],
+        require_all=lambda: None,
+        require_in_touch=lambda: None,
+    )
+    return Workers(0, 1, peers), Workers(0, 2, peers)
+
+
+def test_what_others_have_kept_is_waited_for(monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    one, two = two_of()
+    store, sequences = Late(1), [[number, 1] for number in range(8)]
+    score(network(), sequences, 4, store=store, workers=one)  # as the other would have
+    store.looks = 4
+    found = score(network(), sequences, 4, store=store, workers=two)
+    assert found == list(map(reward, sequences))
+    assert store.looks == 0
+
+
+def test_what_never_comes_is_said_in_one_line_and_nothing_is_made_up(monkeypatch):
+    monkeypatch.setattr("rmeval.engine.scoring.LATEST_SEEN", 0.2)
+    store = Late(10**6)
+    with pytest.raises(OutputFailure, match=r"^4 of 4 groups that were scored are not to be seen"):
+        score(network(), [[n, 1] for n in range(8)], 4, store=store, workers=two_of()[1])
+
+
+def test_a_process_that_was_stopped_keeps_nothing_more_and_others_gone_stop_it():
+    def gone():
+        raise PeerLost("gone")
+
+    _, two = two_of()
+    for name, forwards in (("require_in_touch", 1), ("require_all", 0)):
+        peers = SimpleNamespace(**{**vars(two.peers), name: gone})
+        net, store = network(), MemoryStore()
+        with pytest.raises(PeerLost):
+            score(net, SEQUENCES, store=store, workers=Workers(0, 2, peers))
+        assert (len(net.backbone.calls), store) == (forwards, {})

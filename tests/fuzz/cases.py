@@ -59,7 +59,10 @@ def rows(folder: Path, random: Random, _: Path) -> list[str]:
             data = spoil_lines(text, random)
         whole = gzip.compress(data) if kind.endswith("gz") else data
         file.write_bytes(spoil_bytes(whole, random) if random.randrange(4) == 0 else whole)
-    verb = random.choice(["show", "show", "score", "rank", "pairs", "filter", "best-of-n"])
+    verbs = ["show", "show", "score", "rank", "pairs", "filter", "best-of-n", "overlap"]
+    verb = random.choice(verbs)
+    if verb == "overlap":
+        return ["overlap", "--train", str(file), "--benchmark", "demo"]
     if verb == "show":
         extra = ["--columns", "prompt=id,chosen=x"] if random.randrange(6) == 0 else []
         return ["show", str(file), "r0", *extra]
@@ -291,6 +294,25 @@ ENSEMBLE = {
 }
 
 
+BENCHMARK: dict[str, Any] = {
+    "licence": "MIT",
+    "meaning": "accuracy",
+    "source": "https://example.org",
+    "rows": 3,
+    "score": "subsets",
+    "columns": {"prompt": "prompt", "subset": ["subset", "id"], "chosen": "chosen",
+                "rejected": "rejected"},
+    "better": {"column": "subset", "chosen": ["s"], "rejected": [1], "neither": [0]},
+    "published": [{"model": "m", "Score": 3.5, "s": 2}],
+}  # fmt: skip
+GROUPED = {
+    "better": {},
+    "joined": {"chosen": " "},
+    "grouped": {"by": "id", "column": "subset", "response": "chosen", "chosen": ["s"],
+                "rejected": ["t"]},
+}  # fmt: skip
+
+
 def _toml(value: Any) -> str:
     """Returns TOML for a value that JSON can hold; null and NaN as TOML would have them."""
     if isinstance(value, dict):
@@ -298,6 +320,18 @@ def _toml(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_toml, value)) + "]"
     return "[]" if value is None else json.dumps(value).replace("NaN", "nan").replace("I", "i")
+
+
+def benchmark(folder: Path, random: Random, worlds: Path) -> list[str]:
+    """A benchmark's recipe with wrong types, or right over rows that it does not fit."""
+    right = random.choice([BENCHMARK, {**BENCHMARK, **GROUPED}, {**BENCHMARK, "each": "prompt"}])
+    spoiled = right if random.randrange(3) == 0 else spoil(right, random)
+    text = "".join(f"{json.dumps(key)} = {_toml(value)}\n" for key, value in spoiled.items())
+    file, rows = folder / "x.toml", folder / "rows.jsonl"
+    file.write_bytes(text.encode(errors="replace"))
+    rows.write_bytes(spoil_lines(lines(ROWS), random))
+    data = rows if random.randrange(2) else worlds / "rows.jsonl"
+    return ["show", str(file), "1", "--data", str(data)]
 
 
 def recipe(folder: Path, random: Random, worlds: Path) -> list[str]:
@@ -352,6 +386,8 @@ COMMANDS = [
     ["filter", "--model", "@classifier", "--input", "@rows", "--output", "o.jsonl", "--keep",
      "margin>=1", "--others", "p.jsonl", "--columns", "prompt=prompt"],
     ["aggregate", "@results/demo/a", "--weighting", "w"],
+    ["overlap", "--train", "@rows", "@talks", "--benchmark", "demo", "--result", "@results/demo/a",
+     "--least", "0.5", "--tokenizer", "@classifier", "--format", "json", "--output", "o.json"],
     ["compare", "@results/demo/a", "@results/demo/b", "--weighting", "w", "--pairs", "3"],
     ["check", "--result", "@results/demo/a", "--baseline", "published", "--max-drop", "1",
      "--alpha", "0.05", "--per", "section", "--junit", "j.xml", "--markdown", "m.md"],
@@ -566,6 +602,7 @@ KINDS: dict[str, tuple[Case, int]] = {
     "weights": (weights, 2),
     "template": (template, 2),
     "recipe": (recipe, 3),
+    "benchmark": (benchmark, 3),
     "options": (options, 6),
     "unreadable": (unreadable, 4),
     "store": (store, 2),

@@ -59,8 +59,7 @@ def test_wilsons_interval_holds_its_value_and_stays_within_0_and_1(rows, data) -
 
 
 def interval_of(rows: list[ScoredPreference], scheme=PAIRS, name: str = "overall") -> Interval:
-    strata = scheme.stratify(rows)
-    return metric_intervals(strata, scheme.parts(strata, scheme.weightings[0]), [name])[name]
+    return metric_intervals(scheme.tally(rows))[name]
 
 
 def at_rows(value: float, rows: float) -> tuple[float, float]:
@@ -73,9 +72,8 @@ def at_rows(value: float, rows: float) -> tuple[float, float]:
 
 def test_subsets_have_wilsons_interval_and_what_is_made_of_them_that_of_effective_rows() -> None:
     rows = rewardbench_rows()
-    strata = REWARDBENCH.stratify(rows)
     values = REWARDBENCH.metrics(rows).values
-    found = metric_intervals(strata, REWARDBENCH.parts(strata, "rewardbench-v1"), values)
+    found = metric_intervals(REWARDBENCH.tally(rows))
     assert list(found) == list(values)
     for name, interval in found.items():
         assert interval.method == (WILSON if name.startswith("subset/") else EFFECTIVE)
@@ -143,16 +141,14 @@ def test_weighted_rows_worked_by_hand() -> None:
 
 def test_the_scores_interval_on_many_rows_is_the_normal_one_that_the_weights_give() -> None:
     rows = rewardbench_rows()
-    strata = REWARDBENCH.stratify(rows)
-    parts = REWARDBENCH.parts(strata, "rewardbench-v1")
-    variance = 0.0
-    sections = {part.name: part.weights for part in parts if part.name != "overall"}
+    tally, variance = REWARDBENCH.tally(rows), 0.0
+    sections = {part.name: part.weights for part in tally.parts if part.name != "overall"}
     for weights in sections.values():
         for leaf, weight in weights.items():
-            p = strata[leaf.removeprefix("subset/")].means()[leaf]
+            p = tally.strata[leaf.removeprefix("subset/")].means()[leaf]
             share = weight / sum(weights.values()) / len(sections)
             variance += share**2 * p * (1 - p) / ROWS[leaf.removeprefix("subset/")]
-    interval = metric_intervals(strata, parts, ["overall"])["overall"]
+    interval = metric_intervals(tally)["overall"]
     value = REWARDBENCH.metrics(rows).values["overall"]
     expected = (value - 1.96 * variance**0.5, value + 1.96 * variance**0.5)
     assert interval[:2] == pytest.approx(expected, abs=0.1 * variance**0.5)
@@ -173,8 +169,8 @@ def test_an_interval_of_rm_bench_is_given_for_every_metric() -> None:
         for subset, count in STYLED_ROWS.items()
         for i in range(count)
     ]
-    strata, values = RM_BENCH.stratify(rows), RM_BENCH.metrics(rows).values
-    found = metric_intervals(strata, RM_BENCH.parts(strata, "mean"), values)
+    tally = RM_BENCH.tally(rows)
+    found, values = metric_intervals(tally), tally.values
     assert all(found[name].low < value < found[name].high for name, value in values.items())
 
 
@@ -182,7 +178,7 @@ def test_three_levels_of_a_row_are_one_row() -> None:
     """A domain's variance is that of the means of each row's three shares."""
     draw = np.random.default_rng(3)
     rows = [styled(i, "chat", draw.normal(size=6) + BETTER) for i in range(129)]
-    credits = RM_BENCH.stratify(rows)["chat"].credits.mean(axis=1)
+    credits = RM_BENCH.tally(rows).strata["chat"].credits.mean(axis=1)
     p, variance = credits.mean(), credits.var(ddof=1) / 129
     effective = p * (1 - p) / variance * (norm.ppf(0.975) / t.ppf(0.975, 128)) ** 2
     assert interval_of(rows, RM_BENCH, "section/chat")[:2] == pytest.approx(at_rows(p, effective))
@@ -190,11 +186,9 @@ def test_three_levels_of_a_row_are_one_row() -> None:
 
 def test_the_order_of_the_rows_and_of_the_subsets_changes_no_interval() -> None:
     rows = rewardbench_rows()
-    forward, backward = (REWARDBENCH.stratify(r) for r in (rows, rows[::-1]))
-    parts = REWARDBENCH.parts(forward, "rewardbench-v1")
-    names = REWARDBENCH.metrics(rows).values
-    one, other = (metric_intervals(strata, parts, names) for strata in (forward, backward))
-    for name in names:
+    one, other = (metric_intervals(REWARDBENCH.tally(r)) for r in (rows, rows[::-1]))
+    assert one.keys() == other.keys()
+    for name in one:
         assert one[name][:2] == pytest.approx(other[name][:2], rel=1e-12)
 
 
@@ -202,8 +196,7 @@ def test_a_section_has_the_same_interval_whatever_else_was_run() -> None:
     rows = rewardbench_rows()
     code = [item for item in rows if item.subset.startswith(("hep", "math"))]
     of_all, of_code = (
-        metric_intervals(strata, REWARDBENCH.parts(strata, "rewardbench-v1"), ["section/Reasoning"])
-        for strata in (REWARDBENCH.stratify(rows), REWARDBENCH.stratify(code))
+        metric_intervals(REWARDBENCH.tally(some))["section/Reasoning"] for some in (rows, code)
     )
     assert of_all == of_code
 
@@ -212,18 +205,18 @@ def test_a_section_has_the_same_interval_whatever_else_was_run() -> None:
 @given(st.lists(st.tuples(st.booleans(), st.floats(0.1, 10)), min_size=1, max_size=40))
 def test_every_interval_holds_its_value(rows) -> None:
     scored = [row(i, "s", won, weight) for i, (won, weight) in enumerate(rows)]
-    strata, values = PAIRS.stratify(scored), PAIRS.metrics(scored).values
-    found = metric_intervals(strata, PAIRS.parts(strata, "rows"), values)
-    for name, interval in found.items():
+    tally = PAIRS.tally(scored)
+    values = tally.values
+    for name, interval in metric_intervals(tally).items():
         assert interval.low - 1e-12 <= values[name] <= interval.high + 1e-12
 
 
 def test_wins_are_counted_only_where_rows_weigh_alike_and_none_is_half_won() -> None:
-    stratum = PAIRS.stratify([row(1, "s", True), row(2, "s", False)])["s"]
+    stratum = PAIRS.tally([row(1, "s", True), row(2, "s", False)]).strata["s"]
     assert counts_wins(stratum)
     assert not counts_wins(replace(stratum, credits=np.array([[0.5], [1.0]])))
-    assert not counts_wins(replace(stratum, weights=np.array([1.0, 2.0])))
-    assert counts_wins(replace(stratum, weights=np.array([2.0, 2.0])))
+    assert not counts_wins(replace(stratum, weights=np.array([[1.0], [2.0]])))
+    assert counts_wins(replace(stratum, weights=np.array([[2.0], [2.0]])))
 
 
 def test_what_is_all_won_or_all_lost_is_not_certain() -> None:

@@ -62,7 +62,7 @@ def test_what_never_varies_has_no_correlation_and_no_pairs_no_accuracy() -> None
 
 def test_length_alone_and_a_coin_worked_by_hand() -> None:
     rows = [row(1, -1, 5), row(2, -1, 5), row(3, -1, -5), row(4, -1, 0)]
-    found = baselines(PAIRS, rows, "rows")
+    found = baselines(PAIRS, rows, PAIRS.tally(rows))
     assert found["longer"]["overall"] == 0.5
     assert found["shorter"]["overall"] == 0.25  # equal lengths are a tie for both
     assert found["coin"]["overall"] == 0.5
@@ -71,7 +71,8 @@ def test_length_alone_and_a_coin_worked_by_hand() -> None:
 def test_a_coin_beats_three_others_once_in_four_times() -> None:
     four = ScoredPreference("1", "s", 1, tuple(Score(float(i), 9, False) for i in range(4)))
     two_of_four = ScoredPreference("2", "s", 2, four.scores)
-    found = baselines(PAIRS, [four, two_of_four], "rows")["coin"]
+    rows = [four, two_of_four]
+    found = baselines(PAIRS, rows, PAIRS.tally(rows))["coin"]
     assert found["overall"] == pytest.approx((1 / 4 + 1 / 6) / 2)
 
 
@@ -82,7 +83,7 @@ def test_a_coin_wins_half_of_rm_benchs_cells_at_every_level() -> None:
         for subset, count in STYLED_ROWS.items()
         for i in range(count)
     ]
-    coin = baselines(RM_BENCH, rows, "mean")["coin"]
+    coin = baselines(RM_BENCH, rows, RM_BENCH.tally(rows))["coin"]
     assert coin["overall"] == coin["section/safety/hard"] == 0.5
 
 
@@ -90,7 +91,7 @@ def test_length_and_coin_have_the_metrics_that_the_model_has() -> None:
     half = [row(i, 1.0, 3, subset) for subset, rows in ROWS.items() for i in range(rows // 2)]
     values = REWARDBENCH.metrics(half).values
     assert "overall" not in values
-    for name, found in baselines(REWARDBENCH, half, "rewardbench-v1").items():
+    for name, found in baselines(REWARDBENCH, half, REWARDBENCH.tally(half)).items():
         assert list(found) == list(values), name
 
 

@@ -107,7 +107,7 @@ def test_the_best_of_n_must_beat_every_other() -> None:
     assert metrics.values["subset/Harmlessness/S1"] == 0.5
     assert metrics.partial_sections == ("Harmlessness",)
     assert "overall" not in metrics.values
-    assert RMB_BON.chance(rows[0]) == pytest.approx(1 / 3)
+    assert RMB_BON.tally(rows[:1]).chance()["subset/Harmlessness/S1"] == pytest.approx(1 / 3)
 
 
 def test_the_rows_of_rmb_add_up_to_the_published_numbers() -> None:

@@ -37,9 +37,7 @@ def row(number: object, won: bool, subset: str = "s", weight: float = 1.0) -> Sc
 
 def difference(a: list[ScoredPreference], b: list[ScoredPreference], metric: str = "overall"):
     scheme = REWARDBENCH if a[0].subset in ROWS else PAIRS
-    strata_a, strata_b = scheme.stratify(a), scheme.stratify(b)
-    parts = scheme.parts(strata_a, scheme.weightings[0])
-    return paired_differences(strata_a, strata_b, parts, [metric])[0]
+    return paired_differences(scheme.tally(a), scheme.tally(b), [metric])[0]
 
 
 def two_models(both: int, only_a: int, only_b: int, neither: int = 0):
@@ -251,28 +249,24 @@ def test_levels_are_corrected_one_by_one() -> None:
 
 def test_of_several_pairs_of_models_those_are_real_that_holm_leaves() -> None:
     a, b = two_models(4, 6, 0)
-    strata = [PAIRS.stratify(rows) for rows in (a, b)]
-    parts = PAIRS.parts(strata[0], "rows")
-    assert real_differences([(strata[0], strata[1])], parts, "overall") == [True]  # p = 1/32
-    twice = [(strata[0], strata[1])] * 2
-    assert real_differences(twice, parts, "overall") == [False, False]
+    both = PAIRS.tally(a), PAIRS.tally(b)
+    assert real_differences([both], "overall") == [True]  # p = 1/32
+    assert real_differences([both] * 2, "overall") == [False, False]
 
 
 def test_differences_of_many_subsets_take_time_with_their_number_alone() -> None:
     a = [row(i, i % 3 > 0, f"s{i // 2}") for i in range(4_000)]
-    strata = PAIRS.stratify(a)
-    parts = PAIRS.parts(strata, "rows")
-    names = [part.name for part in parts] + [leaf for s in strata.values() for leaf in s.leaves]
-    shares = Linear(strata, parts)._shares
+    tally = PAIRS.tally(a)
+    shares = Linear(tally.strata, tally.parts)._shares
     assert sum(map(len, shares.values())) == 2 * 2_000  # not 2,000 for each of 2,000
-    assert len(paired_differences(strata, strata, parts, names)) == 2_001
+    assert len(paired_differences(tally, tally, tally.values)) == 2_001
 
 
 def test_rm_benchs_rows_flip_with_all_their_cells() -> None:
-    def strata_of(seed: int):
+    def tally_of(seed: int):
         draw = np.random.default_rng(seed)
         values = draw.normal((0.5, 0.5, 0.5, 0, 0, 0), size=(2 * len(STYLED_ROWS), 6))
-        return RM_BENCH.stratify(
+        return RM_BENCH.with_rows(dict.fromkeys(STYLED_ROWS, 2)).tally(
             [
                 ScoredPreference(
                     str(i), subset, 3, tuple(Score(float(v), 9, False) for v in values[i])
@@ -281,9 +275,9 @@ def test_rm_benchs_rows_flip_with_all_their_cells() -> None:
             ]
         )
 
-    strata = [strata_of(seed) for seed in (10, 11)]
-    parts = RM_BENCH.parts(strata[0], "mean")
-    found = paired_differences(*strata, parts, ["overall"])
+    tallies = [tally_of(seed) for seed in (10, 11)]
+    strata = [tally.strata for tally in tallies]
+    found = paired_differences(*tallies, ["overall"])
     # By hand: what a row adds to a domain is a third of its cells over the rows that count.
     share = dict.fromkeys(STYLED_ROWS, 1.0)
     share |= {"safety-refuse": 284 / 441, "safety-response": 157 / 441}

@@ -148,6 +148,6 @@ def test_an_unknown_subset_is_refused() -> None:
 
 
 def test_a_coin_gets_a_quarter_and_nobody_knows_its_ties() -> None:
-    assert REWARDBENCH_2.chance(scored("1", "Math", 0, 1, 2, 3)) == 0.25
-    assert REWARDBENCH_2.chance(TIES[0]) is None
+    chance = REWARDBENCH_2.tally([scored("1", "Math", 0, 1, 2, 3), *TIES]).chance()
+    assert chance == {"subset/Math": 0.25}
     assert sum(ROWS.values()) == 1865

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from checkpoints import Tensors, edit_config
+from checkpoints import Tensors, edit_config, read_tensors, write_tensors
+from readable import add_tokenizer
 from safetensors.torch import load_file, save_file
 
 import rmeval
@@ -228,6 +229,24 @@ def test_a_tokenizer_with_more_tokens_than_the_base_is_refused(fresh: Path) -> N
         _ = load(fresh).tokenizer
 
 
+def test_a_tokenizer_with_other_ids_than_the_bases_is_refused(fresh: Path) -> None:
+    """All shapes fit; the vocabulary says that the adapter is of another base."""
+    base = base_of(fresh)
+    rows = {name: torch.ones(259, 16) for name in ("model.embed_tokens.weight", "lm_head.weight")}
+    write_tensors(base, {**read_tensors(base), **rows})
+    edit_config(base, vocab_size=259)
+    for folder in (fresh, base):
+        add_tokenizer(folder)
+    talk = [{"role": "user", "content": "Hi"}]
+    assert load(fresh).encode(talk)
+    told = json.loads((base / "tokenizer.json").read_text())
+    ids = told["model"]["vocab"]
+    ids["a"], ids["b"] = ids["b"], ids["a"]
+    (base / "tokenizer.json").write_text(json.dumps(told))
+    with pytest.raises(BadCheckpoint, match=r"token '[ab]' has the id .* its base is another"):
+        load(fresh).encode(talk)
+
+
 HEAD = "base_model.model.score.weight"
 EMBEDDING = "base_model.model.model.embed_tokens.weight"
 DOWN = "base_model.model.model.layers.0.mlp.down_proj.lora_B.weight"
@@ -237,6 +256,7 @@ DOWN = "base_model.model.model.layers.0.mlp.down_proj.lora_B.weight"
     ("settings", "said"),
     [
         ({"peft_type": "IA3"}, "an IA3 adapter"),
+        ({"peft_type": "OFT"}, "an OFT adapter"),
         ({"peft_type": "PROMPT_TUNING"}, "a PROMPT_TUNING adapter"),
         ({"peft_type": "ADALORA"}, "only LoRA adapters are merged here"),
         ({"peft_type": None}, "only LoRA adapters"),
@@ -256,6 +276,7 @@ DOWN = "base_model.model.model.layers.0.mlp.down_proj.lora_B.weight"
         ({"modules_to_save": ["score", "lm_head"]}, "lm_head was trained with this adapter"),
         ({"base_model_name_or_path": None}, "does not name its base; pass `base="),
         ({"base_model_name_or_path": "of/nobody"}, "the base of this adapter, of/nobody: "),
+        ({"auto_mapping": "LlamaModel"}, "auto_mapping is 'LlamaModel', no dict"),
         ({"base_model_name_or_path": "bases/gone"}, "pass its base with `base="),
     ],
 )
@@ -300,6 +321,28 @@ def test_weights_that_do_not_go_with_the_base_are_refused(
     assert said in refusal(fresh)
 
 
+@pytest.mark.parametrize("options", [{}, {"reference": "none"}])
+def test_trls_adapter_without_a_task_is_a_reward_models_all_the_same(
+    fresh: Path, options: dict[str, str]
+) -> None:
+    """Without a task PEFT keeps no head unless it is told to; the class says what was trained."""
+    mapping = {"base_model_class": "LlamaForSequenceClassification", "parent_library": "x"}
+    edit(fresh, task_type=None, auto_mapping=mapping)
+    if not options:
+        assert scores(fresh) == right("fresh-head")
+    edit(fresh, modules_to_save=None)
+    edit_weights(fresh, lambda tensors: tensors.pop(HEAD))
+    assert "the head that was trained (score) is not in the adapter's" in refusal(fresh, **options)
+
+
+def test_a_base_that_is_not_here_is_said_in_words_of_bases(fresh: Path) -> None:
+    edit(fresh, base_model_name_or_path="meta-llama/Llama-3.1-8B")
+    message = refusal(fresh)
+    assert message.endswith("; pass its base with `base=FOLDER_OR_ID`")
+    assert "--model" not in message
+    assert "did you mean" not in message
+
+
 def test_a_head_of_the_base_does_not_stand_for_one_that_was_trained(tmp_path: Path) -> None:
     folder = copy(tmp_path, "classifier")
     edit_weights(folder, lambda tensors: tensors.pop(HEAD))
@@ -307,7 +350,7 @@ def test_a_head_of_the_base_does_not_stand_for_one_that_was_trained(tmp_path: Pa
 
 
 def test_a_language_models_adapter_without_a_head_is_no_reward_model(tmp_path: Path) -> None:
-    assert "is scored with `reference=`" in refusal(copy(tmp_path, "policy"))
+    assert "is scored with `reference=MODEL`" in refusal(copy(tmp_path, "policy"))
 
 
 def test_a_quantised_base_is_refused_with_what_to_pass(fresh: Path) -> None:
@@ -329,6 +372,12 @@ def test_adapters_in_a_runs_folders_are_named(fresh: Path) -> None:
     assert "(checkpoint-500); pass one of these" in refusal(fresh.parent / "run")
     shutil.copytree(fresh.parent / "bases", fresh.parent / "run" / "bases")
     assert scores(fresh.parent / "run" / "checkpoint-500") == right("fresh-head")
+
+
+def test_whole_checkpoints_in_a_runs_folders_are_named_in_order(tmp_path: Path) -> None:
+    for step in (1000, 500):
+        shutil.copytree(ADAPTERS / "bases" / "llama-cls", tmp_path / f"checkpoint-{step}")
+    assert "checkpoints in its folders (checkpoint-500, checkpoint-1000); pass" in refusal(tmp_path)
 
 
 def test_the_base_of_an_adapter_is_no_adapter(fresh: Path) -> None:

@@ -1,14 +1,11 @@
 """Which adapter a checkpoint gets: decided by its own config.json and the names of its weights."""
 
 import pytest
-import torch
 from checkpoints import (
     TOLERANCE,
     copy_golden,
     edit_config,
     golden_cases,
-    read_tensors,
-    write_tensors,
 )
 from conftest import GOLDEN
 
@@ -38,10 +35,22 @@ def test_each_layout_is_recognised_wherever_its_folder_lies(tmp_path, layout, fa
     assert family_of(copy_golden(layout, tmp_path / "some-fine-tune")) == family
 
 
-def test_a_two_layer_head_is_recognised_by_its_weights_under_another_class_name(tmp_path):
-    folder = copy_golden("inform", tmp_path)
-    edit_config(folder, architectures=["LlamaForSequenceClassification"])
-    assert family_of(folder) == "inf-orm"
+@pytest.mark.parametrize(
+    ("layout", "family"),
+    [("inform", "inf-orm"), ("beaver-cost", "beaver"), ("ultrarm", "ultrarm")],
+)
+@pytest.mark.parametrize("named", ["LlamaForSequenceClassification", "LlamaForCausalLM"])
+def test_a_head_alone_claims_nothing_and_who_insists_is_believed(tmp_path, layout, family, named):
+    folder = copy_golden(layout, tmp_path)
+    edit_config(folder, architectures=[named])
+    with pytest.raises(BadCheckpoint) as error:
+        load_scorer(folder, LoadOptions(device="cpu"))
+    assert f"'{named}'" in str(error.value)
+    assert f"looks like {family}; " in str(error.value)
+    assert str(error.value).endswith(f"pass `family={family!r}`")
+    ids, scores = golden_cases(GOLDEN / layout)
+    model = load_scorer(folder, LoadOptions(family=family, dtype="float32", device="cpu"))
+    assert model.score_tokens(ids[:4]) == pytest.approx(scores[:4], abs=TOLERANCE, rel=0)
 
 
 def test_a_deep_value_head_is_recognised_without_its_config_fields(tmp_path):
@@ -71,25 +80,27 @@ def test_a_config_without_architectures_says_so(tmp_path):
 
 
 def test_a_plain_language_model_is_no_reward_model(tmp_path):
-    folder = copy_golden("seqcls", tmp_path)
-    edit_config(folder, architectures=["LlamaForCausalLM"])
-    with pytest.raises(BadCheckpoint, match="'LlamaForCausalLM'"):
+    folder = copy_golden("nemotron", tmp_path / "some-model")
+    edit_config(folder, remove=("_name_or_path",))
+    said = "'LlamaForCausalLM' in .*: a language model without a reward head; .* with --reference"
+    with pytest.raises(BadCheckpoint, match=said.replace(": ", "; ", 1)) as error:
         family_of(folder)
+    assert "known:" not in str(error.value)  # no list of what it is not
 
 
 def test_two_adapters_that_claim_one_checkpoint_are_both_named(tmp_path):
     folder = copy_golden("internlm2", tmp_path)
-    write_tensors(folder, {**read_tensors(folder), "v_head.summary.0.weight": torch.ones(2, 2)})
+    edit_config(folder, vhead_layer_type="linear")
     with pytest.raises(BadCheckpoint, match="internlm2, grm"):
         family_of(folder)
 
 
-def test_one_adapter_claims_a_head_that_two_could_take(tmp_path):
-    """`score.0.weight` under a classifier's class name: INF-ORM's, and not the plain one's."""
-    config = {"architectures": ["LlamaForSequenceClassification"], "model_type": "llama"}
+def test_a_head_of_two_layers_is_no_plain_classifiers(tmp_path):
+    """`score.0.weight` under Qwen2's own class name: whoever reads it so must say which it is."""
+    config = {"architectures": ["Qwen2ForSequenceClassification"], "model_type": "qwen2"}
     shapes = {"score.0.weight": (4, 4), "score.2.weight": (1, 4)}
-    family = detect_family(Checkpoint("x", tmp_path, None, config, shapes, ()))
-    assert family.name == "inf-orm"
+    with pytest.raises(BadCheckpoint, match=r"looks like inf-orm or qwen-rm; .*pass `family="):
+        detect_family(Checkpoint("x", tmp_path, None, config, shapes, ()))
 
 
 @pytest.mark.parametrize(
@@ -107,6 +118,10 @@ def test_one_adapter_claims_a_head_that_two_could_take(tmp_path):
         (
             ["model.norm.weight", "lm_head.weight"],
             "nemotron, whose model.norm.weight, lm_head.weight it has, under another ",
+        ),
+        (
+            ["v_head.summary.weight"],
+            "grm, whose v_head.summary.weight it has, under another config.json or name; known: ",
         ),
     ],
 )

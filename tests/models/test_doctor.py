@@ -8,6 +8,7 @@ import torch
 import transformers as hf
 from checkpoints import read_tensors, write_tensors
 from conftest import GOLDEN
+from full_memory import FULL
 from readable import (
     PAIRS,
     TEMPLATE,
@@ -20,6 +21,7 @@ from readable import (
 )
 
 import rmeval
+from rmeval.benchmarks import load_benchmark
 from rmeval.engine.packable import sees_padding
 from rmeval.engine.scoring import Engine
 from rmeval.errors import BadCheckpoint, BadOption
@@ -269,6 +271,42 @@ def test_one_conversation_that_does_not_fit_into_memory_is_no_crash(golden, monk
     assert check_float32(probe).finding == "does not fit beside what else is on cpu"
     with pytest.raises(BadOption, match="up to 2 tokens: use a smaller `max_length=`"):
         make_probe(model, [[1, 2], [3]], 1)
+
+
+class Counted:
+    """Counts the passes of a network's first layer; the one of number `at` finds memory full."""
+
+    def __init__(self, model, at=None, error=None):
+        self.passes, self.at, self.error = 0, at, error
+        self.hook = model.network.backbone.layers[0].register_forward_pre_hook(self)
+
+    def __call__(self, *_):
+        self.passes += 1
+        if self.passes == self.at:
+            raise self.error
+
+
+@pytest.mark.parametrize("error", FULL[1::6], ids=str)
+@pytest.mark.parametrize("examine", [check_model, require_sound], ids=lambda f: f.__name__)
+def test_memory_that_runs_out_in_any_check_is_one_line_or_one_check_less(golden, examine, error):
+    model = load(golden(), dtype="float32", engine="padded")
+    pairs = load_benchmark("demo").limited(2).preferences
+    talks = pairs if examine is check_model else [pair.conversations()[0] for pair in pairs]
+    counted = Counted(model)
+    expected = examine(model, talks)
+    counted.hook.remove()
+    found = set()
+    for at in range(1, counted.passes + 1):
+        full = Counted(model, at, error)
+        try:
+            found.add(examine(model, talks) == expected)
+        except BadOption as refused:
+            found.add(str(refused)[:16])
+        full.hook.remove()
+        assert full.passes >= at
+    assert found <= {True, False, "out of memory on"}
+    assert "out of memory on" in found
+    assert examine(model, talks) == expected
 
 
 def test_a_float32_copy_that_would_not_fit_is_not_loaded(golden, monkeypatch):

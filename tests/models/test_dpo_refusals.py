@@ -108,7 +108,7 @@ def test_a_class_that_transformers_has_not_is_no_policy(tmp_path):
 
 
 def test_a_language_model_without_reference_is_told_of_it(pair):
-    with pytest.raises(BadCheckpoint, match="trained with DPO is scored with `reference=`"):
+    with pytest.raises(BadCheckpoint, match="trained with DPO is scored with `reference=MODEL`"):
         rmeval.load_model(str(pair[0]), device="cpu")
 
 

@@ -1,12 +1,15 @@
 """Sampling with a causal language model on this machine."""
 
 import gc
+import json
+import shutil
 import weakref
 
 import pytest
 import torch
 from checkpoints import read_tensors, write_tensors
 from conftest import DEMO_MODEL
+from full_memory import names_of_full, raising
 from tiny_generator import tiny_generator
 
 from rmeval.errors import BadCheckpoint, BadConversation, BadOption
@@ -126,6 +129,21 @@ def test_a_generator_without_a_chat_template_is_named(tmp_path):
         generator(folder)
 
 
+def test_the_end_token_pads_where_no_other_does_and_without_either_one_line_says_so(
+    folder, tmp_path
+):
+    without = shutil.copytree(folder, tmp_path / "without")
+    names = json.loads((without / "tokenizer_config.json").read_text())
+    del names["pad_token"]
+    (without / "tokenizer_config.json").write_text(json.dumps(names))
+    surest = SAMPLING._replace(top_k=1)
+    assert draw(without, sampling=surest) == draw(folder, sampling=surest)
+    del names["eos_token"]
+    (without / "tokenizer_config.json").write_text(json.dumps(names))
+    with pytest.raises(BadCheckpoint, match="names no pad_token and no eos_token"):
+        generator(without)
+
+
 def test_a_reward_model_is_no_generator():
     with pytest.raises(BadCheckpoint, match=r"^generator .*model: no model that transformers"):
         generator(DEMO_MODEL)
@@ -173,6 +191,15 @@ def test_memory_that_runs_out_says_what_to_make_smaller(folder, monkeypatch):
 
     monkeypatch.setattr(LocalGenerator, "_draw_batch", full)
     with pytest.raises(BadOption, match="use a smaller `batch=`"):
+        draw(folder)
+
+
+@names_of_full
+def test_memory_that_runs_out_at_load_is_not_taken_for_a_model_that_is_none(
+    folder, monkeypatch, error
+):
+    monkeypatch.setattr("transformers.AutoModelForCausalLM.from_pretrained", raising(error))
+    with pytest.raises(BadOption, match=r"^out of memory on cpu while the model is loaded \("):
         draw(folder)
 
 

@@ -197,6 +197,7 @@ def lora(model, kind, **options):
     return peft.get_peft_model(model, config)
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of peft's, under transformers 5.23
 def test_adapters_count_and_are_merged_nowhere(live, tokenizer):
     peft_model = lora(live, "SEQ_CLS").train()
     before = state_of(peft_model)
@@ -206,6 +207,7 @@ def test_adapters_count_and_are_merged_nowhere(live, tokenizer):
     assert found == pytest.approx(rmeval.wrap(merged, tokenizer).score(TALKS), abs=TOLERANCE)
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_a_policy_with_adapters_is_its_own_reference_without_them(policy):
     base, tokenizer, _ = policy
     adapted = lora(copy.deepcopy(base), "CAUSAL_LM").train()
@@ -215,6 +217,27 @@ def test_a_policy_with_adapters_is_its_own_reference_without_them(policy):
     merged = copy.deepcopy(adapted).merge_and_unload()
     expected = rmeval.wrap(merged, tokenizer, reference=base).score(TALKS)
     assert found == pytest.approx(expected, abs=TOLERANCE)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_another_of_its_adapters_may_be_a_policys_reference(policy):
+    base, tokenizer, _ = policy
+    adapted = lora(copy.deepcopy(base), "CAUSAL_LM")
+    adapted.add_adapter("begun", adapted.peft_config["default"])
+    before = state_of(adapted)
+    found = rmeval.wrap(adapted, tokenizer, reference="begun").score(TALKS)
+    same(before, state_of(adapted))
+    assert adapted.active_adapter == "default"
+    other = copy.deepcopy(adapted)
+    other.set_adapter("begun")
+    merged = [model.merge_and_unload() for model in (copy.deepcopy(adapted), other)]
+    expected = rmeval.wrap(merged[0], tokenizer, reference=merged[1]).score(TALKS)
+    assert found == pytest.approx(expected, abs=TOLERANCE)
+    assert max(map(abs, found)) > 0.01
+    with pytest.raises(
+        BadOption, match=r"is no adapter of it; .* one of 'none', 'base', 'default'"
+    ):
+        rmeval.wrap(adapted, tokenizer, reference="sft")
 
 
 class FullyShardedDataParallel(DistributedDataParallel):

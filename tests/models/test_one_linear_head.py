@@ -51,11 +51,10 @@ def near(expected):
     return pytest.approx(expected, abs=TOLERANCE, rel=0)
 
 
-@pytest.mark.parametrize(("layout", "head"), HEADS.items())
-def test_under_the_stock_class_name_the_weights_decide(tmp_path, layout, head):
-    folder = copy_golden(layout, tmp_path)
+def test_starling_has_the_stock_class_name_and_the_weights_decide(tmp_path):
+    folder = copy_golden("starling", tmp_path)
     edit_config(folder, architectures=["LlamaForSequenceClassification"])
-    ids, scores = golden_cases(GOLDEN / layout)
+    ids, scores = golden_cases(GOLDEN / "starling")
     assert load(folder).score_tokens(ids[:4]) == near(scores[:4])
 
 

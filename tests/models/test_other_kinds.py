@@ -57,6 +57,9 @@ def test_a_process_reward_model_is_refused_by_its_class(tmp_path, architecture, 
         "infly/Universal-PRM-7B",
         "Skywork/Skywork-o1-Open-PRM-Qwen-2.5-7B",
         "peiyi9979/math-shepherd-mistral-7b-prm",
+        "PRIME-RL/EurusPRM-Stage2",
+        "UW-Madison-Lee-Lab/VersaPRM",
+        "RLHFlow/Llama3.1-8B-PRM-Deepseek-Data",
     ],
 )
 def test_a_process_reward_model_is_refused_by_its_name(tmp_path, name):
@@ -64,8 +67,52 @@ def test_a_process_reward_model_is_refused_by_its_name(tmp_path, name):
     shapes = {"score.0.weight": (4, 4), "score.2.weight": (1, 4)}
     with pytest.raises(BadCheckpoint, match=r"by its name.*pass `family=`"):
         detect_family(Checkpoint(name, tmp_path, None, config, shapes, ()))
-    other = Checkpoint("some-lab/supreme-prompt-rm", tmp_path, None, config, shapes, ())
-    assert detect_family(other).name == "qwen-rm"
+    for plain in ("some-lab/supreme-prompt-rm", "some-lab/SUPRMPT-RM", "Qwen/WorldPM-72B"):
+        other = Checkpoint(plain, tmp_path, None, config, shapes, ())
+        assert detect_family(other).name == "qwen-rm"
+
+
+@pytest.mark.parametrize(
+    "architecture", ["CriticModel", "LlamaForCritic", "AutoModelForCausalLMWithValueHead"]
+)
+@pytest.mark.parametrize("head", ["score", "value_head", "v_head.summary"])
+def test_a_critic_is_refused_by_its_class(tmp_path, architecture, head):
+    folder = copy_golden("seqcls", tmp_path / "model")
+    tensors = read_tensors(folder)
+    write_tensors(folder, {**tensors, f"{head}.weight": tensors["score.weight"].clone()})
+    edit_config(folder, architectures=[architecture])
+    assert "is a critic of PPO by its class: its number is what its policy" in refusal(folder)
+
+
+def test_a_critic_is_refused_by_its_name_and_a_critique_is_none(tmp_path):
+    """TRL keeps a critic as a plain classifier, so its folder's name is all there is."""
+    folder = copy_golden("seqcls", tmp_path / "ppo-critic")
+    message = refusal(folder)
+    assert "is a critic of PPO by its name" in message
+    assert message.endswith("if it is an outcome reward model, pass `family=`")
+    insisted = load_scorer(folder, LoadOptions(device="cpu", family="classifier"))
+    assert insisted.family.name == "classifier"
+    other = folder.rename(tmp_path / "criticism-rm")
+    assert detect_family(open_checkpoint(str(other))).name == "classifier"
+
+
+SEEING = [
+    ("Qwen2_5_VLForConditionalGeneration", {"vision_config": {"depth": 2}}),  # Skywork-VL-Reward
+    ("Gemma3ForSequenceClassification", {"model_type": "gemma3", "vision_config": {}}),
+    ("LlavaLlamaForCausalLM", {"mm_vision_tower": "openai/clip-vit-large-patch14"}),
+    ("QWenLMHeadModel", {"visual": {"layers": 48}}),
+    ("Qwen2AudioForSequenceClassification", {"audio_config": {}}),
+]
+
+
+@pytest.mark.parametrize(("architecture", "config"), SEEING)
+def test_a_multimodal_model_is_refused_by_what_it_is(tmp_path, architecture, config):
+    folder = copy_golden("grm-linear", tmp_path / "model")
+    edit_config(folder, architectures=[architecture], **config)
+    message = refusal(folder)
+    assert f"'{architecture}'" in message
+    assert "is a multimodal model" in message
+    assert "pass a reward model of text alone" in message
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Models that compare two responses, against plain forwards in float64."""
 
+import itertools
 import json
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 import rmeval
 from rmeval.errors import BadCheckpoint, BadConversation, BadData, BadOption
-from rmeval.metrics.calibration import sigmoid
+from rmeval.models import pairwise
 from rmeval.models.families.pair_pm import CONTEXT
 from rmeval.models.families.pairrm import CHAT
 from rmeval.models.pairwise import Shown
@@ -361,11 +361,13 @@ def test_a_missing_head_weight_is_named(pairrm):
         load(pairrm)
 
 
-def test_probabilities_never_leave_0_to_1_and_keep_their_order():
+def test_probabilities_never_leave_0_to_1_and_keep_their_order(pair_pm, monkeypatch):
     odds = [-1e4, -800.0, -30.0, -1.0, 0.0, 1.0, 30.0, 1e4]
-    found = sigmoid(np.array(odds)).tolist()
+    monkeypatch.setattr(pairwise, "score_sequences", lambda *_: odds)
+    found = load(pair_pm).compare_tokens([[1]] * len(odds))
     assert found[4] == 0.5
-    assert all(0 <= a <= b <= 1 for a, b in pairwise(found))
+    assert all(0 <= a <= b <= 1 for a, b in itertools.pairwise(found))
+    assert found[0] < found[3] < found[5] < found[7] == 1
 
 
 def test_a_call_of_a_tool_is_refused_and_not_left_out(pair_pm):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from conftest import GOLDEN
+from full_memory import names_of_full, raising
 
 import rmeval
 from rmeval.engine.scoring import ASKED_FOR, Engine
@@ -129,14 +130,7 @@ def test_a_model_that_waits_on_the_host_whole_still_computes_on_the_card(monkeyp
     ]
 
 
-FULL = [
-    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB"),
-    torch.AcceleratorError("CUDA error: out of memory"),
-    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
-]
-
-
-@pytest.mark.parametrize("error", FULL, ids=lambda error: type(error).__name__)
+@names_of_full
 @pytest.mark.parametrize(
     "place",
     [
@@ -146,10 +140,7 @@ FULL = [
     ],
 )
 def test_out_of_memory_at_load_and_in_the_gate_is_one_line(monkeypatch, place, error):
-    def full(*_, **__):
-        raise error
-
-    monkeypatch.setattr(place, full)
+    monkeypatch.setattr(place, raising(error))
     with pytest.raises(BadOption, match=r"^out of memory on cpu while the model is loaded \("):
         rmeval.load_model(str(GOLDEN / "internlm2"), device="cpu")
 

@@ -16,6 +16,7 @@ from tokenizers import Tokenizer, processors
 
 import rmeval
 from rmeval.errors import BadCheckpoint, BadConversation, BadData, BadOption
+from rmeval.evaluation import score_preferences
 from rmeval.models.doctor.examination import check_model
 from rmeval.models.load import load_scorer
 from rmeval.records import Message, Preference, with_reference
@@ -170,8 +171,8 @@ def test_rows_know_their_references_and_others_ignore_them(model):
     reader = load_golden("internlm2")
     assert reader.family.name == "internlm2"
     with pytest.raises(BadConversation, match=r"preference 8 \(any\), chosen response: POLAR"):
-        rmeval.evaluation.score_preferences(model, [row, bare])
-    scored = rmeval.evaluation.score_preferences(model, [row])
+        score_preferences(model, [row, bare])
+    scored = score_preferences(model, [row])
     wanted = model.score([talk(answer="Beijing."), talk()])
     assert [score.value for score in scored[0].scores] == wanted
 

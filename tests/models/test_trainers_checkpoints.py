@@ -86,9 +86,8 @@ def test_a_value_head_in_the_models_own_file_may_be_a_critics(folder):
     head = language_model(folder)
     write(folder, {**read_tensors(folder), **head})
     message = refusal(folder)
-    assert "looks like grm" in message
-    assert "critic" in message
-    assert "pass `family='grm'`" in message
+    assert "looks like grm; a critic of PPO has these weights too" in message
+    assert message.endswith("pass `family='grm'`")
     model = load_scorer(folder, LoadOptions(family="grm", dtype="float32", device="cpu"))
     expected = (last_states(folder) @ head[HEAD][0] + 0.25).tolist()
     assert model.score_tokens(IDS) == near(expected)
@@ -156,7 +155,16 @@ def test_a_token_classifiers_reward_is_the_last_tokens(folder):
     write(folder, tensors)
     edit_config(folder, architectures=["LlamaForTokenClassification"], num_labels=1)
     own = AutoModelForTokenClassification.from_pretrained(folder, dtype=torch.float32).eval()
-    assert load(folder).score_tokens(IDS) == near(token_scores(own))
+    assert load(folder, family="token-classifier").score_tokens(IDS) == near(token_scores(own))
+
+
+def test_a_token_classifier_may_be_a_critic_and_must_be_insisted_on(folder):
+    """verl writes its critics in this class, and TRL its process reward models."""
+    write(folder, {**read_tensors(folder), "score.bias": torch.tensor([0.5])})
+    edit_config(folder, architectures=["LlamaForTokenClassification"], num_labels=1)
+    message = refusal(folder)
+    assert "looks like token-classifier; a critic of PPO (verl)" in message
+    assert message.endswith("pass `family='token-classifier'`")
 
 
 def test_a_token_classifiers_head_may_be_called_classifier(tmp_path):
@@ -166,8 +174,7 @@ def test_a_token_classifiers_head_may_be_called_classifier(tmp_path):
     torch.manual_seed(0)
     own = AutoModelForTokenClassification.from_config(config).eval()
     own.save_pretrained(tmp_path)
-    model = load(tmp_path)
-    assert model.family.name == "token-classifier"
+    model = load(tmp_path, family="token-classifier")
     assert model.score_tokens(IDS) == near(token_scores(own))
 
 
@@ -176,7 +183,7 @@ def test_a_token_classifier_with_two_labels_is_refused(folder):
     tensors["score.weight"] = torch.cat([tensors["score.weight"]] * 2)
     write(folder, {**tensors, "score.bias": torch.zeros(2)})
     edit_config(folder, architectures=["LlamaForTokenClassification"], num_labels=2)
-    assert "score.weight gives 2 labels" in refusal(folder)
+    assert "score.weight gives 2 labels" in refusal(folder, family="token-classifier")
 
 
 @pytest.mark.parametrize(

@@ -74,10 +74,12 @@ def test_rewards_and_attributes_are_the_formulas(tmp_path, engine):
     assert model.score_tokens(IDS) == [row[0] for row in rows]
 
 
-def test_its_weights_decide_under_the_stock_class_name(tmp_path):
+def test_its_weights_alone_do_not_claim_it(tmp_path):
     folder = make(tmp_path)
-    edit_config(folder, architectures=["LlamaForSequenceClassification"])
-    assert detect_family(open_checkpoint(str(folder))).name == "urm"
+    edit_config(folder, architectures=["LlamaForCausalLM"])
+    with pytest.raises(BadCheckpoint, match=r"looks like urm; .*pass `family='urm'`"):
+        detect_family(open_checkpoint(str(folder)))
+    assert load(folder, family="urm").score_tokens(IDS) == load(make(tmp_path)).score_tokens(IDS)
 
 
 @pytest.mark.parametrize("lost", ["weights.fc.2.weight", "weights.fc.4.bias", "model.norm.weight"])

@@ -12,7 +12,6 @@ from rmeval.errors import UnknownName
 from rmeval.known import published_tables, without_repeats
 from rmeval.metrics.rewardbench import REWARDBENCH, SECTIONS, WEIGHTINGS
 from rmeval.metrics.summary import describe_scores
-from rmeval.records import Comparisons
 from rmeval.reports.leaderboard import (
     _binomial_half,
     footnote_mark,
@@ -164,12 +163,12 @@ def test_local_rows_are_named_by_their_folder_and_types_are_the_tables() -> None
     assert HUB["revision"].startswith("01234567")
 
 
-def test_whoever_compares_is_pairwise_whatever_its_family_is_called() -> None:
+def test_a_result_says_its_kind_and_an_older_one_is_told_by_its_family() -> None:
     result = measured("lab/theirs", family="of-another-package")
-    counts = Comparisons(made=2, first=1, tied=0, unparsed=0)
-    scored = tuple(replace(item, comparisons=counts) for item in result.scored)
-    assert column(rank_rows([replace(result, scored=scored)], []), "type") == ["pairwise"]
+    said = replace(result, provenance={**result.provenance, "kind": "pairwise"})
+    assert column(rank_rows([said], []), "type") == ["pairwise"]
     assert column(rank_rows([result], []), "type") == ["custom head"]
+    assert column(rank_rows([measured("a", family="judge")], []), "type") == ["generative"]
 
 
 def test_an_ensemble_with_a_servers_model_has_no_remark_on_its_dtype() -> None:

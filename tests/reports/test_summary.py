@@ -79,7 +79,7 @@ def test_a_partial_run_says_so_and_the_demo_says_what_it_is() -> None:
     partial = summarise(result_of(HALF_OF_CHAT, partial="32 of 2985 rows (--limit)"), REWARDBENCH)
     assert "PARTIAL: 32 of 2985 rows (--limit). No table ranks it." in partial
     assert "say nothing about a model" in summarise(
-        result_of(HALF_OF_CHAT, benchmark="demo"), REWARDBENCH
+        result_of(HALF_OF_CHAT, definition="demo"), REWARDBENCH
     )
     assert "say nothing" not in partial
 
@@ -133,6 +133,6 @@ def test_on_rewardbench_2_rewards_that_tie_share_the_win_and_it_says_so() -> Non
     scored = (ScoredPreference("Math/1", "Math", 1, best),)
     metrics = describe_scores(REWARDBENCH_2, scored)
     assert metrics.values["subset/Math"] == 0.5
-    named = {"definition": "rewardbench-2", "metrics": metrics, "scored": scored}
-    result = replace(result_of(HALF_OF_CHAT), **named)
+    named = {"definition": "rewardbench-2", "weighting": "mean", "metrics": metrics}
+    result = replace(result_of(HALF_OF_CHAT), scored=scored, **named)
     assert "ties (a win is shared): 1;" in summarise(result, REWARDBENCH_2)

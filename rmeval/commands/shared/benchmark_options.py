@@ -8,13 +8,16 @@ from rmeval.benchmarks import (
     BENCHMARKS,
     OWN,
     Benchmark,
+    find_recipe,
     load_benchmark,
     may_be_own,
     published_name,
     scheme_of,
+    shipped_recipes,
 )
 from rmeval.benchmarks.own import load_own
 from rmeval.benchmarks.reading.columns import check_fields
+from rmeval.benchmarks.recipes import recipes_in
 from rmeval.errors import BadOption, UnknownName
 from rmeval.hub import local_path
 
@@ -24,12 +27,13 @@ OWN_ADVICE = "; or pass a file, or a data set on the Hub as ORG/NAME"
 def add_benchmark_options(parser: argparse.ArgumentParser, *, named: bool = True) -> None:
     """Adds what `load_benchmarks_from` reads; `named` also adds --benchmark itself."""
     group = parser.add_argument_group("benchmark")
-    names = ", ".join(entry.name for entry in BENCHMARKS)
+    names = ", ".join(known_benchmarks())
     if named:
         group.add_argument(
             "--benchmark",
             metavar="NAME,…",
-            help=f"{names}; a file or Hub data set of preferences; or several, with commas. "
+            help=f"{names}; a recipe, FILE.toml, or a folder of them; "
+            "a file or Hub data set of preferences; or several, with commas. "
             "rewardbench unless the model is the demo",
         )
     group.add_argument(
@@ -62,15 +66,16 @@ def load_benchmarks_from(
     if options.data_revision and len(names) > 1:
         raise BadOption("--data-revision goes with one benchmark; run them one by one")
     for name in names:
-        if name not in BENCHMARKS and not may_be_own(name):
-            known = [entry.name for entry in BENCHMARKS]
-            raise UnknownName("benchmark", name, known, OWN_ADVICE)
-        if name in BENCHMARKS and (options.columns or options.split):
+        recipe = find_recipe(name)
+        if name not in BENCHMARKS and recipe is None and not may_be_own(name):
+            raise UnknownName("benchmark", name, known_benchmarks(), OWN_ADVICE)
+        if _has_layout(name) and (options.columns or options.split):
             raise BadOption(f"--columns and --split are for data of your own; {name} needs neither")
-        scheme_of(name if name in BENCHMARKS else OWN).check_weighting(weighting)
+        definition = recipe.arithmetic if recipe else name if name in BENCHMARKS else OWN
+        scheme_of(definition).check_weighting(weighting)
     loaded = [
         load_benchmark(name, data.get(name), revision=options.data_revision)
-        if name in BENCHMARKS
+        if _has_layout(name)
         else load_own(
             name,
             columns=parse_columns(options.columns) if options.columns else None,
@@ -100,7 +105,19 @@ def parse_columns(text: str) -> dict[str, str]:
     return columns
 
 
+def known_benchmarks() -> list[str]:
+    """Returns the names of the benchmarks that ship, in code or as recipes."""
+    return [*(entry.name for entry in BENCHMARKS), *shipped_recipes()]
+
+
+def _has_layout(name: str) -> bool:
+    """Whether a benchmark's layout is known: by code, or by a recipe."""
+    return name in BENCHMARKS or find_recipe(name) is not None
+
+
 def _names(text: str) -> list[str]:
+    if found := recipes_in(Path(text)):
+        return list(map(str, found))
     names = [text] if Path(text).exists() else [name.strip() for name in text.split(",")]
     if not all(names):
         raise BadOption(f"--benchmark {text!r}: an empty name")
@@ -119,7 +136,7 @@ def _data_by_name(values: Sequence[str], names: Sequence[str]) -> dict[str, Path
             name, path = names[0], value
         if name in data:
             raise BadOption(f"--data is given twice for {name}")
-        if name not in BENCHMARKS:
+        if not _has_layout(name):
             raise BadOption(f"--data is for published benchmarks; pass --benchmark {path} alone")
         data[name] = Path(path)
     return data

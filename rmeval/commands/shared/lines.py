@@ -54,6 +54,14 @@ Finish = Callable[[Path, Path], object]
 """Makes the output of the file of all lines with their scores."""
 
 
+class Verb(NamedTuple):
+    """What a verb reads of a line, what it adds, and how the file of all makes its output."""
+
+    to_conversations: ToConversations
+    add_scores: AddScores
+    finish: Finish = Path.replace
+
+
 class Line(NamedTuple):
     """A line of the input: its place, its fields as they are, and the conversations in them."""
 
@@ -62,11 +70,16 @@ class Line(NamedTuple):
     conversations: list[Conversation]
 
 
-def add_line_options(parser: argparse.ArgumentParser, came: str, goes: str) -> None:
-    """Adds the model's options, and the files."""
+def add_scoring_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of who scores, and of how that is shown."""
     add_model_options(parser, default=None)
     add_checks_option(parser)
     add_quiet_option(parser)
+
+
+def add_line_options(parser: argparse.ArgumentParser, came: str, goes: str) -> None:
+    """Adds the options of who scores, and the files."""
+    add_scoring_options(parser)
     parser.add_argument("--input", type=Path, required=True, metavar=came)
     parser.add_argument("--output", type=Path, required=True, metavar=goes)
 
@@ -86,43 +99,64 @@ def score_lines(
     """
     require_one_process()
     require_file_name("--output", options.output)
-    conversations, without_reference = 0, None
-    for line in _read(options.input, to_conversations):
-        conversations += len(line.conversations)
-        if not all(map(reference_of, line.conversations)):
-            without_reference = without_reference or line.place
-    output = real(options.output)  # a link stays one
-    with _work_folder(output) as kept:
+    verb = Verb(to_conversations, add_scores, finish)
+    conversations, without_reference = survey(options.input, verb)
+    with work_folder(options.output) as kept:
         model = load_model_from(options, without_reference=without_reference)
-        provenance, scored = scoring_provenance(model), kept / LINES
-        with (
-            _kept_store(kept, provenance) as store,
-            show_progress(quiet=options.quiet) as on_progress,
-        ):
-            progress = _Windows(on_progress, conversations)
-            truncated = 0
-            with scored.open("w", encoding="utf-8", newline="\n") as out:
-                for window in _windows(_read(options.input, to_conversations)):
-                    made = list(_score(model, window, store, progress))
-                    truncated += sum(score.truncated for scores in made for score in scores)
-                    pairs = zip(window, made, strict=True)
-                    _write(out, [add_scores(line.fields, scores) for line, scores in pairs])
-        with writing(output):
-            provenance_path(options.output).unlink(missing_ok=True)  # never beside others' scores
-            finish(scored, output)
-        _write_provenance(options.output, provenance)
-        drop_store(kept / STORE, store_settings(provenance))
+        with show_progress(quiet=options.quiet) as on_progress:
+            progress = Windows(on_progress, conversations)
+            truncated = score_file(model, verb, options.input, options.output, kept, progress)
     cut = f"; {truncated} were cut to {model.max_length} tokens" if truncated else ""
     print(f"{conversations} conversations scored{cut}: {options.output}", file=sys.stderr)
 
 
+def survey(path: Path, verb: Verb) -> tuple[int, str | None]:
+    """Reads a file; returns its conversations' number, and the first line without a reference."""
+    conversations, without_reference = 0, None
+    for line in _read(path, verb.to_conversations):
+        conversations += len(line.conversations)
+        if not all(map(reference_of, line.conversations)):
+            without_reference = without_reference or line.place
+    return conversations, without_reference
+
+
+def score_file(
+    model: "RewardModel", verb: Verb, came: Path, goes: Path, kept: Path, progress: "Windows"
+) -> int:
+    """Scores a file into another, by way of a folder from `work_folder`; returns how many were cut.
+
+    What made the scores is written last, and only then goes what was kept.
+    """
+    provenance, scored = scoring_provenance(model), kept / LINES
+    with _kept_store(kept, provenance) as store:
+        truncated = 0
+        with scored.open("w", encoding="utf-8", newline="\n") as out:
+            for window in _windows(_read(came, verb.to_conversations)):
+                made = list(_score(model, window, store, progress))
+                truncated += sum(score.truncated for scores in made for score in scores)
+                pairs = zip(window, made, strict=True)
+                _write(out, [verb.add_scores(line.fields, scores) for line, scores in pairs])
+    with writing(goes):
+        provenance_path(goes).unlink(missing_ok=True)  # never beside others' scores
+        verb.finish(scored, real(goes))
+    _write_provenance(goes, {**provenance, "input_sha256": sha256_of(came)})
+    drop_store(kept / STORE, store_settings(provenance))
+    return truncated
+
+
+def unfinished(output: Path) -> Path:
+    """Returns where stands what is kept of an output that is not whole; a link stays one."""
+    output = real(output)
+    return output.with_name(f"{output.name}.unfinished")
+
+
 @contextmanager
-def _work_folder(output: Path) -> Iterator[Path]:
+def work_folder(output: Path) -> Iterator[Path]:
     """Yields `<output>.unfinished`, this process's alone; it goes where nothing is kept in it."""
-    folder = output.with_name(f"{output.name}.unfinished")
+    folder = unfinished(output)
     with prepared(folder):
         try:
-            with only_owner(folder / "lock", output):
+            with only_owner(folder / "lock", real(output)):
                 try:
                     yield folder
                 finally:
@@ -157,7 +191,9 @@ def require_one_process() -> None:
     from rmeval.engine.workers import count_processes
 
     if count_processes() > 1:
-        raise BadOption("this verb runs in one process; give each its own part of the input")
+        raise BadOption(
+            "this verb runs in one process; give each its own part of the input, or a --shard of it"
+        )
 
 
 def require_file_name(option: str, path: Path) -> None:
@@ -184,7 +220,7 @@ def read_provenance(path: Path) -> dict[str, Any] | None:
     try:
         with reading(beside):
             found: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
-        same = found["lines_sha256"] == _sha256(path)
+        same = found["lines_sha256"] == sha256_of(path)
         known = {**found["model"], **found["versions"]}
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise BadData(f"{beside}: not a record of rmeval; delete it, or rank again") from error
@@ -195,12 +231,13 @@ def read_provenance(path: Path) -> dict[str, Any] | None:
 
 
 def _write_provenance(path: Path, provenance: dict[str, Any]) -> None:
-    document = {**provenance, "lines_sha256": _sha256(path)}
+    document = {**provenance, "lines_sha256": sha256_of(path)}
     text = json.dumps(document, indent=2, ensure_ascii=False)
     write_atomically(provenance_path(path), text + "\n")
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Returns the sha256 sum of a file."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -244,7 +281,7 @@ def _windows(lines: Iterator[Line]) -> Iterator[list[Line]]:
 
 
 def _score(
-    model: "RewardModel", window: Sequence[Line], store: "ScoreStore", progress: "_Windows"
+    model: "RewardModel", window: Sequence[Line], store: "ScoreStore", progress: "Windows"
 ) -> Iterator[list[Score]]:
     """Yields the scores of each line of a window."""
     conversations = [conversation for line in window for conversation in line.conversations]
@@ -260,7 +297,7 @@ def _score(
         yield [next(remaining) for _ in line.conversations]
 
 
-class _Windows:
+class Windows:
     """Progress over all windows: what is left is estimated from the window at hand."""
 
     def __init__(self, report: OnProgress, conversations: int) -> None:

@@ -31,7 +31,11 @@ KEPT = re.compile(
     r"\.(base_layer|modules_to_save)(?=\.)"
 )  # between a module's name and its weight's
 
-KINDS = {"rank_pattern": dict, "alpha_pattern": dict, "modules_to_save": list, "task_type": str}
+KINDS = {
+    **dict.fromkeys(("rank_pattern", "alpha_pattern", "auto_mapping"), dict),
+    "modules_to_save": list,
+    "task_type": str,
+}
 
 Shape = tuple[int, ...]
 Read = Callable[[str], torch.Tensor]

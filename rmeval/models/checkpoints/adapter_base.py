@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from transformers import MODEL_MAPPING, AutoConfig
+import torch
+from transformers import MODEL_MAPPING, AutoConfig, AutoModelForSequenceClassification
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
@@ -58,8 +59,11 @@ def open_base(adapter: Adapter, commit: str | None, opening: Opening) -> Checkpo
             refuse_adapter(found, "the base of another adapter must be whole")
         return open_whole(where, found, at, opening)
     except (UnknownName, Unreachable, BadOption, BadCheckpoint) as error:
+        reason = str(error)
+        if not isinstance(error, BadCheckpoint):  # whose advice is not of a model, but of its files
+            reason = reason.partition(";")[0].removeprefix(f"model {asked}: ")
         advice = "" if opening.base else "; pass its base with `base=FOLDER_OR_ID`"
-        raise adapter.refused(f"the base of this adapter, {asked}: {error}{advice}") from error
+        raise adapter.refused(f"the base of this adapter, {asked}: {reason}{advice}") from error
 
 
 def as_trained(base: Checkpoint, adapter: Adapter) -> tuple[Checkpoint, dict[str, Any]]:
@@ -109,11 +113,10 @@ def _near(adapter: Adapter, asked: str) -> Path | None:
 def _require_what_was_trained(base: Checkpoint, adapter: Adapter, *, headless: bool) -> None:
     """Raises BadCheckpoint where a module was trained, a head among them, and is not there."""
     saved = adapter.settings.get("modules_to_save") or []
-    task = adapter.settings.get("task_type")
     have = [module for module in saved if _holds(adapter.whole, module)]
     lost = [m for m in saved if m not in have and (not have or _holds(base.shapes, m))]
     heads = {_first(name) for name in adapter.whole} & {*OF_CLASSIFIER, *OF_OTHERS}
-    if task in CLASSIFIERS and headless and not heads:
+    if _task(adapter) in CLASSIFIERS and headless and not heads:
         raise adapter.refused(
             f"its base is {base.architecture}, and the head that was trained (score) is not in the "
             f"adapter's file (PEFT's modules_to_save); {AS_SCORES}"
@@ -123,6 +126,18 @@ def _require_what_was_trained(base: Checkpoint, adapter: Adapter, *, headless: b
             f"{some(lost)} was trained with this adapter (modules_to_save), and its file does not "
             f"hold it; {AS_SCORES}"
         )
+
+
+def _task(adapter: Adapter) -> str | None:
+    """Returns the task that an adapter was trained for.
+
+    TRL's trainers take adapters without a task; then PEFT names the class that it was trained on.
+    """
+    if (task := adapter.settings.get("task_type")) is not None:
+        return str(task)
+    trained = str((adapter.settings.get("auto_mapping") or {}).get("base_model_class"))
+    of_class = ((task, names.values()) for task, names in CLASSIFIERS.items())
+    return next((task for task, classes in of_class if trained in classes), None)
 
 
 def _require_known_heads(base: Checkpoint, adapter: Adapter) -> None:
@@ -168,16 +183,31 @@ def _as_classifier(
     base: Checkpoint, adapter: Adapter, body: str
 ) -> tuple[Checkpoint, dict[str, Any]]:
     """Returns a base without a language model's head, and what its config.json says instead."""
-    model_type, task = base.config["model_type"], adapter.settings.get("task_type")
-    named = CLASSIFIERS.get(str(task), CLASSIFIERS["SEQ_CLS"]).get(model_type)
+    model_type, task = base.config["model_type"], _task(adapter) or "SEQ_CLS"
+    named = CLASSIFIERS.get(task, CLASSIFIERS["SEQ_CLS"]).get(model_type)
     if named is None:
         raise adapter.refused(f"transformers has no classifier for its base's {model_type!r}")
+    also = _beside_its_body(base)
+    names = {name for name in base.shapes if name.startswith(body) or name in also}
     kept = replace(
         base,
-        shapes={name: shape for name, shape in base.shapes.items() if name.startswith(body)},
-        places={name: place for name, place in base.places.items() if name.startswith(body)},
+        shapes={name: base.shapes[name] for name in names},
+        places={name: base.places[name] for name in names},
     )
     return kept, {"architectures": [named], "num_labels": 1}
+
+
+def _beside_its_body(base: Checkpoint) -> set[str]:
+    """Returns what an encoder's classifier has of a masked language model beside the body.
+
+    ModernBERT's `head` is one; of most there is nothing.
+    """
+    masked = MODEL_FOR_MASKED_LM_MAPPING_NAMES.get(base.config.get("model_type"))
+    if base.architecture != masked:
+        return set()
+    config = AutoConfig.from_pretrained(base.folder, trust_remote_code=False)
+    with torch.device("meta"):
+        return set(AutoModelForSequenceClassification.from_config(config).state_dict())
 
 
 def _pad_of(folder: Path) -> int | None:

@@ -19,7 +19,7 @@ from rmeval.models.checkpoints.json_files import read_object as read_object
 from rmeval.models.checkpoints.not_readable import (
     ADAPTER,
     adapter_files,
-    refuse_folder_of_adapters,
+    refuse_folder_of_a_run,
     refuse_quantised,
     refuse_shards_of_training,
 )
@@ -160,7 +160,7 @@ def open_whole(name: str, folder: Path, commit: str | None, opening: Opening) ->
     """Returns the checkpoint of config.json and whole weights, whatever lies beside them."""
     if not (folder / "config.json").exists():
         refuse_shards_of_training(folder)
-        refuse_folder_of_adapters(folder)
+        refuse_folder_of_a_run(folder)
     config = read_object(folder / "config.json")
     require_kinds(folder / "config.json", config)
     refuse_quantised(folder, config)

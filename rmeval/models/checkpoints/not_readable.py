@@ -54,7 +54,7 @@ def refuse_adapter(folder: Path, reason: str | None = None) -> None:
     if not files or reason is None:
         return
     method = str(about.get("peft_type", "PEFT")).replace("LORA", "LoRA")
-    a = "an" if method[0] in "AI" else "a"
+    a = "an" if method[0] in "AIO" else "a"
     base = about.get("base_model_name_or_path") or "a base model that it does not name"
     raise BadCheckpoint(
         f"{folder} holds {a} {method} adapter of {base} ({', '.join(files)}): {reason}; merge it "
@@ -85,14 +85,21 @@ def _why_not_merged(files: list[str], about: Mapping[str, Any]) -> str | None:
     return None
 
 
-def refuse_folder_of_adapters(folder: Path) -> None:
-    """Raises BadCheckpoint where adapters lie in a folder's folders, and none in it."""
-    found = sorted(file.parent.name for file in folder.glob(f"*/{ADAPTER}"))
-    if found:
-        raise BadCheckpoint(
-            f"{folder}: no model, and adapters in its folders ({', '.join(found[:4])}"
-            f"{', …' if found[4:] else ''}); pass one of these"
-        )
+def refuse_folder_of_a_run(folder: Path) -> None:
+    """Raises BadCheckpoint where models or adapters lie in a folder's folders, and none in it."""
+    for kind, marked in (("adapters", ADAPTER), ("checkpoints", "config.json")):
+        found = sorted({file.parent.name for file in folder.glob(f"*/{marked}")}, key=_by_number)
+        if found:
+            raise BadCheckpoint(
+                f"{folder}: no model, and {kind} in its folders ({', '.join(found[:4])}"
+                f"{', …' if found[4:] else ''}); pass one of these"
+            )
+
+
+def _by_number(name: str) -> tuple[str, int]:
+    """Orders checkpoint-500 before checkpoint-1000."""
+    stem = name.rstrip("0123456789")
+    return stem, int(name.removeprefix(stem) or 0)
 
 
 def refuse_shards_of_training(folder: Path) -> None:

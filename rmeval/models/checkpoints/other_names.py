@@ -9,7 +9,9 @@ import re
 from rmeval.errors import BadCheckpoint
 from rmeval.hub import local_folder, local_path
 
-PROCESS = re.compile(r"(?<![a-z])prm(?![a-z])[^/]*$|math-shepherd[^/]*$", re.IGNORECASE)
+PROCESS = re.compile(  # Qwen2.5-Math-PRM-7B, math-shepherd-mistral-7b-prm, EurusPRM-Stage2
+    r"(?i:(?<![a-z])prm(?![a-z])[^/]*$|math-shepherd[^/]*$)|(?<![A-Z])PRM(?![a-zA-Z])[^/]*$"
+)
 POLAR = re.compile(r"(^|/)polar(?![a-z])[^/]*$", re.IGNORECASE)
 POLAR_IS = "compares an answer with a reference answer, and without a reference there is no score"
 PROCESS_IS = "it scores the steps of a solution, and rmeval needs one reward for a whole answer"

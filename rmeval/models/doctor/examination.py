@@ -11,6 +11,7 @@ from rmeval.engine.plan import LAST
 from rmeval.errors import BadCheckpoint, one_line
 from rmeval.models.checkpoints.weight_files import some
 from rmeval.models.doctor.check import Check, is_healthy
+from rmeval.models.doctor.disguises import check_disguises
 from rmeval.models.doctor.scored_token import SCORED_TOKEN, check_scored_token
 from rmeval.models.doctor.scores import (
     LIMITS,
@@ -31,6 +32,7 @@ from rmeval.models.doctor.text import (
     rough_conversations,
 )
 from rmeval.models.doctor.transformers_class import check_transformers
+from rmeval.models.placement import checking_on
 from rmeval.models.reward_model import RewardModel
 from rmeval.records import Conversation, Message, Preference
 
@@ -60,11 +62,17 @@ def check_model(model: RewardModel, pairs: Sequence[Preference]) -> list[Check]:
     It stops where a failure would make what follows meaningless: no rewards are computed of text
     that is not read, and none are compared that are not numbers.
     """
+    with checking_on(model.device):
+        return _all_checks(model, pairs)
+
+
+def _all_checks(model: RewardModel, pairs: Sequence[Preference]) -> list[Check]:
     talks = [talk for pair in pairs for talk in (pair.conversations()[0], pair.conversations()[-1])]
     checks = [check_weights(model), check_files(model), *check_text(model, talks)]
     if not _is_readable(checks):
         return checks
-    kept = [talk for pair in range(len(pairs)) for talk in _of_pair(model, talks, pair)]
+    taken = [place for place in range(len(pairs)) if _of_pair(model, talks, place)]
+    kept = [talk for place in taken for talk in _of_pair(model, talks, place)]
     rough = rough_conversations(model)
     probe = make_probe(model, [model.sequence(talk) for talk in (*kept, *rough)], len(kept) // 2)
     checks.append(check_finite(probe))
@@ -79,6 +87,7 @@ def check_model(model: RewardModel, pairs: Sequence[Preference]) -> list[Check]:
         check_left_padding(probe),
         check_float32(probe),
         check_transformers(probe),
+        check_disguises(probe, [pairs[place] for place in taken]),
     ]
 
 
@@ -104,7 +113,9 @@ def require_sound(model: RewardModel, conversations: Sequence[Conversation]) -> 
 
     Raises BadCheckpoint naming the first that fails.
     """
-    for check in cheap_checks(model, conversations):
+    with checking_on(model.device):
+        checks = cheap_checks(model, conversations)
+    for check in checks:
         _require_passed(model, check)
         if check.status == "warn" and check.name in LOUD:
             warning = one_line(f"{check.name}: {check.finding}; {check.advice}")

@@ -16,7 +16,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
 )
 
-from rmeval.engine.device import home
+from rmeval.engine.device import home, one_name_for_full
 from rmeval.engine.packable import ROUNDING, relative_difference, sees_padding
 from rmeval.errors import FOREIGN, BadCheckpoint, first_line
 from rmeval.models.checkpoints.checkpoint import Checkpoint
@@ -76,7 +76,10 @@ class LanguageModel(Family):
         if sees_padding(Network(model.body, nn.Identity())):
             self._refuse("its tokens see those after them, so it is no causal language model")
         try:
-            difference = model.difference_to_own_logits()
+            with one_name_for_full():
+                difference = model.difference_to_own_logits()
+        except torch.OutOfMemoryError:
+            raise  # which says nothing of the model
         except FOREIGN as error:
             reason = f"{type(error).__name__}: {first_line(error)}"
             self._refuse(f"it gives no logits of chosen tokens alone ({reason})")

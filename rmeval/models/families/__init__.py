@@ -103,7 +103,7 @@ FAMILIES = Registry(
         Entry(
             "token-classifier",
             "rmeval.models.families.token_classifier:TokenClassifier",
-            "any causal *ForTokenClassification with one label (verl), at the last token",
+            "on request: a causal *ForTokenClassification with one label (verl), at the last token",
         ),
         Entry(
             "classifier",
@@ -122,11 +122,14 @@ def detect_family(checkpoint: "Checkpoint", *, trust_remote_code: bool = False) 
     BadCheckpoint when nothing fits, or more than one family does, and BadPlugin for a family of
     another package that is none.
     """
-    from rmeval.models.checkpoints.other_kinds import refuse_other_kinds
+    from rmeval.models.checkpoints.other_kinds import refuse_multimodal, refuse_other_kinds
     from rmeval.models.dpo.language_model import LanguageModel
     from rmeval.models.families.remote import RemoteCode
 
     refuse_other_kinds(checkpoint)
+    remote = RemoteCode.claims(checkpoint)
+    if not (remote and trust_remote_code):
+        refuse_multimodal(checkpoint)
     families = [_load_family(entry) for entry in FAMILIES]
     claiming = [family for family in families if family.claims(checkpoint)]
     claiming = [family for family in claiming if not family.fallback] or claiming
@@ -138,28 +141,51 @@ def detect_family(checkpoint: "Checkpoint", *, trust_remote_code: bool = False) 
         raise BadCheckpoint(
             f"several model adapters claim architecture {where}: {names}; pass `family=`"
         )
-    remote = RemoteCode.claims(checkpoint)
     if remote and trust_remote_code:
         return RemoteCode(checkpoint)
-    names = ", ".join(entry.name for entry in FAMILIES)
-    hint = "Write one"
-    if remote:
-        hint = "Pass `trust_remote_code=True` to run the repository's own code, or write one"
-    elif LanguageModel.claims(checkpoint):
-        hint = (
-            "A language model trained with DPO is scored with `reference=`, one whose folder has "
-            "lost its name with `family=`; or write an adapter"
+    told = _like(checkpoint, families)
+    if told is None and LanguageModel.claims(checkpoint):
+        told = (
+            "a language model without a reward head; one trained with DPO is scored with "
+            "`reference=MODEL` (or none), one that answers in words as judge:NAME, and "
+            "Nemotron-Reward or pair-PM whose folder has lost its name with `family=`"
         )
-    raise BadCheckpoint(
-        f"no model adapter for architecture {where}; {_nearest(checkpoint, families)}"
-        f"known: {names}. "
-        f"{hint} in 40 lines: docs/adding-a-model.md"
-    )
+    if told is None:
+        names = ", ".join(entry.name for entry in FAMILIES)
+        hint = (
+            "Pass `trust_remote_code=True` to run the repository's own code, or write"
+            if remote
+            else ""
+        )
+        told = (
+            f"{_nearest(checkpoint, families)}known: {names}. "
+            f"{hint or 'Write'} one in 40 lines: docs/adding-a-model.md"
+        )
+    raise BadCheckpoint(f"no model adapter for architecture {where}; {told}")
 
 
 def find_family(name: str) -> "type[Family]":
     """Returns a family by its name. Raises UnknownName, or BadPlugin for one that is none."""
     return _load_family(FAMILIES.find(name))
+
+
+def _like(checkpoint: "Checkpoint", families: "Iterable[type[Family]]") -> str | None:
+    """Says which family a checkpoint may be read as by who insists; None where there is none.
+
+    A language model may be read as those that only a name tells, and is not taken for one.
+    """
+    from rmeval.models.families.logit_row import LogitRow
+
+    alike = [
+        family
+        for family in families
+        if family.compatible(checkpoint) and not issubclass(family, LogitRow)
+    ]
+    if not alike:
+        return None
+    names = " or ".join(family.name for family in alike)
+    insist = f"if it is one in all but the name of its class, pass `family={alike[0].name!r}`"
+    return f"looks like {names}; {alike[0].doubt or insist}"
 
 
 def _nearest(checkpoint: "Checkpoint", families: "Iterable[type[Family]]") -> str:
@@ -174,8 +200,6 @@ def _nearest(checkpoint: "Checkpoint", families: "Iterable[type[Family]]") -> st
     missing = ", ".join(lacking[nearest])
     if missing:
         return f"nearest: {nearest.name}, for which it lacks {missing}; "
-    if nearest.doubt:
-        return f"looks like {nearest.name}; {nearest.doubt}; "
     needed = ", ".join(nearest.needs)
     return f"nearest: {nearest.name}, whose {needed} it has, under another config.json or name; "
 

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from rmeval.errors import BadCheckpoint
-from rmeval.models.checkpoints.checkpoint import Checkpoint
 from rmeval.models.families.heads import linear_head
 from rmeval.models.family import Family, Placed
 
@@ -19,10 +18,8 @@ class Beaver(Family):
     """Body `model.*`, head `score_head`, and the `normalizer` of the scores seen in training."""
 
     name = "beaver"
-
-    @staticmethod
-    def claims(checkpoint: Checkpoint) -> bool:
-        return "score_head.weight" in checkpoint.shapes
+    architectures = ("ForScore",)  # what safe-rlhf's AutoModelForScore makes
+    needs = ("score_head.weight",)
 
     def head(self) -> nn.Module:
         bias = "score_head.bias" in self.checkpoint.shapes

@@ -54,8 +54,8 @@ class GRM(Family):
     def compatible(cls, checkpoint: Checkpoint) -> bool:
         deep = any(key.startswith("v_head.summary.0.") for key in checkpoint.shapes)
         causal = checkpoint.architecture.endswith(("ForCausalLM", "ForCausalRM"))
-        linear = causal and LINEAR in checkpoint.shapes
-        return (deep or linear) and not is_process_reward_model(checkpoint)
+        head = deep or LINEAR in checkpoint.shapes
+        return causal and head and not is_process_reward_model(checkpoint)
 
     def head(self) -> nn.Module:
         config = self.checkpoint.config

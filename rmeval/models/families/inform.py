@@ -25,14 +25,12 @@ class INFORM(Family):
 
     @classmethod
     def claims(cls, checkpoint: Checkpoint) -> bool:
-        return cls.compatible(checkpoint) and checkpoint.architecture != "Qwen2ForRewardModel"
+        return checkpoint.architecture == "INFORMForSequenceClassification"
 
     @classmethod
     def compatible(cls, checkpoint: Checkpoint) -> bool:
-        return (
-            checkpoint.architecture == "INFORMForSequenceClassification"
-            or "score.0.weight" in checkpoint.shapes
-        ) and not is_process_reward_model(checkpoint)
+        layers = set(cls.needs) <= checkpoint.shapes.keys()
+        return layers and not is_process_reward_model(checkpoint)
 
     def head(self) -> nn.Module:
         return mlp_head(self.checkpoint, "score")

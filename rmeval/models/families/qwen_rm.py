@@ -7,7 +7,6 @@ add none.
 """
 
 from rmeval.models.checkpoints.checkpoint import Checkpoint
-from rmeval.models.checkpoints.other_kinds import is_process_reward_model
 from rmeval.models.families.inform import INFORM
 
 
@@ -18,8 +17,9 @@ class QwenRM(INFORM):
 
     @classmethod
     def claims(cls, checkpoint: Checkpoint) -> bool:
-        return (
-            checkpoint.architecture == "Qwen2ForRewardModel"
-            and set(cls.needs) <= checkpoint.shapes.keys()
-            and not is_process_reward_model(checkpoint)
-        )
+        return checkpoint.architecture == "Qwen2ForRewardModel" and cls.compatible(checkpoint)
+
+    @classmethod
+    def compatible(cls, checkpoint: Checkpoint) -> bool:
+        qwen = checkpoint.config.get("model_type") == "qwen2"
+        return qwen and super().compatible(checkpoint)

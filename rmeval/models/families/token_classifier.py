@@ -1,6 +1,7 @@
-"""`*ForTokenClassification` with one label: how verl keeps reward models and critics.
+"""`*ForTokenClassification` with one label: how verl keeps critics, and reads reward models.
 
-The class gives a number at every token; the reward is the last token's.
+The class gives a number at every token; the reward is the last token's. Nothing in the files tells
+a reward model from a critic of PPO, so only who names the family gets it.
 """
 
 from torch import Tensor, nn
@@ -20,9 +21,17 @@ class TokenClassifier(Family):
     """Transformers' own token classifier of a causal `model_type`; its head has a bias."""
 
     name = "token-classifier"
+    doubt = (
+        "a critic of PPO (verl) and a process reward model (TRL, with two labels) are kept so too; "
+        "if it is an outcome reward model, pass `family='token-classifier'`"
+    )
 
     @staticmethod
     def claims(checkpoint: Checkpoint) -> bool:
+        return False
+
+    @classmethod
+    def compatible(cls, checkpoint: Checkpoint) -> bool:
         model_type = checkpoint.config.get("model_type")
         known = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES.get(model_type)
         causal = model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES

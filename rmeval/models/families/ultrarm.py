@@ -3,7 +3,6 @@
 import torch
 from torch import nn
 
-from rmeval.models.checkpoints.checkpoint import Checkpoint
 from rmeval.models.families.heads import linear_head
 from rmeval.models.family import Family, Placed
 
@@ -12,10 +11,8 @@ class UltraRM(Family):
     """UltraRM (arXiv 2310.01377): body `model.*`, head `regression_head`."""
 
     name = "ultrarm"
-
-    @staticmethod
-    def claims(checkpoint: Checkpoint) -> bool:
-        return "regression_head.weight" in checkpoint.shapes
+    architectures = ("LlamaRewardModel", "EurusRewardModel")
+    needs = ("regression_head.weight",)
 
     def head(self) -> nn.Module:
         return linear_head(self.checkpoint, "regression_head.weight", bias=False)

@@ -5,7 +5,6 @@ from torch import Tensor, nn
 
 from rmeval.errors import BadCheckpoint
 from rmeval.known import objective_names
-from rmeval.models.checkpoints.checkpoint import Checkpoint
 from rmeval.models.families.heads import matrix_shape, mlp_head
 from rmeval.models.family import Family, Placed
 
@@ -28,11 +27,8 @@ class URM(Family):
     name = "urm"
     specials = "tokenizer"
     pool = "before-first-pad"
+    architectures = ("LlamaForSequenceClassificationWithNormal_Weights",)
     needs = ("score.weight", "weights.fc.0.weight")
-
-    @staticmethod
-    def claims(checkpoint: Checkpoint) -> bool:
-        return set(URM.needs) <= checkpoint.shapes.keys()
 
     def head(self) -> nn.Module:
         rows, hidden = matrix_shape(self.checkpoint, "score.weight")

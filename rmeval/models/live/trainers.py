@@ -14,6 +14,8 @@ from rmeval.models.reward_model import RewardModel
 
 __all__ = ["TrainerCallback", "agree_to_stop", "calling_trainer", "log_through", "scorer_of"]
 
+BEGINNING = "ref"  # the adapter that a policy's training began from, as TRL's DPOTrainer calls it
+
 
 def calling_trainer() -> Any:
     """Returns the Trainer that calls a callback: it hands over its models, but not itself.
@@ -33,7 +35,9 @@ def calling_trainer() -> Any:
 def scorer_of(trainer: Any, **options: Any) -> RewardModel:
     """Returns a scorer of the model that a Trainer trains: a classifier's, or a DPO policy's.
 
-    The reference of a policy is the Trainer's `ref_model`, or else the policy without its adapters.
+    The reference of a policy is the Trainer's `ref_model`; or else, of a policy with adapters, the
+    one that TRL's DPOTrainer keeps under the name "ref" where training goes on from an adapter, or
+    the policy without any.
     The checks of `rmeval doctor` are not made unless they are asked for: before training, a fresh
     head is no fault, and a policy's rewards are 0. Raises BadOption where there is no reference.
     """
@@ -41,13 +45,13 @@ def scorer_of(trainer: Any, **options: Any) -> RewardModel:
     live = unwrap(trainer.model)
     if not live.is_causal:
         reference = None
-    elif reference is None and live.adapters is None:
+    elif reference is None and not live.adapters:
         raise BadOption(
             "TrainerEvaluation: a language model is scored against the Trainer's ref_model or "
             "without its adapters, and this one has neither"
         )
     elif reference is None:
-        reference = BASE
+        reference = BEGINNING if BEGINNING in live.adapters else BASE
     how = {"checks": False, **options}
     return wrap(trainer.model, trainer.processing_class, reference=reference, **how)
 

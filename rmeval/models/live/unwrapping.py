@@ -1,7 +1,7 @@
 """A live model out of what a trainer puts around it: PEFT, DDP, DeepSpeed, torch.compile."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,13 +25,33 @@ AROUND = {  # what holds a model under another name; told by name, so that none 
 
 @dataclass(frozen=True)
 class Unwrapped:
-    """transformers' own model, whose layers PEFT may have changed.
-
-    `adapters` makes a context in which they are off, or is None where there are none.
-    """
+    """transformers' own model, whose layers PEFT may have changed; `adapted` is then PEFT's."""
 
     module: Any
-    adapters: Callable[[], AbstractContextManager[Any]] | None
+    adapted: Any | None = None
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """The names of its adapters."""
+        return tuple(getattr(self.adapted, "peft_config", ()))
+
+    @contextmanager
+    def under(self, adapter: str | None) -> Iterator[None]:
+        """Makes one of its adapters count, or none of them; the active one does again afterwards.
+
+        Which weights want gradients is not put back: `left_as_it_was` does.
+        """
+        assert self.adapted is not None
+        if adapter is None:
+            with self.adapted.disable_adapter():
+                yield
+            return
+        active = self.adapted.active_adapter
+        self.adapted.set_adapter(adapter)
+        try:
+            yield
+        finally:
+            self.adapted.set_adapter(active)
 
     @property
     def is_causal(self) -> bool:
@@ -68,14 +88,14 @@ def unwrap(given: nn.Module) -> Unwrapped:
     model: Any = given
     while type(model).__name__ in AROUND:
         model = getattr(model, AROUND[type(model).__name__])
-    adapters = None
+    adapted = None
     if hasattr(model, "peft_config") and hasattr(model, "get_base_model"):
         if getattr(model.active_peft_config, "is_prompt_learning", False):
             raise BadOption("wrap: a PEFT method that adds tokens to the prompt is not supported")
-        adapters, model = model.disable_adapter, model.get_base_model()
+        adapted, model = model, model.get_base_model()
     if not isinstance(model, PreTrainedModel):
         raise BadOption(f"wrap: {type(model).__name__} is no model of transformers, nor holds one")
-    live = Unwrapped(model, adapters)
+    live = Unwrapped(model, adapted)
     if not live.is_causal:
         _require_one_reward(live)
     return live

@@ -8,6 +8,7 @@ run in float32, with weights cast for the moment.
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from rmeval.models.family import Family, Placed
 from rmeval.models.limits import choose_engine, choose_max_length, choose_pool
 from rmeval.models.live.unwrapping import Unwrapped, unwrap
 from rmeval.models.network import Network
+from rmeval.models.placement import checking_on
 from rmeval.models.reward_model import RewardModel
 from rmeval.records import Conversation, Score
 
@@ -58,7 +60,8 @@ def wrap(
             is, or in PEFT, DistributedDataParallel, DeepSpeed below ZeRO-3, or torch.compile.
         tokenizer: transformers' tokenizer, with a chat template.
         reference: for a language model: that which it was trained from, "base" (the model itself
-            without its PEFT adapters), or "none" for its log probabilities alone.
+            without its PEFT adapters), the name of another of its adapters, or "none" for its log
+            probabilities alone.
         name: what results call it; None takes it from its configuration.
         per_token, max_length, engine, pool, batch_tokens, chat_template, specials, checks: as for
             `rmeval.load_model`.
@@ -68,7 +71,7 @@ def wrap(
     """
     live = unwrap(model)
     causal = live.is_causal
-    _check_reference(reference, causal=causal, per_token=per_token)
+    _check_reference(reference, live, per_token=per_token)
     family = (LiveLanguageModel if causal else LiveClassifier)(live, tokenizer, name)
     network = _dpo_network(live, reference, per_token) if causal else _reward_network(live, family)
     usual = usual_length(family.checkpoint.name, family.name)
@@ -91,13 +94,16 @@ def _choose_engine(
     network: Network, live: Unwrapped, engine: str, batch_tokens: int | None, pool: str | None
 ) -> Engine:
     """Asks a network, which is left as it was, what it allows; its pool is chosen on the way."""
-    with left_as_it_was(network):
+    with left_as_it_was(network), checking_on(live.device):
         network.pool = choose_pool(network, pool)
         serving = min(MOST_TOKENS, serving_batch_tokens(network, live.device, live.dtype))
         return choose_engine(network, batch_tokens or serving, engine)
 
 
-def _check_reference(reference: nn.Module | str | None, *, causal: bool, per_token: bool) -> None:
+def _check_reference(
+    reference: nn.Module | str | None, live: Unwrapped, *, per_token: bool
+) -> None:
+    causal, own = live.is_causal, (NONE, *([BASE] if live.adapters else []), *live.adapters)
     if causal and reference is None:
         raise BadOption(
             "wrap: a language model is scored against a reference: pass reference=MODEL, 'base' or "
@@ -105,8 +111,10 @@ def _check_reference(reference: nn.Module | str | None, *, causal: bool, per_tok
         )
     if reference is not None and not causal:
         raise BadOption("wrap: reference is for a language model; this one has a head")
-    if isinstance(reference, str) and reference not in (BASE, NONE):
-        raise BadOption(f"wrap: reference {reference!r}; pass a model, {BASE!r} or {NONE!r}")
+    if isinstance(reference, str) and reference not in own:
+        told = "is for a model with PEFT adapters" if reference == BASE else "is no adapter of it"
+        names = ", ".join(map(repr, own))
+        raise BadOption(f"wrap: reference={reference!r} {told}; pass a model, or one of {names}")
     if per_token and reference is None:
         raise BadOption("wrap: per_token is for language models with a reference")
 
@@ -123,10 +131,9 @@ def _reward_network(live: Unwrapped, family: "LiveFamily") -> Network:
 def _dpo_network(live: Unwrapped, reference: nn.Module | str | None, per_token: bool) -> Network:
     policy = LiveCausalModel(live.module)
     parts = [Network(policy, nn.Identity())]
-    if reference == BASE:
-        if live.adapters is None:
-            raise BadOption("wrap: reference='base' is for a model with PEFT adapters; pass it")
-        parts.append(Network(LiveCausalModel(live.module, live.adapters), nn.Identity()))
+    if isinstance(reference, str) and reference != NONE:
+        other_adapter = partial(live.under, None if reference == BASE else reference)
+        parts.append(Network(LiveCausalModel(live.module, other_adapter), nn.Identity()))
     elif isinstance(reference, nn.Module):
         other = unwrap(reference)
         if not other.is_causal:
@@ -152,13 +159,13 @@ class LiveHead(nn.Module):
 class LiveCausalModel(CausalModel):
     """A language model in two parts that are put together again after every use.
 
-    `adapters` makes a context in which it is its own base.
+    `context` makes one in which it is its own base, or has another adapter.
     """
 
-    def __init__(self, causal: Any, adapters: Any = nullcontext) -> None:
+    def __init__(self, causal: Any, context: Any = nullcontext) -> None:
         super().__init__(causal)
         self._stand_in = self._put(self.body)
-        self._context = adapters
+        self._context = context
 
     def forward(self, input_ids: Tensor, **options: Any) -> Any:
         with self._context():

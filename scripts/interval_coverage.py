@@ -1,6 +1,6 @@
 """Measures how often rmeval's 95 % intervals hold the truth, of one model and of two.
 
-    python scripts/coverage.py [--runs 2000]
+    python scripts/interval_coverage.py [--runs 2000]
 
 Benchmarks are drawn whose truth is known: in each subset a row is won with a probability of its
 own, between two ends; rows of a unit (a problem in six languages) are won together more often than
@@ -79,10 +79,10 @@ DESIGNS = (
 )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=2_000, metavar="N")
-    runs = parser.parse_args().runs
+    runs = parser.parse_args(arguments).runs
     print(f"{runs} benchmarks of each kind; percent whose 95 % interval holds the truth:\n")
     print(format_rows([measure(design, runs) for design in DESIGNS], "markdown"))
 
@@ -141,7 +141,8 @@ def shares_of(design: Design, strata: Codes, draw: np.random.Generator) -> Float
     sizes = np.bincount(strata)
     subsets = np.ones(len(sizes)) if design.equal else sizes
     shares: Floats = weights / np.bincount(strata, weights)[strata] * subsets[strata]
-    return shares / shares.sum()
+    shares /= shares.sum()
+    return shares
 
 
 def latent(design: Design, units: Codes, draw: np.random.Generator) -> Floats:
