@@ -184,7 +184,7 @@ def pairs_of_line(fields: Mapping[str, Any], place: str, rule: PairRule) -> list
         raise BadData(f'{place}: no list of "scores"; `rmeval rank` adds them')
     for score in scores:
         if not (type(score) in (int, float) and abs(score) <= float_info.max):
-            raise BadData(f"{place}: a score is {one_line(repr(score))[:40]}, no finite number")
+            raise BadData(f"{place}: a score is {one_line(repr(score))[:40]}, not a finite number")
     if len(scores) != len(candidates.responses):
         raise BadData(f"{place}: {len(scores)} scores for {len(candidates.responses)} responses")
     return rule.pairs(candidates, scores)

@@ -304,7 +304,7 @@ def test_a_call_that_drips_for_ever_ends(server):
         finally:
             await asked.close()
 
-    with pytest.raises(ServerFailure, match=r"no whole answer in 0\.2 s"):
+    with pytest.raises(ServerFailure, match=r"no complete answer in 0\.2 s"):
         asyncio.run(once())
 
 

@@ -62,8 +62,8 @@ class Definition:
     def _load_shipped(self, data: Path | None, revision: str | None) -> "Benchmark":
         if data is not None or revision is not None:
             raise BadOption(
-                f"the {self.name} benchmark ships with rmeval: it takes no other data, and no "
-                "revision"
+                f"the {self.name} benchmark ships with rmeval and takes neither other data nor "
+                "a revision"
             )
         with as_file(files("rmeval") / "data" / str(self.shipped)) as path:
             return self._benchmark(self.read(path), "shipped with rmeval", None)

@@ -233,7 +233,7 @@ class _Forward:
             self._parts *= 2
             torch.cuda.empty_cache()
             logger.warning(
-                "out of memory on %d sequences at once: going on in parts of a %dth of a batch; "
+                "out of memory on %d sequences at once: continuing with 1/%d of a batch at a time; "
                 "a smaller `batch_tokens=` avoids this",
                 size,
                 self._parts,

@@ -107,8 +107,8 @@ def launched(name: str, least: int) -> int:
     value = os.environ.get(name) or str(least)
     if not value.isascii() or not value.isdecimal() or not least <= int(value[:9]) < MOST_PROCESSES:
         raise BadOption(
-            f"{name}={value[:40]} in the environment is no whole number from {least}; a launcher "
-            "of several processes sets it: unset it to run in one"
+            f"{name}={value[:40]} in the environment is not a whole number from {least}; a "
+            "launcher of several processes sets it: unset it to run in one"
         )
     return int(value)
 
@@ -144,7 +144,9 @@ def _meet() -> Peers:
 def _patience() -> float:
     value = os.environ.get(OWN_PATIENCE) or f"{PATIENCE:.0f}"
     if not value.isascii() or not value.isdecimal() or not int(value[:9]) > 0:
-        raise BadOption(f"{OWN_PATIENCE}={value[:40]} in the environment is no number of seconds")
+        raise BadOption(
+            f"{OWN_PATIENCE}={value[:40]} in the environment is not a number of seconds"
+        )
     return float(value[:9])
 
 

@@ -140,7 +140,9 @@ def _verdict(table: Mapping[str, Any], kind: str, place: str) -> Labels | Scale:
     try:
         groups = re.compile(table["pattern"]).groups
     except (re.error, RecursionError, OverflowError) as error:
-        raise BadOption(f"{place}: the pattern is none ({first_line(error)})") from error
+        raise BadOption(
+            f"{place}: the pattern is not a regular expression ({first_line(error)})"
+        ) from error
     if groups != 1 or not table["low"] < table["high"]:
         raise BadOption(f"{place}: the pattern needs one group, the rating, and low less than high")
     return Scale(**table)
@@ -156,7 +158,7 @@ def _require_keys(
             raise UnknownName(f"key in {place}", key, known)
         kinds = KINDS_OF_KEYS[key]
         if isinstance(value, bool) != (kinds is bool) or not isinstance(value, kinds):
-            raise BadOption(f"{place}: {key} is of the wrong kind")
+            raise BadOption(f"{place}: {key} has the wrong type")
     for key in required:
         if key not in table:
             raise BadOption(f"{place}: no {key}; needed: {', '.join(required)}")

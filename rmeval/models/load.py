@@ -120,7 +120,7 @@ def _max_length(family: Family, network: Network, asked: int | None) -> int:
 
 def _require_adapter(family: Family, name: str, base: str | Path | None) -> None:
     if base is not None and not any(part.adaptation for part in family.checkpoints):
-        raise BadOption(f"`base=` is what an adapter is of, and {name} is none; leave it out")
+        raise BadOption(f"`base=` is for adapters, and {name} is not one; leave it out")
 
 
 def _network(

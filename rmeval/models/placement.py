@@ -44,7 +44,7 @@ def choose_device(device: str) -> torch.device:
     index = int(device.partition(":")[2] or rank % max(available, 1))
     if index >= available:
         found = f"{available} CUDA devices" if available else "no CUDA device"
-        raise BadOption(f"device {device!r} is not there: torch sees {found} on this machine")
+        raise BadOption(f"device {device!r} is not available: torch sees {found} on this machine")
     return torch.device("cuda", index)
 
 
@@ -162,7 +162,7 @@ def _say_spread(device_map: Mapping[str, Any], device: torch.device, needed: int
     places = [f"cuda:{place}" for place in dict.fromkeys(device_map.values()) if place != "cpu"]
     waiting = sum(place == "cpu" for place in device_map.values())
     if waiting:
-        places.append(f"the host, from which {waiting} parts come anew for every pass")
+        places.append(f"the host, from which {waiting} parts are copied for every pass")
     logger.warning(
         "the model takes %.0f GiB, more than fits %s: it is spread over %s",
         needed / 2**30,

@@ -141,7 +141,7 @@ def _keys(item: Any) -> list[tuple[Any, ...]]:
         data = (item["dataset"]["type"], item["dataset"]["name"])
         metrics = [(metric.get("name"), metric.get("args")) for metric in item["metrics"]]
     except (KeyError, TypeError, AttributeError) as error:
-        raise BadData("the README's model-index cannot be read; mend it first") from error
+        raise BadData("the README's model-index cannot be read; fix it first") from error
     return [
         (*data, name, args.get("weighting") if isinstance(args, dict) else None)
         for name, args in metrics

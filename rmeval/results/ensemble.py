@@ -124,7 +124,7 @@ def _check(members: Sequence[Result], mixture: Mixture) -> None:
         raise BadOption(f"{len(bounds)} bounds for {len(members)} members; pass one for each")
     for member, (low, high) in zip(members, bounds, strict=True):
         if not (isfinite(low) and isfinite(high) and low < high):
-            raise BadOption(f"the bounds of {member.model}, {low:g} and {high:g}, are no range")
+            raise BadOption(f"the bounds of {member.model}, {low:g} and {high:g}, are not a range")
 
 
 def _combine(members: Sequence[Result], mixture: Mixture) -> tuple[ScoredPreference, ...]:

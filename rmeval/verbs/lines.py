@@ -41,7 +41,7 @@ class BestOfN(NamedTuple):
 def rank(model: RewardScorer, candidates: Iterable[Mapping[str, Any]]) -> list[Fields]:
     """Returns lines with `scores`, `ranks` and `best` added, as `rmeval rank` writes them.
 
-    A line is {"prompt": … or "messages": …, "responses": […]}. Raises BadData for what is none.
+    A line is {"prompt": … or "messages": …, "responses": […]}. Raises BadData for anything else.
     """
     lines = [dict(fields) for fields in candidates]
     read = [
@@ -65,14 +65,14 @@ def filter(
     keep: str = "agree",
     columns: Mapping[str, str] | None = None,
 ) -> Filtered:
-    """Returns preference pairs with their scores, apart: those that the model agrees with first.
+    """Returns preference pairs with their scores: those that the model agrees with, and the others.
 
     Args:
         pairs: rows of any layout that `load_benchmark` reads, all of one.
         keep: "agree", "margin>=X", or "top=P%" for the P percent of largest margins.
-        columns: their column for our name.
+        columns: which of their columns holds each of our fields.
 
-    Raises BadData for rows that are no pairs, BadOption for another `keep`.
+    Raises BadData for rows that are not pairs, BadOption for an unknown `keep`.
     """
     rule, reader = KeepRule(keep), PairReader(columns or {})
     rows = [dict(fields) for fields in pairs]
@@ -102,8 +102,8 @@ def best_of_n(
         generator: a causal language model, a folder or on the Hub; or an object that draws, such
             as `rmeval.llm.generation.ServerGenerator`.
         prompts: texts, or lines with "prompt" or "messages".
-        output: a folder; what was interrupted goes on there.
-        sampling: how to draw; by default as InternLM2-Reward's card does, ten of each.
+        output: a folder; an interrupted call is resumed there.
+        sampling: how to draw; by default ten for each, as on InternLM2-Reward's card.
 
     Raises ServerFailure for prompts that a server left without candidates; the others are kept.
     """
@@ -124,7 +124,8 @@ def best_of_n(
             place, reason = missing[0]
             raise ServerFailure(
                 f"{len(missing)} of {len(asked)} prompts have no candidates; {place}: "
-                f"{reason or 'not asked'}; what was drawn is kept, call again for the rest"
+                f"{reason or 'not asked'}; the candidates drawn so far are kept, call again "
+                "for the rest"
             )
         ranked = rank(model, [fields for _, fields in json_lines(write_candidates(folder, asked))])
     best = [line["responses"][line["best"]] for line in ranked]

@@ -37,7 +37,7 @@ def test_an_option_of_another_form_is_refused(text: str) -> None:
 
 
 def test_a_field_that_stands_twice_is_refused() -> None:
-    with pytest.raises(BadOption, match="prompt stands there twice"):
+    with pytest.raises(BadOption, match="prompt appears twice"):
         parse_columns("prompt=a,prompt=b")
 
 

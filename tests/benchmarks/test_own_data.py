@@ -94,7 +94,7 @@ def test_a_split_or_a_revision_of_a_file_is_refused(tmp_path: Path) -> None:
     "source", ["nothing", "no/such.jsonl", "/no/such", "a/b/c", "", "a b/c", "x" * 5000, "~nobody"]
 )
 def test_a_source_that_is_neither_here_nor_a_hub_name_is_refused(source: str) -> None:
-    with pytest.raises(BadData, match="no such file or folder, and no data set ORG"):
+    with pytest.raises(BadData, match="no such file or folder, and not a data set ORG"):
         load_own(source)
 
 
@@ -156,7 +156,7 @@ def test_the_only_split_on_the_hub_is_taken_and_a_choice_is_the_users(hub_cache:
     (hub_cache / "dataset_infos.json").write_text("{}")
     assert len(load_own("org/pairs")) == 1
     write(hub_cache / "raw.jsonl", ROW, ROW)
-    with pytest.raises(BadOption, match="pass `split=`, of: filtered, raw"):
+    with pytest.raises(BadOption, match="pass one of them as `split=`: filtered, raw"):
         load_own("org/pairs")
     assert len(load_own("org/pairs", split="raw")) == 2
 

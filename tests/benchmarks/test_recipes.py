@@ -253,7 +253,7 @@ def test_a_folder_of_recipes_is_all_of_them_unless_it_holds_data_too(tmp_path: P
         (
             ('"MIT"', '"MIT"\npublished = [{ model = "m", Score = 101 }]'),
             BadData,
-            "published row 1: Score is 101, no percentage",
+            "published row 1: Score is 101, not a percentage",
         ),
         (('"MIT"', '"MIT"\neach = 1'), BadOption, "each, and what is joined, must be texts"),
         (("prompt =", "promt ="), UnknownName, r"\[columns\] 'promt'; did you mean 'prompt'"),

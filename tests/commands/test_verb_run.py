@@ -111,7 +111,7 @@ def test_a_run_that_was_interrupted_goes_on_where_it_stopped(
         assert main([*map(str, run), str(tmp_path / "broken")]) == 130
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.splitlines()[-1] == "rmeval: interrupted; run the same command again to go on"
+    assert err.splitlines()[-1] == "rmeval: interrupted; run the same command again to resume"
     assert not (kept(tmp_path / "broken") / "result.json").exists()
     with monkeypatch.context() as patch:
         rest = count_batches(patch)
@@ -237,7 +237,7 @@ def test_several_benchmarks_are_run_with_one_load(
         (("--benchmark", "demo", "--subset", "hep-goo"), "unknown subset of demo 'hep-goo'"),
         (("--benchmark", "demo", "--weighting", "old"), "unknown weighting 'old'"),
         (("--benchmark", "demo,rm-bench", "--data", "x"), "whose? Pass NAME=PATH"),
-        (("--benchmark", "demo,rm-bench", "--data-revision", "x"), "goes with one benchmark"),
+        (("--benchmark", "demo,rm-bench", "--data-revision", "x"), "takes one benchmark"),
         (("--benchmark", "nowhere.jsonl"), "no such file"),
     ],
 )

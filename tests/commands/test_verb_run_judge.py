@@ -209,7 +209,7 @@ def test_control_c_in_a_real_process_keeps_every_answer(
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, "")
-    assert err.splitlines()[-1] == "rmeval: interrupted; run the same command again to go on"
+    assert err.splitlines()[-1] == "rmeval: interrupted; run the same command again to resume"
     assert "Traceback" not in err
     before, server.answer = len(server.asked), perfect
     out, _ = done(capsys, *run)

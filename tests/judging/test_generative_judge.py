@@ -422,6 +422,8 @@ def test_formats_of_one_name_and_other_words_are_other_judges(tmp_path: Path) ->
 @pytest.mark.parametrize("form", ["rewardbench", "rating"])
 def test_a_row_that_is_more_than_text_is_refused_before_a_call(server: Loopback, form: str) -> None:
     named = replace(row(1, "a", "b"), prompt=(Message("user", "why?", '{"name": "ann"}'),))
-    with pytest.raises(BadData, match=r"preference r1 \(\): has name, and who compares"):
+    with pytest.raises(
+        BadData, match=r"preference r1 \(\): has name, and pairwise models and judges"
+    ):
         judge(server, prompt=form).score_preferences([*pairs(1), named])
     assert server.asked == []

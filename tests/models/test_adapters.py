@@ -243,7 +243,9 @@ def test_a_tokenizer_with_other_ids_than_the_bases_is_refused(fresh: Path) -> No
     ids = told["model"]["vocab"]
     ids["a"], ids["b"] = ids["b"], ids["a"]
     (base / "tokenizer.json").write_text(json.dumps(told))
-    with pytest.raises(BadCheckpoint, match=r"token '[ab]' has the id .* its base is another"):
+    with pytest.raises(
+        BadCheckpoint, match=r"token '[ab]' has the id .* it belongs to another base"
+    ):
         load(fresh).encode(talk)
 
 
@@ -268,7 +270,7 @@ DOWN = "base_model.model.model.layers.0.mlp.down_proj.lora_B.weight"
         ({"r": 8}, "says r 8 and lora_alpha 16 for model.layers.0.mlp.down_proj"),
         ({"lora_alpha": None}, "lora_alpha None"),
         ({"rank_pattern": "q_proj"}, "rank_pattern is 'q_proj', no dict"),
-        ({"alpha_pattern": {"(": 3}}, "'(' is no pattern"),
+        ({"alpha_pattern": {"(": 3}}, "'(' is not a valid pattern"),
         ({"modules_to_save": "score"}, "modules_to_save is 'score', no list"),
         ({"task_type": ["SEQ_CLS"]}, "no str"),
         ({"base_model_name_or_path": ["a"]}, "does not name its base"),
@@ -291,17 +293,17 @@ def test_what_cannot_be_merged_is_refused_by_name(
     ("change", "said"),
     [
         (lambda t: t.pop(HEAD), "the head that was trained (score) is not in the adapter's file"),
-        (lambda t: t.pop(DOWN), "has lora_A.weight and not the other part"),
-        (lambda t: t.update({DOWN: torch.ones(4, 4)}), "its base is another"),
-        (lambda t: t.update({DOWN: torch.ones(16, 3)}), "no two matrices of one rank"),
+        (lambda t: t.pop(DOWN), "has lora_A.weight but not the other part"),
+        (lambda t: t.update({DOWN: torch.ones(4, 4)}), "it belongs to another base"),
+        (lambda t: t.update({DOWN: torch.ones(16, 3)}), "not two matrices of one rank"),
         (lambda t: t.update({DOWN: t[DOWN].to(torch.int8)}), "is quantised (torch.int8)"),
         (lambda t: t.update({EMBEDDING: torch.ones(97, 16)}), "adds tokens is not merged here"),
         (
             lambda t: t.update({"base_model.model.reward.weight": torch.ones(1, 16)}),
             "it holds reward.weight (modules_to_save)",
         ),
-        (lambda t: t.update({f"{DOWN[:-7]}.default.weight": torch.ones(1)}), "no LoRA weight"),
-        (lambda t: t.update({"prompt_embeddings": torch.ones(1)}), "no LoRA weight"),
+        (lambda t: t.update({f"{DOWN[:-7]}.default.weight": torch.ones(1)}), "not LoRA's"),
+        (lambda t: t.update({"prompt_embeddings": torch.ones(1)}), "not LoRA's"),
         (
             lambda t: [t.pop(k) for k in [*t] if "layers.1" in k],
             "it has nothing for model.layers.1",
@@ -397,12 +399,12 @@ def test_an_adapter_without_its_config_or_weights_is_refused(fresh: Path) -> Non
     assert "without adapter_config.json nothing says" in refusal(fresh)
     (fresh / "adapter_config.json").write_text(kept)
     (fresh / "adapter_model.safetensors").unlink()
-    assert "and no adapter_model.safetensors" in refusal(fresh)
+    assert "but no adapter_model.safetensors" in refusal(fresh)
 
 
 def test_a_base_for_what_is_no_adapter_is_refused(fresh: Path) -> None:
     base = ADAPTERS / "bases" / "llama-cls"
-    assert "`base=` is what an adapter is of" in refusal(base, BadOption, base=base)
+    assert "`base=` is for adapters" in refusal(base, BadOption, base=base)
 
 
 def test_merging_and_generating_want_whole_models(fresh: Path) -> None:

@@ -130,7 +130,7 @@ def no_downloads(monkeypatch):
         ("internlm/POLAR-1_8B-Base", "compares an answer with a reference answer"),
         ("Skywork/Skywork-o1-Open-PRM-Qwen-2.5-7B", "a process reward model by its name"),
         ("peiyi9979/math-shepherd-mistral-7b-prm", "it scores the steps of a solution"),
-        ("./POLAR-7B", "is no folder on this machine: POLAR"),
+        ("./POLAR-7B", "is not a folder on this machine: POLAR"),
     ],
 )
 def test_a_name_on_the_hub_is_refused_before_anything_is_downloaded(no_downloads, name, told):
@@ -139,7 +139,7 @@ def test_a_name_on_the_hub_is_refused_before_anything_is_downloaded(no_downloads
 
 def test_a_file_called_polar_is_told_from_a_folder(tmp_path, no_downloads):
     (tmp_path / "POLAR-7B").write_text("elsewhere")
-    assert "is a file, no folder: POLAR" in refusal(tmp_path / "POLAR-7B")
+    assert "is a file, not a folder: POLAR" in refusal(tmp_path / "POLAR-7B")
 
 
 def test_who_insists_on_a_family_is_asked_for_the_files(monkeypatch):

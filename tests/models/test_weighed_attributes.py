@@ -90,7 +90,9 @@ def test_without_a_weight_it_is_never_scored(tmp_path, lost):
 
 def test_means_without_deviations_are_refused(tmp_path):
     folder = make(tmp_path, **{"score.weight": torch.ones(5, HIDDEN)})
-    with pytest.raises(BadCheckpoint, match=r"score\.weight has 5 rows, no mean and deviation"):
+    with pytest.raises(
+        BadCheckpoint, match=r"score\.weight has 5 rows, not a mean and a deviation"
+    ):
         load(folder)
 
 

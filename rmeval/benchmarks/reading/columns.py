@@ -73,7 +73,7 @@ LABELS = [
 
 
 def check_fields(columns: Mapping[str, str]) -> None:
-    """Raises UnknownName for a name that is none of ours, BadOption for one that must be read.
+    """Raises UnknownName for a field that does not exist, BadOption for one that must be read.
 
     Raises BadOption too for one column that is to be two of a conversation's texts.
     """

@@ -137,7 +137,9 @@ class Layout:
         """Returns the prompt after the system message in a column of its own, unless empty."""
         text = "" if column is None or is_missing(row.values[column]) else row.text(column)
         if text and prompt[0].role == "system":
-            raise BadData(f"{row.place}: one system message in its column, another in the prompt")
+            raise BadData(
+                f"{row.place}: has a system message in its column and another in the prompt"
+            )
         return (Message("system", text), *prompt) if text else prompt
 
     def _tools(self, row: Row, column: str | None) -> str:
@@ -184,7 +186,7 @@ class Layout:
         except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
-            raise self._bad(row, field, f"holds {one_line(repr(value))[:40]}, no finite number")
+            raise self._bad(row, field, f"holds {one_line(repr(value))[:40]}, not a finite number")
         return number
 
     def _weight(self, row: Row) -> float:
@@ -196,7 +198,7 @@ class Layout:
         return 1.0 if weight is None else weight
 
     def _bad(self, row: Row, field: str, fault: str) -> BadData:
-        advice = f"mend it, or pass {as_argument({field: ''})} to leave it unread"
+        advice = f"fix it, or pass {as_argument({field: ''})} to leave it unread"
         return BadData(f"{row.place}: column {self.columns[field]!r} {fault}; {advice}")
 
 
@@ -274,7 +276,9 @@ def split_replies(values: Values, row: Row) -> Parts | None:
     for name in ("chosen", "rejected"):
         texts, turns = values[name].texts, values[name].turns
         if turns and turns[0].role != "assistant":
-            raise BadData(f"{row.place}: {name} is a message of the {turns[0].role}, no response")
+            raise BadData(
+                f"{row.place}: {name} is a message of the {turns[0].role}, not a response"
+            )
         if len(turns) > 1:
             return None
         replies.append([*texts, *map(as_reply, turns)])

@@ -64,7 +64,7 @@ def load_benchmarks_from(
     names = _names(options.benchmark or default)
     data = _data_by_name(options.data, names)
     if options.data_revision and len(names) > 1:
-        raise BadOption("--data-revision goes with one benchmark; run them one by one")
+        raise BadOption("--data-revision takes one benchmark; run them one at a time")
     for name in names:
         recipe = find_recipe(name)
         if name not in BENCHMARKS and recipe is None and not may_be_own(name):
@@ -99,7 +99,7 @@ def parse_columns(text: str) -> dict[str, str]:
         if not equals:
             raise BadOption(f"--columns {text}: expected OURS=THEIRS,..., as in prompt=question")
         if field in columns:
-            raise BadOption(f"--columns {text}: {field} stands there twice")
+            raise BadOption(f"--columns {text}: {field} appears twice")
         columns[field] = column
     check_fields(columns)
     return columns
@@ -132,7 +132,10 @@ def _data_by_name(values: Sequence[str], names: Sequence[str]) -> dict[str, Path
         name = published_name(name)
         if not equals or name not in names:
             if len(names) > 1:
-                raise BadOption(f"--data {value}: whose? Pass NAME=PATH, of {', '.join(names)}")
+                raise BadOption(
+                    f"--data {value}: for which benchmark? Pass NAME=PATH, with one "
+                    f"of {', '.join(names)}"
+                )
             name, path = names[0], value
         if name in data:
             raise BadOption(f"--data is given twice for {name}")
@@ -145,4 +148,4 @@ def _data_by_name(values: Sequence[str], names: Sequence[str]) -> dict[str, Path
 def _require_distinct(names: Sequence[str]) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise BadOption(f"two benchmarks are called {name}: run them one by one")
+            raise BadOption(f"two benchmarks are called {name}; run them one at a time")

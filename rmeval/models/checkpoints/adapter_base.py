@@ -146,8 +146,8 @@ def _require_known_heads(base: Checkpoint, adapter: Adapter) -> None:
     new = [name for name in adapter.whole if name not in base.shapes]
     if unknown := [name for name in new if _first(name) not in known and not _bias(base, name)]:
         raise adapter.refused(
-            f"it holds {some(unknown)} (modules_to_save): no weight of its base {base.name}, and "
-            f"no head that is known ({', '.join(known)})"
+            f"it holds {some(unknown)} (modules_to_save): no weight of its base {base.name} "
+            f"and no known head ({', '.join(known)})"
         )
 
 

@@ -189,7 +189,7 @@ def find_checkpoint(
         return local, None
     known = [*SHIPPED, *known_checkpoints()]
     if name.endswith((".json", ".safetensors", ".bin")):
-        raise BadOption(f"{name} is no folder; pass the folder that holds config.json")
+        raise BadOption(f"{name} is not a folder; pass the folder that holds config.json")
     if "/" in name and (name.count("/") != 1 or name.startswith((".", "/", "~"))):
         raise BadOption(f"model {name}: no such folder{nearest_path(name)}")
     if name.count("/") != 1 or name.startswith((".", "/", "~")):

@@ -46,7 +46,7 @@ class Converted:
         self._dtype = None if dtype == "auto" else getattr(torch, dtype)
         self.bias = 0.0
         if isinstance(model.family, DPO) or not isinstance(model.network.backbone, PreTrainedModel):
-            raise self._refused("its body is no model of transformers'")
+            raise self._refused("its body is not a transformers model")
         self._require_linear(drop_bias=drop_bias)
 
     @cached_property
@@ -88,7 +88,7 @@ class Converted:
 
     def _require_linear(self, *, drop_bias: bool) -> None:
         if self._form == "backbone" and self._whole:
-            raise self._refused("it pools for itself and has no backbone apart")
+            raise self._refused("it pools for itself and has no separate backbone")
         if self._form == "backbone" or self._whole:
             return
         _ = self.architecture
@@ -198,7 +198,7 @@ class Converted:
 
     def _not_linear(self) -> BadCheckpoint:
         return self._refused(
-            f"the head of {self._family.name} is no one matrix; use `form='backbone'`"
+            f"the head of {self._family.name} is not a single matrix; use `form='backbone'`"
         )
 
     def _refused(self, reason: str) -> BadCheckpoint:

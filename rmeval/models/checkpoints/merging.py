@@ -206,7 +206,7 @@ def _require_same_tokenizer(a: Checkpoint, b: Checkpoint) -> None:
         ours, theirs = (_vocabulary(checkpoint.folder / name) for checkpoint in (a, b))
         if ours != theirs:
             raise BadCheckpoint(
-                f"cannot merge {a.name} and {b.name}: they have other vocabularies in {name}"
+                f"cannot merge {a.name} and {b.name}: their vocabularies differ in {name}"
             )
     if _chat_template(a.folder) != _chat_template(b.folder):
         raise BadCheckpoint(f"cannot merge {a.name} and {b.name}: their chat templates differ")

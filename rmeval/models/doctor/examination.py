@@ -170,7 +170,7 @@ def check_files(model: RewardModel) -> Check:
     if not beside:
         return Check("files", "pass", "every weight file is part of the checkpoint")
     finding = f"not read, since nothing claims it: {some(beside)}"
-    return Check("files", "warn", finding, "take it away if it is no part of this model")
+    return Check("files", "warn", finding, "remove it if it is not part of this model")
 
 
 def check_pad_in_text(probe: Probe) -> Check:

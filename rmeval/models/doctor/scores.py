@@ -140,7 +140,7 @@ def check_packed(probe: Probe) -> Check:
     """Compares with packs that compute shared prefixes once, where the gate allows them."""
     bodies = [] if probe.model.engine.packed else probe.model.network.bodies
     for reason in filter(None, map(why_not_packed, bodies)):
-        return Check("alone = packed", "skipped", f"runs by the padded path: {reason}")
+        return Check("alone = packed", "skipped", f"takes the padded path: {reason}")
     return _check_engine(probe, "alone = packed", replace(probe.model.engine, packed=True))
 
 
@@ -154,9 +154,9 @@ def check_left_padding(probe: Probe) -> Check:
     except torch.OutOfMemoryError:
         return Check(name, "skipped", f"{PEERS_BATCH} at once do not fit on {probe.model.device}")
     except FOREIGN as error:
-        finding = f"the model takes none ({type(error).__name__}: {first_line(error)})"
+        finding = f"the model does not take it ({type(error).__name__}: {first_line(error)})"
         return Check(name, "skipped", finding)
-    advice = "nothing to do here: rmeval pads to the right; tools that pad left score otherwise"
+    advice = "nothing to do here: rmeval pads to the right; tools that pad left get other scores"
     if not all(map(math.isfinite, rewards)):
         return Check(name, "warn", "gives rewards that are not finite", advice)
     return probe.compare(name, rewards, OF_LEFT_PADDING, advice)

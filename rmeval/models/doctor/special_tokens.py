@@ -21,7 +21,7 @@ def check_specials(model: RewardModel, talk: Conversation) -> list[Check]:
 def check_day(model: RewardModel) -> Check:
     """Says on which day a template is rendered that asks for today's."""
     if ASKS not in model.family.template(model.tokenizer):
-        return Check("date", "pass", "the template asks for none")
+        return Check("date", "pass", "the template does not ask for one")
     day = model.tokenizer.day
     finding = f"the template asks for today's ({ASKS}) and is always given {day.day}, {day.source}"
     if model.day_asked is not None:
@@ -35,7 +35,7 @@ def _check_twice(model: RewardModel, ids: Sequence[int], bos: int | None) -> Che
     if leading < 2:
         return None
     policy, said_by = model.policy()
-    finding = f"{_named(model, [bos])} stands {leading} times at the beginning"
+    finding = f"{_named(model, [bos])} appears {leading} times at the beginning"
     if policy == "tokenizer":
         finding += f", the template's and the tokenizer's ({said_by})"
         return Check("BOS", "warn", finding, "pass `specials='once'` if it was trained with one")
@@ -67,7 +67,7 @@ def _check_back(model: RewardModel, ids: Sequence[int], own: Sequence[int]) -> C
         return Check("EOS", "pass", "the tokenizer appends none")
     named = _named(model, own)
     if list(ids[-len(own) :]) == list(own):
-        return Check("EOS", "pass", f"{named} stands at the end")
+        return Check("EOS", "pass", f"{named} is at the end")
     finding = f"the tokenizer would append the end token {named}, and nothing here writes it"
     advice = "if the model was trained with it, pass `specials='once'`"
     return Check("EOS", "warn", finding, advice)

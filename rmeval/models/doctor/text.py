@@ -151,7 +151,7 @@ def _check_end(model: RewardModel) -> Check:
     prompt = _generation_prompt(model)
     if prompt:
         finding = f"every conversation ends in the header of another answer, {prompt!r}"
-        advice = "right for models that were trained so; else take it out of the template"
+        advice = "right for models trained that way; otherwise take it out of the template"
         return Check("end token", "warn", finding, advice)
     return Check("end token", "pass", read_from)
 

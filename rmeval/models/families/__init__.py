@@ -153,9 +153,7 @@ def detect_family(checkpoint: "Checkpoint", *, trust_remote_code: bool = False) 
     if told is None:
         names = ", ".join(entry.name for entry in FAMILIES)
         hint = (
-            "Pass `trust_remote_code=True` to run the repository's own code, or write"
-            if remote
-            else ""
+            "Pass `trust_remote_code=True` to run the repository's code, or write" if remote else ""
         )
         told = (
             f"{_nearest(checkpoint, families)}known: {names}. "
@@ -217,8 +215,8 @@ def require_language_model(checkpoint: "Checkpoint") -> None:
             )
     if not LanguageModel.claims(checkpoint):
         raise BadCheckpoint(
-            f"{where} is no causal language model that transformers knows; with `reference=` both "
-            "must be"
+            f"{where} is not a causal language model that transformers knows; with `reference=` "
+            "both must be"
         )
 
 
@@ -233,8 +231,8 @@ def _load_family(entry: Entry) -> "type[Family]":
     found: Any = FAMILIES.load(entry.name)
     if not (isinstance(found, type) and issubclass(found, Family)) or isabstract(found):
         raise BadPlugin(
-            f"{entry.origin} is no subclass of rmeval.models.family.Family with all its abstract "
-            "methods; see docs/adding-a-model.md"
+            f"{entry.origin} is not a subclass of rmeval.models.family.Family with all its "
+            "abstract methods; see docs/adding-a-model.md"
         )
     if found.pool not in POOLS:
         raise BadPlugin(
@@ -243,6 +241,6 @@ def _load_family(entry: Entry) -> "type[Family]":
     if found.name != entry.name:
         raise BadPlugin(
             f"{entry.origin} calls itself {found.name!r} and is registered as {entry.name!r}; "
-            "make them one"
+            "make the two names the same"
         )
     return found

@@ -164,7 +164,7 @@ class Gating(nn.Module):
         if not isinstance(self.temperature, int | float):
             raise BadCheckpoint(
                 f"{checkpoint.folder}/config.json: gating_temperature is {self.temperature!r}, "
-                "no number"
+                "not a number"
             )
 
     def forward(self, states: Tensor) -> Tensor:

@@ -121,7 +121,7 @@ def texts_of(conversation: Conversation, index: int) -> Texts:
     reference = reference_of(conversation)
     if not reference:
         raise BadConversation(
-            index, f'POLAR {POLAR_IS}; give a text or messages as "reference", and no empty one'
+            index, f'POLAR {POLAR_IS}; give a text or messages as "reference", not an empty one'
         )
     if answer.role != "assistant" or not prompt:
         roles = ", ".join(message.role for message in conversation)
