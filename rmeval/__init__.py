@@ -39,10 +39,10 @@ from rmeval.records import (
 
 if TYPE_CHECKING:
     from rmeval.benchmarks import Benchmark, load_benchmark
+    from rmeval.benchmarks.rewardbench import section_scores
     from rmeval.evaluation import evaluate
     from rmeval.judging.loading import load_judge
     from rmeval.load_options import LoadOptions
-    from rmeval.metrics.rewardbench import section_scores
     from rmeval.models.dpo.model import DPOModel
     from rmeval.models.live.wrapping import wrap
     from rmeval.models.load import load_model, load_pairwise_model
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from rmeval.verbs.frames import results_frame
     from rmeval.verbs.lines import best_of_n, doctor, filter, rank
     from rmeval.verbs.overlap import Overlap, overlap
+    from rmeval.verbs.plans import RunPlan, plan_run
     from rmeval.verbs.results import (
         baseline,
         check,
@@ -87,6 +88,7 @@ __all__ = [
     "RewardModel",
     "RewardScorer",
     "RmevalError",
+    "RunPlan",
     "Sampling",
     "Score",
     "ScoredPreference",
@@ -108,6 +110,7 @@ __all__ = [
     "load_pairwise_model",
     "overlap",
     "pairs",
+    "plan_run",
     "rank",
     "read_result",
     "read_results",
@@ -122,7 +125,7 @@ _LATER = {
     "rmeval.evaluation": ["evaluate"],
     "rmeval.judging.loading": ["load_judge"],
     "rmeval.load_options": ["LoadOptions"],
-    "rmeval.metrics.rewardbench": ["section_scores"],
+    "rmeval.benchmarks.rewardbench": ["section_scores"],
     "rmeval.models.dpo.model": ["DPOModel"],
     "rmeval.models.live.wrapping": ["wrap"],
     "rmeval.models.load": ["load_model", "load_pairwise_model"],
@@ -133,6 +136,7 @@ _LATER = {
     "rmeval.verbs.frames": ["results_frame"],
     "rmeval.verbs.lines": ["best_of_n", "doctor", "filter", "rank"],
     "rmeval.verbs.overlap": ["Overlap", "overlap"],
+    "rmeval.verbs.plans": ["RunPlan", "plan_run"],
     "rmeval.verbs.results": [
         "baseline",
         "check",

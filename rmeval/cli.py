@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, NoReturn
 
+from rmeval.clock import importing
 from rmeval.commands.shared.flags import as_flags, warnings_with_flags
 from rmeval.door import opened
 from rmeval.errors import BadOption, RmevalError, brief, nearest_name, one_line
@@ -163,7 +164,8 @@ def _dispatch(arguments: list[str]) -> int:
         arguments = ["--version"]
     if arguments and arguments[0] in VERBS:
         verb = arguments[0]
-        command = import_module(f"rmeval.commands.{verb.replace('-', '_')}")
+        with importing():
+            command = import_module(f"rmeval.commands.{verb.replace('-', '_')}")
         parser = Parser(prog=f"rmeval {verb}", description=command.__doc__, allow_abbrev=False)
         parser.examples = EXAMPLES[verb]
         with reading(kind=BadOption):

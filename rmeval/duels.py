@@ -150,4 +150,11 @@ def scored_row(
         preference.weight,
         comparisons,
         preference.cluster,
+        same_answers(preference.answers),
     )
+
+
+def same_answers(answers: Sequence[str]) -> tuple[int, ...]:
+    """Returns a number for each answer, the same for equal ones."""
+    known: dict[str, int] = {}
+    return tuple(known.setdefault(answer, len(known)) for answer in answers)

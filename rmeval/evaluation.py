@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rmeval import __version__
 from rmeval.benchmarks import Benchmark
+from rmeval.clock import SCORING, spending
 from rmeval.duels import SERVER, scored_row
 from rmeval.errors import BadConversation, BadData, BadOption, BadReward
 from rmeval.files import prepare_folder
@@ -87,7 +88,7 @@ def evaluate(
     """
     weighting = benchmark.scheme.check_weighting(weighting)
     benchmark = benchmark if limit is None else benchmark.limited(limit)
-    started, provenance = datetime.now(UTC), scoring_provenance(model)
+    started, provenance = datetime.now(UTC), scoring_provenance(model, workers)
     if disguises and not isinstance(model, RewardScorer):
         raise BadOption(f"{model.name} gives no rewards: responses in disguise cannot be scored")
     _require_shared(output, workers)
@@ -117,6 +118,7 @@ def _require_shared(output: str | Path | None, workers: "Workers | None") -> Non
         raise BadOption("several processes share a run through its output folder: pass one")
 
 
+@spending("statistics")
 def _describe(
     benchmark: Benchmark,
     scored: tuple[ScoredPreference, ...],
@@ -153,6 +155,7 @@ def _prepare(
     return prepare_folder(folder)
 
 
+@spending("writing")
 def _keep(result: Result, folder: Path, model: Scorer) -> Result:
     """Writes a result, beside what another run has written meanwhile."""
     place, why = find_place(folder, claim_of(result.provenance, result.scored, result.partial))
@@ -162,6 +165,7 @@ def _keep(result: Result, folder: Path, model: Scorer) -> Result:
     return replace(result, folder=place)
 
 
+@spending(SCORING)
 def score_preferences(
     model: Scorer,
     preferences: Sequence[Preference],
@@ -252,8 +256,10 @@ def _name_response(preferences: Sequence[Preference], index: int) -> str:
     raise IndexError(index)
 
 
-def scoring_provenance(model: Scorer) -> dict[str, Any]:
+def scoring_provenance(model: Scorer, workers: "Workers | None" = None) -> dict[str, Any]:
     """Returns everything that a reward depends on besides its tokens."""
+    if workers is not None and hasattr(model, "hash_weights"):
+        model.hash_weights(workers)
     return {
         "model": model_provenance(model),
         "engine": engine_provenance(model),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypedDict, TypeVar, cast, get_args, get_type_hints
 
+from rmeval.cards import known_cards
 from rmeval.known import shipped_templates
 from rmeval.records import DTYPES, ENGINES, POOLS, SPECIALS
 
@@ -150,6 +151,14 @@ class ModelOptions(TypedDict, total=False):
     weights: Annotated[
         bool,
         Option("False reads none: the model can encode and plan, not score", True, flag=False),
+    ]
+    on: Annotated[
+        str | None,
+        Option(
+            "with weights=False: a card that is not here, to plan for",
+            names=known_cards,
+            flag=False,
+        ),
     ]
     without_reference: Annotated[
         str | None,

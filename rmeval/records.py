@@ -153,7 +153,9 @@ class Preference:
 
     `magnitude` says how strongly (the unit is the data's own), `weight` how much the row counts.
     Rows of one `cluster` (a problem in several languages, a prompt) are one unit of chance; a row
-    without one is a unit of its own.
+    without one is a unit of its own. Of right and wrong answers to a question the right ones are
+    preferred, which may be none or all; `answers` are then the final answers, one for each
+    response, where the data says them.
     """
 
     id: str
@@ -164,6 +166,7 @@ class Preference:
     magnitude: float | None = None
     weight: float = 1.0
     cluster: str = ""
+    answers: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -209,7 +212,8 @@ class ScoredPreference:
 
     `digest` is that of its texts, so that scores of two models can be known to be of the same
     question without the texts; it is empty where nobody knows them. With `comparisons` the scores
-    were made of verdicts, and equal ones are half a win; without, they are a loss.
+    were made of verdicts, and equal ones are half a win; without, they are a loss. `answers` are
+    numbers, equal where two responses give the same final answer; none where nobody knows.
     """
 
     id: str
@@ -221,6 +225,7 @@ class ScoredPreference:
     weight: float = 1.0
     comparisons: Comparisons | None = None
     cluster: str = ""
+    answers: tuple[int, ...] = ()
 
     @property
     def unit(self) -> tuple[str, str]:

@@ -43,6 +43,7 @@ SHARED = HERE.parents[1] / "shared" / "data"
 
 # hidden, layers, heads, key-value heads, feed-forward, vocabulary
 SHAPES = {
+    "tiny": (64, 2, 4, 2, 128, 1000),
     "small": (384, 4, 6, 3, 1024, 128256),
     "internlm2-1.8b": (2048, 24, 16, 8, 8192, 92544),
     "internlm2-7b": (4096, 32, 32, 8, 14336, 92544),

@@ -17,8 +17,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from rmeval.benchmarks.rewardbench import DEFAULT_WEIGHTING, REWARDBENCH, ROWS, SECTIONS
 from rmeval.metrics import paired
-from rmeval.metrics.rewardbench import DEFAULT_WEIGHTING, REWARDBENCH, ROWS, SECTIONS
 from rmeval.records import Metrics, Result, Score, ScoredPreference
 from rmeval.reports.tables import format_rows
 from rmeval.results.baselines import Baseline, read_baseline, write_baseline

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
+from rmeval.benchmarks.rewardbench import ROWS
 from rmeval.metrics.intervals import effective_interval
 from rmeval.metrics.linear import Codes, Counted, spread
 from rmeval.metrics.paired import student_interval
-from rmeval.metrics.rewardbench import ROWS
 from rmeval.metrics.scheme import Floats
 from rmeval.reports.tables import format_rows
 

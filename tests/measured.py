@@ -1,13 +1,14 @@
 """Results on all of RewardBench's rows, made by hand, for what shows them."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from rmeval.benchmarks import scheme_of
+from rmeval.benchmarks.rewardbench import ROWS
 from rmeval.files import prepare_folder
-from rmeval.metrics.rewardbench import ROWS
 from rmeval.metrics.summary import describe_scores
-from rmeval.records import Result, Score, ScoredPreference
+from rmeval.records import Metrics, Result, Score, ScoredPreference
 from rmeval.results.files import write_result
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -16,6 +17,7 @@ HUB = {"source": "allenai/reward-bench", "revision": COMMIT, **REST}
 LOCAL = {"source": "/data/my-bench", "revision": None, **REST}
 
 
+@cache
 def verdicts(lost: int, *, text: str = "t") -> tuple[ScoredPreference, ...]:
     """All rows; of every subset the first `lost` are lost, or all that there are."""
     return tuple(
@@ -31,6 +33,12 @@ def verdicts(lost: int, *, text: str = "t") -> tuple[ScoredPreference, ...]:
     )
 
 
+@cache
+def described(lost: int, text: str, definition: str, weighting: str) -> Metrics:
+    """The metrics of `verdicts`, which many results share: frozen, and made once."""
+    return describe_scores(scheme_of(definition), verdicts(lost, text=text), weighting)
+
+
 def measured(
     model: str = "org/m",
     lost: int = 3,
@@ -44,7 +52,8 @@ def measured(
 ) -> Result:
     """A whole result, of which `lost` rows of every subset are lost."""
     scored = verdicts(lost, text=text)
-    scheme = scheme_of(changes.get("definition", "rewardbench"))
+    definition = changes.get("definition", "rewardbench")
+    scheme = scheme_of(definition)
     weighting = weighting if weighting in scheme.weightings else scheme.weightings[0]
     named = {"benchmark": "rewardbench", "definition": "rewardbench", "model": model}
     provenance = {
@@ -57,7 +66,7 @@ def measured(
     }
     made = {
         "weighting": weighting,
-        "metrics": describe_scores(scheme, scored, weighting),
+        "metrics": described(lost, text, definition, weighting),
         "scored": scored,
         "partial": None,
         "provenance": provenance,

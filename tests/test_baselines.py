@@ -12,10 +12,10 @@ import pytest
 from measured import measured
 
 from rmeval.benchmarks import scheme_of
+from rmeval.benchmarks.rewardbench import ROWS
 from rmeval.errors import BadData, BadOption
 from rmeval.known import published_from, published_of
 from rmeval.metrics.pairs import PAIRS
-from rmeval.metrics.rewardbench import ROWS
 from rmeval.records import Result, Score, ScoredPreference
 from rmeval.results.baselines import (
     figures_of,
@@ -90,7 +90,7 @@ def test_rows_that_count_in_many_ways_come_back_too(tmp_path: Path) -> None:
         )
         for i in range(40)
     ]
-    from rmeval.metrics.rm_bench import RM_BENCH
+    from rmeval.benchmarks.rm_bench import SCHEME as RM_BENCH
     from rmeval.results.baselines import _pack, _unpack
 
     stratum = RM_BENCH.tally(scored).strata["chat"]

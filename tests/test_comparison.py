@@ -37,7 +37,7 @@ def of_margins(margins, model: str = "m", subset: str = "s", **provenance: Any) 
 
 
 def demo_rows(margin=lambda subset, number: 1.0) -> list[ScoredPreference]:
-    from rmeval.metrics.rewardbench import ROWS
+    from rmeval.benchmarks.rewardbench import ROWS
 
     return [
         row(f"{subset}/{number}", margin(subset, number), subset)

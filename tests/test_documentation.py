@@ -180,9 +180,11 @@ def test_the_example_in_the_readme_is_what_a_run_prints(capsys, tmp_path):
     shown = (ROOT / "README.md").read_text().split("```\ndemo on demo")[1].split("```")[0]
     assert main(["run", "--device", "cpu", "--output", str(tmp_path)]) == 0
     printed = capsys.readouterr().out.removeprefix("demo on demo")
-    # The last three lines have the seconds and the folder.
-    *lines, _, kept, after = printed.splitlines()
-    *lines_shown, _, kept_shown, after_shown = shown.splitlines()
+    # The last four lines have seconds and the folder.
+    *lines, _, kept, spent, after = printed.splitlines()
+    *lines_shown, _, kept_shown, spent_shown, after_shown = shown.splitlines()
+    assert "is not scoring" in spent
+    assert "is not scoring" in spent_shown
     assert lines == lines_shown
     folder = str(tmp_path / "demo/demo")
     assert kept == kept_shown.replace("results/demo/demo", folder)

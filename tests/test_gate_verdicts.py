@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rmeval.benchmarks import scheme_of
+from rmeval.benchmarks.rewardbench import ROWS
 from rmeval.errors import BadData
-from rmeval.metrics.rewardbench import ROWS
 from rmeval.records import Result, Score, ScoredPreference
 from rmeval.results.baselines import Baseline, published_baselines, read_baseline, write_baseline
 from rmeval.results.comparison import compare_results

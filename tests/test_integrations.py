@@ -21,7 +21,7 @@ from transformers import (
 
 import rmeval
 from rmeval.benchmarks.own import load_own
-from rmeval.errors import BadOption
+from rmeval.errors import BadCheckpoint, BadOption
 from rmeval.integrations import TrainerEvaluation
 
 SIZES = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "vocab_size": 259}
@@ -310,3 +310,39 @@ def test_a_training_that_goes_on_from_an_adapter_is_held_to_that_adapter(
     ]
     live = [score.value for row in last.scored for score in row.scores]
     assert saved == pytest.approx(live, abs=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("saved", [["score"], None], ids=["with its head", "without"])
+def test_trls_reward_trainer_with_lora_is_read_from_its_folders(tmp_path, tokenizer, saved):
+    """A LoraConfig without a task, as TRL's documents show it, keeps the head only if asked."""
+    trl = pytest.importorskip("trl", reason="TRL is not installed")
+    peft = pytest.importorskip("peft", reason="peft is not installed")
+    base = LlamaForCausalLM(LlamaConfig(**SIZES, **HEADS, bos_token_id=1, eos_token_id=2))
+    base.to(torch.bfloat16).save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    options = {"learning_rate": 1e-2, "bf16": False, "model_init_kwargs": {"dtype": "float32"}}
+    trainer = trl.RewardTrainer(
+        model=str(tmp_path / "base"),
+        args=arguments(
+            tmp_path / "run", 4, trl.RewardConfig, save_strategy="steps", save_steps=2, **options
+        ),
+        train_dataset=preferences(),
+        peft_config=peft.LoraConfig(r=4, lora_alpha=16, modules_to_save=saved),
+    )
+    trainer.train()
+    last = tmp_path / "run" / "checkpoint-4"
+    if saved is None:
+        with pytest.raises(BadCheckpoint, match=r"the head that was trained \(score\) is not in"):
+            rmeval.load_model(last, reference=tmp_path / "base", device="cpu")
+        return
+    talks = [row["prompt"] + row["chosen"] for row in preferences()]
+    model = trainer.model.eval()  # PEFT's own, unmerged, on the ids that transformers makes
+    rewards = []
+    for talk in talks:
+        ids = tokenizer.apply_chat_template(talk, tokenize=True, return_dict=False)
+        with torch.inference_mode():
+            rewards.append(float(model(input_ids=torch.tensor([ids])).logits))
+    assert rmeval.load_model(last, device="cpu").score(talks) == pytest.approx(rewards, abs=5e-5)
+    with pytest.raises(BadCheckpoint, match=r"adapters in its folders \(checkpoint-2, checkpoint-"):
+        rmeval.load_model(tmp_path / "run", device="cpu")

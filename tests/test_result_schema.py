@@ -13,11 +13,11 @@ from preferences_by_hand import PROVENANCE, question, result, scored
 from rmeval.benchmarks import scheme_of
 from rmeval.cli import main
 from rmeval.records import Result
-from rmeval.reports.leaderboard import rank_rows
 from rmeval.reports.model_card import model_index
 from rmeval.reports.summary import notes_of
 from rmeval.results.files import write_result
 from rmeval.results.schema import wrong_field
+from rmeval.results.standings import rank_rows
 
 ACCOUNT = {
     "answers": 4,

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from preferences_by_hand import PROVENANCE
 
+from rmeval.benchmarks.rewardbench import REWARDBENCH
 from rmeval.errors import BadData, OutputFailure
 from rmeval.files import prepare_folder
-from rmeval.metrics.rewardbench import REWARDBENCH
 from rmeval.metrics.summary import describe_scores
 from rmeval.records import Interval, Metrics, Result, Score, ScoredPreference
 from rmeval.results.files import find_results, read_result, run_folder, write_result
@@ -209,8 +209,8 @@ def changed_scores(folder: Path, change) -> None:
             "not the scores that result.json was made from",
         ),
         (
-            lambda lines: [lines[0].replace('"num_chosen": 1', '"num_chosen": 2'), lines[1]],
-            "line 1: 7 needs a chosen and a rejected response",
+            lambda lines: [lines[0].replace('"num_chosen": 1', '"num_chosen": 3'), lines[1]],
+            "line 1: 7 has 3 of 2 chosen",
         ),
     ],
 )

@@ -47,7 +47,7 @@ def rows(path):
 
 
 def test_every_command_is_of_a_verb():
-    assert len(COMMANDS) == 9
+    assert len(COMMANDS) == 10
     assert {command.split()[1] for command in COMMANDS} <= VERBS.keys()
 
 
@@ -77,11 +77,15 @@ def test_the_other_commands(stand_ins, capsys, monkeypatch):
     pytest.importorskip("openai")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     Path("candidates.jsonl").write_text(json.dumps({"prompt": "q", "responses": ["a", "b c"]}))
-    rank, best_of_n, pairs, margin, top = COMMANDS[4:]
+    rank, best_of_n, checked, pairs, margin, top = COMMANDS[4:]
     assert typed(rank, stand_ins) == 0
     with Loopback().run() as server:
         assert typed(best_of_n, {**stand_ins, "http://localhost:8000/v1": server.url}) == 0
     assert len(rows("drawn/best.jsonl")) == 6
+    sums = [{"prompt": f"{n} + 1?", "answer": n + 1} for n in range(3)]
+    Path("gsm8k.jsonl").write_text("".join(json.dumps(line) + "\n" for line in sums))
+    assert typed(checked, stand_ins, "--max-new-tokens", "8", "--output", "checked") == 0
+    assert len(rows("checked/ranked.jsonl")[0]["correct"]) == 16
     assert typed(pairs, stand_ins, "--min-margin", "0") == 0
     Path("pairs.jsonl").write_text(json.dumps({"prompt": "q", "chosen": "a", "rejected": "b"}))
     assert typed(margin, stand_ins) == 0

@@ -31,9 +31,9 @@ ORDER = [
     ["metrics"],
     ["scorer"],
     ["duels"],
-    ["preferences", "load_options"],
-    ["files", "hub", "known", "registry", "conversations", "door", "notebook"],
-    ["records", "errors"],
+    ["preferences", "load_options", "checking"],
+    ["cards", "files", "hub", "known", "registry", "conversations", "door", "notebook"],
+    ["records", "errors", "clock"],
     ["tabular"],
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
@@ -201,3 +201,23 @@ def test_a_registry_refuses_two_of_one_name() -> None:
     entry = Entry("twin", "rmeval.errors:RmevalError", "")
     with pytest.raises(ValueError, match="two fakes are called 'twin'"):
         Registry("fake", [entry, entry])
+
+
+def test_metrics_know_no_benchmark_and_no_report_knows_the_name_of_one() -> None:
+    """A benchmark's reader and scheme are in its own file: who adds one touches no other room."""
+    from rmeval.benchmarks import BENCHMARKS
+
+    names = {entry.name for entry in BENCHMARKS} - {"demo"}  # which says what it is for
+    for path in MODULES:
+        if part_of(path) in ("metrics", "reports"):
+            texts = {n.value for n in ast.walk(tree_of(path)) if isinstance(n, ast.Constant)}
+            assert not names & {text for text in texts if isinstance(text, str)}, name_of(path)
+    for path in (PACKAGE / "benchmarks").glob("*.py"):
+        for node in tree_of(path).body:
+            made = ast.unparse(node) if isinstance(node, ast.Assign) else ""
+            if " = Definition(" in made:
+                scheme = next(k for k in node.value.keywords if k.arg == "scheme")
+                root = ast.unparse(scheme.value).split(".")[0]
+                told = [n for n in ast.walk(tree_of(path)) if isinstance(n, ast.ImportFrom)]
+                where = [n.module for n in told for a in n.names if (a.asname or a.name) == root]
+                assert not where or where == ["rmeval.benchmarks.rewardbench"], name_of(path)

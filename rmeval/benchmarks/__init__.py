@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from rmeval.benchmarks.arithmetic import ARITHMETIC, OWN
 from rmeval.benchmarks.benchmark import Benchmark, Definition
 from rmeval.benchmarks.reading.files import is_readable
-from rmeval.errors import BadOption
+from rmeval.errors import BadOption, BadPlugin
 from rmeval.hub import local_path
 from rmeval.metrics.scheme import Scheme
 from rmeval.registry import Entry, Registry
@@ -70,11 +70,17 @@ BENCHMARKS = Registry(
             "M-RewardBench: RewardBench v1 in 23 languages",
         ),
         Entry(
+            "ppe-correctness",
+            "rmeval.benchmarks.ppe:PPE_CORRECTNESS",
+            "PPE Correctness: 32 responses each, right and wrong, in five sets",
+        ),
+        Entry(
             "demo",
             "rmeval.benchmarks.demo:DEMO",
             "hand-written pairs in RewardBench's 23 subsets; ships with rmeval",
         ),
     ],
+    group="rmeval.benchmarks",
 )
 
 
@@ -136,8 +142,18 @@ def _require_unsaid(**options: object) -> None:
 
 
 def define_benchmark(name: str) -> Definition:
-    """Returns what is known of a benchmark, without its rows. Raises UnknownName."""
-    definition: Definition = BENCHMARKS.load(name)
+    """Returns what is known of a benchmark, without its rows.
+
+    Raises UnknownName, and BadPlugin for another package's that is no definition of this name.
+    """
+    definition, entry = BENCHMARKS.load(name), BENCHMARKS.find(name)
+    if not isinstance(definition, Definition):
+        raise BadPlugin(f"the benchmark {name!r}: {entry.origin} is no Definition; mend it")
+    if definition.name != name:
+        raise BadPlugin(
+            f"the benchmark {entry.origin} calls itself {definition.name!r} and is registered as "
+            f"{name!r}; make both the same"
+        )
     return definition
 
 

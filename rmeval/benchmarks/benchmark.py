@@ -25,14 +25,13 @@ class Definition:
     `read` turns a folder or file in the publisher's layout into preferences. The rows come from
     `repository`, a data set on the Hub of which the files `patterns` are wanted, or else ship
     with rmeval at `shipped`. `meaning` says in one line what its score is, `remark` what stands
-    under every result. Rows that share one of
-    their `clusters` are one unit of chance.
+    under every result. Rows that share one of their `clusters` are one unit of chance. How many
+    rows there are, and which subsets, its scheme says. See docs/adding-a-benchmark.md.
     """
 
     name: str
     read: Callable[[Path], tuple[Preference, ...]]
     scheme: Scheme
-    rows: int
     licence: str
     meaning: str
     remark: str = ""
@@ -40,6 +39,11 @@ class Definition:
     patterns: tuple[str, ...] = ()
     shipped: str | None = None
     clusters: Keys = by_prompt
+
+    @property
+    def rows(self) -> int | None:
+        """How many rows were published, or None where the scheme does not say."""
+        return sum(self.scheme.rows.values()) if self.scheme.rows else None
 
     def load(self, data: Path | None, revision: str | None) -> "Benchmark":
         """Reads the rows from `data`, or from where they are published.
@@ -71,6 +75,12 @@ class Definition:
     def _benchmark(
         self, preferences: tuple[Preference, ...], source: str, revision: str | None
     ) -> "Benchmark":
+        if not preferences:
+            raise BadData(f"{source}: no rows")
+        for item in preferences:
+            self.scheme.check_sides(
+                f"{source}: row {item.id}", item.num_chosen, len(item.responses)
+            )
         missing = what_is_missing(preferences, self.scheme.rows) if self.scheme.rows else None
         rows = with_clusters(preferences, self.clusters)
         return Benchmark(self.name, self.name, rows, source, revision, self.scheme, partial=missing)
@@ -182,12 +192,10 @@ class Benchmark:
 
 
 def what_is_missing(preferences: Sequence[Preference], expected: Mapping[str, int]) -> str | None:
-    """Returns how the rows differ from the published numbers, or None. Raises BadData, UnknownName.
+    """Returns how the rows differ from the published numbers, or None. Raises UnknownName.
 
     A subset that is not the benchmark's is an error, not a difference.
     """
-    if not preferences:
-        raise BadData("no rows")
     counts = dict.fromkeys(expected, 0) | subset_rows(preferences)
     for subset in counts:
         if subset not in expected:

@@ -4,8 +4,7 @@ It shows the whole way at once, on any machine. Its numbers say nothing about a 
 """
 
 from rmeval.benchmarks.benchmark import Definition
-from rmeval.benchmarks.rewardbench import read_rewardbench
-from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
+from rmeval.benchmarks.rewardbench import REWARDBENCH, ROWS, read_rewardbench
 
 ROWS_PER_SUBSET = 6
 
@@ -13,7 +12,6 @@ DEMO = Definition(
     name="demo",
     read=read_rewardbench,
     scheme=REWARDBENCH.with_rows(dict.fromkeys(ROWS, ROWS_PER_SUBSET)),
-    rows=ROWS_PER_SUBSET * len(ROWS),
     licence="Apache-2.0",
     meaning="nothing: 138 hand-written pairs that show how rmeval works",
     remark="The demo benchmark shows how rmeval works; its numbers say nothing about a model.",

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from rmeval.benchmarks.arithmetic import ARITHMETIC
 from rmeval.benchmarks.benchmark import Benchmark
 from rmeval.benchmarks.own import UNREAD_ID, PlacedRow, Reading
 from rmeval.benchmarks.reading.columns import check_fields
@@ -11,7 +12,6 @@ from rmeval.benchmarks.reading.files import ROWS_AT_ONCE, Placed, rows_of
 from rmeval.benchmarks.reading.rows import Row, require_unique_ids
 from rmeval.benchmarks.reading.splits import choose_split
 from rmeval.errors import BadData, BadOption, first_line
-from rmeval.metrics.pairs import PAIRS
 
 NAME = "rows"  # of a benchmark that has none
 
@@ -42,11 +42,11 @@ def load_held(
     layout = reading.describe()
     return Benchmark(
         name=NAME,
-        definition="pairs",
+        definition=reading.definition,
         preferences=preferences,
         source=held.source,
         revision=None,
-        scheme=PAIRS,
+        scheme=ARITHMETIC[reading.definition],
         partial=reading.partial(len(preferences)),
         layout=f"split {held.split}; {layout}" if held.split else layout,
         reading={"columns": asked, "split": split},

@@ -15,8 +15,7 @@ from rmeval.benchmarks.reading.rows import (
     require_known,
     require_unique_ids,
 )
-from rmeval.metrics.pairs import JUDGEBENCH as SCHEME
-from rmeval.metrics.pairs import JUDGEBENCH_ROWS
+from rmeval.metrics.pairs import row_weighted
 from rmeval.records import Message, Preference
 
 COLUMNS = (
@@ -31,6 +30,17 @@ CATEGORIES = {
 RESPONSE_MODELS = {
     "gpt-4o-2024-05-13": "gpt-4o",
     "claude-3-5-sonnet-20240620": "claude-3.5",
+}
+
+ROWS = {
+    "gpt-4o/knowledge": 154,
+    "gpt-4o/reasoning": 98,
+    "gpt-4o/math": 56,
+    "gpt-4o/coding": 42,
+    "claude-3.5/knowledge": 154,
+    "claude-3.5/reasoning": 51,
+    "claude-3.5/math": 34,
+    "claude-3.5/coding": 31,
 }
 
 
@@ -62,11 +72,20 @@ def _category(row: Row) -> str:
     return CATEGORIES[require_known(prefix, CATEGORIES, "source", row.place)]
 
 
+def _sections(subset: str) -> tuple[str, ...]:
+    """Returns the category, over both response models, and the response model.
+
+    The paper's tables are of one response model each, so these are sections too.
+    """
+    model, _, category = subset.partition("/")
+    return category, model
+
+
+SCHEME = row_weighted(ROWS, _sections)
 JUDGEBENCH = Definition(
     name="judgebench",
     read=read_judgebench,
     scheme=SCHEME,
-    rows=sum(JUDGEBENCH_ROWS.values()),
     licence="MIT",
     meaning="accuracy over 620 pairs of responses, one right and one wrong",
     repository="ScalerLab/JudgeBench",

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rmeval.benchmarks import BENCHMARKS
+from rmeval.benchmarks.arithmetic import ANSWERS, ARITHMETIC, OWN
 from rmeval.benchmarks.benchmark import Benchmark
 from rmeval.benchmarks.clusters import by_prompt, with_clusters
-from rmeval.benchmarks.reading.columns import FIELDS, check_fields, find_columns
+from rmeval.benchmarks.reading.columns import FIELDS, SCORES, check_fields, find_columns
 from rmeval.benchmarks.reading.files import (
     column_names,
     is_readable,
@@ -25,7 +26,7 @@ from rmeval.benchmarks.reading.files import (
     require_file,
     without_metadata,
 )
-from rmeval.benchmarks.reading.layouts import Layout, recognise
+from rmeval.benchmarks.reading.layouts import Answers, Layout, recognise
 from rmeval.benchmarks.reading.rows import (
     Row,
     data_files,
@@ -37,7 +38,6 @@ from rmeval.benchmarks.reading.splits import choose_split, split_name
 from rmeval.benchmarks.reading.unpacking import ending
 from rmeval.errors import BadData, BadOption, one_line
 from rmeval.hub import fetch_snapshot, local_path
-from rmeval.metrics.pairs import PAIRS
 from rmeval.records import Preference
 
 UNREAD_ID = "; pass `columns={'id': ''}` to number the rows instead"
@@ -88,11 +88,11 @@ def load_own(
     layout = reading.describe()
     return Benchmark(
         name=where.name,
-        definition="pairs",
+        definition=reading.definition,
         preferences=preferences,
         source=source,
         revision=where.revision,
-        scheme=PAIRS,
+        scheme=ARITHMETIC[reading.definition],
         partial=reading.partial(len(preferences)),
         layout=f"split {where.split}; {layout}" if where.split else layout,
         reading={"columns": asked, "split": split},
@@ -119,6 +119,11 @@ class Reading:
                 self.left_out.append(row.place)
             else:
                 yield row.place, preference
+
+    @property
+    def definition(self) -> str:
+        """What the rows are counted as: a name of ARITHMETIC."""
+        return ANSWERS if isinstance(self.layout, Answers) else OWN
 
     def describe(self) -> str:
         """Returns the layout; read_rows raises where there is no row to have one."""
@@ -148,7 +153,7 @@ class Reading:
 
 def _rows(where: Source, asked: Mapping[str, str]) -> Iterator[PlacedRow]:
     """Yields every row of the files. Raises BadData."""
-    wanted = {asked.get(name, name) for name in FIELDS} - {""}
+    wanted = {SCORES, *(asked.get(name, name) for name in FIELDS)} - {""}
     for file in where.files:
         subset, names = subset_of(file, where), list[str]()
         for row in read_rows([file], (), optional=sorted(wanted), root=where.root):

@@ -6,8 +6,7 @@ are in no score. Columns: prompt, chosen, rejected, id. The prompt is a list of 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rmeval.benchmarks.benchmark import Definition
@@ -18,13 +17,14 @@ from rmeval.benchmarks.reading.rows import (
     read_rows,
     require_unique_ids,
 )
+from rmeval.benchmarks.rewardbench import PRIOR_ROWS
 from rmeval.conversations import to_conversation
 from rmeval.errors import BadData
-from rmeval.metrics.rewardbench import PRIOR_ROWS, PRIOR_SETS, REWARDBENCH_WITH_PRIOR
-from rmeval.metrics.scheme import Scheme
-from rmeval.records import Conversation, Preference, Result
+from rmeval.metrics.names import OVERALL, Metric
+from rmeval.metrics.scheme import WIN, Part, Scheme, Strata, by_subset
+from rmeval.records import Conversation, Preference
 
-JOINED = ("rewardbench", "prior-sets")  # together they make a Score
+CORE = "rewardbench"  # with which they make a Score together
 SPLITS = tuple(PRIOR_ROWS)
 COLUMNS = ("prompt", "chosen", "rejected", "id")
 
@@ -90,35 +90,17 @@ def _split_of(file: Path) -> str:
     return re.split("[-.]", file.name)[0]  # shp-00000-of-00001.parquet
 
 
+def _parts(strata: Strata, weighting: str) -> list[Part]:
+    return [Part(OVERALL, {Metric.subset(name): 1.0 for name in PRIOR_ROWS}, needs_all=True)]
+
+
+SCHEME = Scheme(by_subset(WIN), _parts, ("mean",), PRIOR_ROWS)
 PRIOR_SETS_V1 = Definition(
     name="prior-sets",
     read=read_prior_sets,
-    scheme=PRIOR_SETS,
-    rows=sum(PRIOR_ROWS.values()),
+    scheme=SCHEME,
     licence="ODC-By",
     meaning="mean accuracy of anthropic_helpful, anthropic_hhh, shp and summarize",
     repository="allenai/pref-test-sets",
     patterns=tuple(f"data/{split}-*" for split in SPLITS),
 )
-
-
-def join_prior_sets(results: Sequence[Result]) -> tuple[Result, Scheme]:
-    """Returns a model's results on RewardBench and on the prior sets as one, and its arithmetic.
-
-    Raises BadData unless they are these two, of one model.
-    """
-    by_name = {result.definition: result for result in results}
-    fingerprints = {result.provenance["model"]["fingerprint"] for result in results}
-    if len(results) != 2 or set(by_name) != set(JOINED) or len(fingerprints) != 1:
-        raise BadData(
-            f"only a model's results on {' and on '.join(JOINED)} make a Score together; pass one "
-            "folder, or those two"
-        )
-    core, prior = (by_name[name] for name in JOINED)
-    joined = replace(
-        core,
-        benchmark=" with ".join(JOINED),
-        scored=(*core.scored, *prior.scored),
-        partial=core.partial or prior.partial,
-    )
-    return joined, REWARDBENCH_WITH_PRIOR

@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from rmeval.benchmarks.arithmetic import ARITHMETIC, BY_PART, BY_SUBSET, OWN
+from rmeval.benchmarks.arithmetic import ANSWERS, ARITHMETIC, BY_PART, BY_SUBSET, OWN
 from rmeval.benchmarks.benchmark import Benchmark, what_is_missing
 from rmeval.benchmarks.own import UNREAD_ID, Reading, Source, find_source, subset_of
 from rmeval.benchmarks.reading.reshaping import Placed, Reshaping
@@ -61,6 +61,8 @@ class Recipe:
     @property
     def arithmetic(self) -> str:
         """The name of the arithmetic that its score is made by."""
+        if "responses" in self.reshaping.columns:
+            return ANSWERS
         if self.score == "subsets":
             return BY_SUBSET
         return BY_PART if len(self.reshaping.subset) > 1 else OWN

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rmeval.benchmarks import scheme_of
-from rmeval.benchmarks.prior_sets import join_prior_sets
+from rmeval.benchmarks.joints import join_results
 from rmeval.errors import BadOption, one_line
 from rmeval.metrics.scheme import Scheme
 from rmeval.metrics.summary import describe_scores
@@ -26,7 +26,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         nargs="+",
         type=Path,
         metavar="DIR",
-        help="the folder of a result; with that of the same model on prior-sets, the Score of both",
+        help="the folder of a result; two, of rewardbench and prior-sets or of rmb-pairwise and "
+        "rmb-bon, for the Score of both",
     )
     parser.add_argument("--weighting", metavar="NAME", help="how subsets make a section")
     parser.add_argument("--explain", action="store_true", help="print the arithmetic")
@@ -74,7 +75,7 @@ def _hold_to_stored(result: Result, stored: Mapping[str, Any], options: argparse
 
 
 def _join(results: Sequence[Result]) -> tuple[Result, Scheme]:
-    """Returns one result and its arithmetic; RewardBench and its prior sets make one."""
+    """Returns one result and its arithmetic; those on some benchmarks make one together."""
     if len(results) == 1:
         return results[0], scheme_of(results[0].definition)
-    return join_prior_sets(results)
+    return join_results(results)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rmeval.benchmarks.reading.files import json_lines
+from rmeval.checking import Checker, add_checks, find_checker, require_answer
 from rmeval.commands.shared.flags import as_flags
 from rmeval.commands.shared.judge_options import add_key_option
 from rmeval.commands.shared.lines import read_lines, require_one_process, score_lines
@@ -34,9 +35,11 @@ from rmeval.llm.generation import (
     write_candidates,
 )
 from rmeval.metrics.best_of_n import best_of_n_curve
+from rmeval.metrics.correctness import describe_answers
 from rmeval.preferences import to_candidates, to_prompt
 from rmeval.records import Sampling, reference_of, tools_of
-from rmeval.verbs.lines import add_ranks
+from rmeval.reports.tables import format_rows
+from rmeval.verbs.lines import add_ranks, checked_line
 
 CARD = Sampling()  # the defaults, which are those of InternLM2-Reward's card
 RANKED, BEST = "ranked.jsonl", "best.jsonl"
@@ -75,8 +78,15 @@ def _draw_and_rank(
         )
         return 1
     options.input, options.output = write_candidates(folder, prompts), folder / RANKED
-    score_lines(options, lambda f, place: to_candidates(f, place).conversations(), add_ranks)
+    checker: Checker | None = options.answers
+    score_lines(
+        options,
+        lambda f, place: to_candidates(f, place).conversations(),
+        add_ranks if checker is None else lambda f, s: add_checks(add_ranks(f, s), checker),
+    )
     _write_best_and_curve(folder)
+    if checker is not None:
+        _write_answers(folder)
     return 1 if missing else 0
 
 
@@ -88,7 +98,12 @@ def _read_prompts(options: argparse.Namespace) -> list[Prompt]:
         BEST,
     ):
         raise BadOption(f"{path} would be written over; choose another --output")
-    return [Prompt(place, fields, to_prompt(fields, place)) for place, fields in read_lines(path)]
+    prompts = [
+        Prompt(place, fields, to_prompt(fields, place)) for place, fields in read_lines(path)
+    ]
+    for place, fields, _ in prompts if options.answers is not None else ():
+        require_answer(fields, options.answers, place)
+    return prompts
 
 
 def _sampling(options: argparse.Namespace) -> Sampling:
@@ -192,6 +207,26 @@ def _write_best_and_curve(folder: Path) -> None:
     print(f"kept in {folder}: {RANKED}, {BEST}, curve.json, curve.png")
 
 
+def _write_answers(folder: Path) -> None:
+    """Writes how often the best of n is right, and draws it; prints the table."""
+    from rmeval.reports.answers import answer_notes, answer_rows
+    from rmeval.reports.best_of_n import draw_answers
+    from rmeval.reports.figures import save_figure
+
+    found = describe_answers([checked_line(f, place) for place, f in json_lines(folder / RANKED)])
+    write_atomically(folder / "answers.json", json.dumps(found, indent=2) + "\n")
+    save_figure(draw_answers([found], ["best of n"]), folder / "answers.png")
+    print("", format_rows(answer_rows(found), "table"), "", *answer_notes(found), sep="\n")
+    print(f"kept in {folder}: answers.json, answers.png")
+
+
+def _checker(said: str) -> Checker:
+    try:
+        return find_checker(said)
+    except BadOption as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def _say_what_is_flat(rewards: Sequence[Sequence[float]], same: int) -> None:
     """Says where the curve tells nothing of n: equal candidates, or equal rewards."""
     if same:
@@ -230,6 +265,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_quiet_option(parser)
     parser.add_argument("--prompts", type=Path, required=True, metavar="prompts.jsonl")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--answers",
+        type=_checker,
+        metavar="CHECKER",
+        help="say how often the best of n is right, by each line's `answer`: exact, choice, "
+        "numeric[:TOLERANCE], MODULE:FUNCTION, FILE.py:FUNCTION, or 'command:WORDS'",
+    )
     _add_generator_options(parser.add_argument_group("generator"))
     _add_sampling_options(parser.add_argument_group("sampling"))
 

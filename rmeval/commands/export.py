@@ -9,9 +9,10 @@ from rmeval.errors import BadOption
 from rmeval.files import write_atomically
 from rmeval.hub import open_pull_request, require_repository
 from rmeval.records import Result
-from rmeval.reports.leaderboard import format_ranking, rank_rows
+from rmeval.reports.leaderboard import format_ranking
 from rmeval.reports.model_card import eval_results_path, eval_results_yaml, merge_into_readme
 from rmeval.results.files import read_result
+from rmeval.results.standings import rank_rows
 
 FORMATS = ("model-index", "eval-results", "latex", "csv")
 

@@ -16,10 +16,11 @@ from rmeval.known import (
 )
 from rmeval.records import Result
 from rmeval.reports.across import across_rows, format_across
-from rmeval.reports.leaderboard import Row, find_entries, format_ranking
+from rmeval.reports.leaderboard import format_ranking
 from rmeval.reports.rankings import by_benchmark, rank_each
 from rmeval.reports.tables import FORMATS, format_rows
 from rmeval.results.files import find_results, read_result
+from rmeval.results.standings import Row, find_entries
 
 DEFAULT = Path("results")
 SUFFIXES = {

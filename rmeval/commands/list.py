@@ -48,17 +48,17 @@ def _adapters() -> Rows:
 
 
 def _benchmarks() -> Rows:
-    definitions = (define_benchmark(entry.name) for entry in BENCHMARKS)
+    definitions = ((define_benchmark(entry.name), entry) for entry in BENCHMARKS)
     return [
         {
-            "benchmark": known.name,
-            "rows": f"{known.rows:,}",
+            "benchmark": f"{known.name} ({entry.package})" if entry.package else known.name,
+            "rows": "" if known.rows is None else f"{known.rows:,}",
             "licence": known.licence,
             "Score": known.meaning,
             "from": known.repository or ("rmeval" if known.shipped else "--data"),
             "weightings": ", ".join(known.scheme.weightings),
         }
-        for known in definitions
+        for known, entry in definitions
     ] + [
         {
             "benchmark": recipe.name,

@@ -2,14 +2,17 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rmeval.benchmarks import BENCHMARKS, Benchmark
-from rmeval.benchmarks.prior_sets import JOINED, join_prior_sets
+from rmeval.benchmarks.joints import Joint, find_joints
+from rmeval.cards import known_cards
+from rmeval.clock import describe_spent, spending, spent
 from rmeval.commands.shared.benchmark_options import add_benchmark_options, load_benchmarks_from
-from rmeval.commands.shared.dry_run import describe_run
 from rmeval.commands.shared.judge_options import (
     add_judge_options,
     check_judge_options,
@@ -27,10 +30,10 @@ from rmeval.commands.shared.options import (
     positive,
 )
 from rmeval.commands.shared.progress import show_progress, show_step
-from rmeval.errors import BadOption
+from rmeval.errors import BadOption, Unreachable
 from rmeval.evaluation import evaluate
 from rmeval.files import prepared
-from rmeval.known import SHIPPED, Published, published_beside
+from rmeval.known import SHIPPED, Published, find_known, published_beside
 from rmeval.metrics.disguises import ROWS
 from rmeval.metrics.summary import describe_scores
 from rmeval.models.checkpoints.other_names import refuse_names
@@ -38,6 +41,7 @@ from rmeval.records import Result, reference_of
 from rmeval.reports.summary import beside_published, summarise
 from rmeval.results.files import folder_name
 from rmeval.scorer import Scorer, examine
+from rmeval.verbs.plans import describe_known, plan_of
 
 if TYPE_CHECKING:
     from rmeval.engine.workers import Workers
@@ -61,6 +65,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         refuse_names(options.model, published[0] if published else None)
     if options.disguises and is_judge(options):
         raise BadOption("--disguises needs rewards, and a judge gives none; leave it out")
+    if options.on is not None and not options.dry_run:
+        raise BadOption("--on names a card that is planned for; pass --dry-run as well")
     shipped = SHIPPED.get(options.model) if not options.data else None
     benchmarks = _load_benchmarks(options, shipped.benchmark if shipped else "rewardbench")
     if options.dry_run:
@@ -77,7 +83,8 @@ def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
 
     workers = join_workers()  # first: who dies while the model is loaded is noticed too
     models = _load_models(options, benchmarks)
-    with show_step("checking the model", quiet=options.quiet):
+    checking = show_step("checking the model", quiet=options.quiet)
+    with checking, _hashing(models[0], workers), spending("checks"):
         checks = [
             "insisted, --no-checks" if options.no_checks else examine(model, benchmark.preferences)
             for model, benchmark in zip(models, benchmarks, strict=True)
@@ -88,10 +95,24 @@ def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
         if workers.rank == 0:
             lines = _describe(results[-1], benchmark, options.published)
             print(*([""] if len(results) > 1 else []), *lines, sep="\n")
-    if workers.rank == 0 and {result.definition for result in results} >= set(JOINED):
-        print("", _with_prior([r for r in results if r.definition in JOINED]), sep="\n")
+    for joint in find_joints({r.definition for r in results}) if workers.rank == 0 else ():
+        print("", _together(joint, results), sep="\n")
+    if workers.rank == 0:
+        print(describe_spent(spent()))
+        if options.model in SHIPPED:
+            print(NEXT.format(results[-1].folder))
 
 
+@contextmanager
+def _hashing(model: Scorer, workers: "Workers") -> Iterator[None]:
+    """Has another thread read the weight files meanwhile, where no other process does."""
+    with ThreadPoolExecutor(1) as pool:
+        if workers.count == 1:
+            pool.submit(getattr, model, "fingerprint", None)
+        yield
+
+
+@spending("reading data")
 def _load_benchmarks(options: argparse.Namespace, default: str) -> list[Benchmark]:
     benchmarks = load_benchmarks_from(options, default, options.weighting)
     if options.subset:
@@ -108,10 +129,17 @@ def _plans(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> Iter
     if is_judge(options):
         yield from map(describe_judge_run, load_judges_from(options, benchmarks), benchmarks)
         return
-    model = load_scorer_from(
-        options, weights=False, without_reference=_without_reference(benchmarks)
-    )
-    yield from (describe_run(model, benchmark) for benchmark in benchmarks)
+    try:
+        model = load_scorer_from(
+            options, weights=False, without_reference=_without_reference(benchmarks)
+        )
+    except Unreachable:
+        if options.on is None or (known := find_known(options.model)) is None:
+            raise
+        yield describe_known(known, options.on)
+        return
+    for benchmark in benchmarks:
+        yield plan_of(model, benchmark, options.on).describe()
 
 
 def _load_models(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> Sequence[Scorer]:
@@ -153,24 +181,17 @@ def _evaluate(
         )
 
 
-def _with_prior(results: Sequence[Result]) -> str:
-    joined, scheme = join_prior_sets(results)
-    metrics = describe_scores(scheme, joined.scored, joined.weighting)
-    return summarise(replace(joined, metrics=metrics), scheme)
+def _together(joint: Joint, results: Sequence[Result]) -> str:
+    joined = joint.join(results)
+    metrics = describe_scores(joint.scheme, joined.scored, joined.weighting)
+    return summarise(replace(joined, metrics=metrics), joint.scheme)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser, default=FIRST)
     add_judge_options(parser)
     add_benchmark_options(parser)
-    rows = parser.add_argument_group("rows and weights")
-    rows.add_argument("--limit", type=positive, metavar="N", help="only N rows, evenly spread")
-    rows.add_argument(
-        "--subset", metavar="NAME,…", help="only these subsets; deu_Latn for deu_Latn/…, or hep-*"
-    )
-    rows.add_argument(
-        "--weighting", metavar="NAME", help="how subsets make a section, see `rmeval list`"
-    )
+    _add_row_options(parser)
     parser.add_argument("--output", type=Path, default=Path("results"), metavar="DIR")
     parser.add_argument(
         "--name",
@@ -195,7 +216,24 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="tokens, forward passes, memory and time of the run, without loading weights",
     )
+    parser.add_argument(
+        "--on",
+        metavar="CARD",
+        help="with --dry-run: memory and time on a GPU that is not here, from config.json and the "
+        f"weights' shapes; names: {', '.join(known_cards())}",
+    )
     parser.add_argument("--config", type=Path, metavar="FILE.toml", help="options from a recipe")
+
+
+def _add_row_options(parser: argparse.ArgumentParser) -> None:
+    rows = parser.add_argument_group("rows and weights")
+    rows.add_argument("--limit", type=positive, metavar="N", help="only N rows, evenly spread")
+    rows.add_argument(
+        "--subset", metavar="NAME,…", help="only these subsets; deu_Latn for deu_Latn/…, or hep-*"
+    )
+    rows.add_argument(
+        "--weighting", metavar="NAME", help="how subsets make a section, see `rmeval list`"
+    )
 
 
 def _describe(result: Result, benchmark: Benchmark, published: Published | None) -> Sequence[str]:
@@ -206,6 +244,4 @@ def _describe(result: Result, benchmark: Benchmark, published: Published | None)
     if rows and result.overall is not None:
         lines += ["", beside_published(result, rows), ""]
     lines.append(f"kept in {result.folder}")
-    if result.model in SHIPPED:
-        lines.append(NEXT.format(result.folder))
     return lines

@@ -17,6 +17,7 @@ from torch.nn import functional
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
+from rmeval.engine.device import bring
 from rmeval.engine.plan import Members, PackLayout, plan_attention
 
 NAME = "rmeval_packed"
@@ -30,13 +31,16 @@ PAIRS_TOGETHER = {"cpu": 0, "cuda": PAIRS_AT_ONCE}
 
 
 class Together(NamedTuple):
-    """Sequences of a pack whose attention is computed at once, padded to the right."""
+    """Sequences of a pack whose attention is computed at once, padded to the right.
 
-    new: Tensor  # (N, new) where their new tokens are
-    path: Tensor  # (N, L) where all of their tokens are
+    Of one alone nothing is padded, and what lies in a row is a slice, which copies nothing.
+    """
+
+    new: Tensor | slice  # (N x new,) where their new tokens are
+    path: Tensor | slice  # (N x L,) where all of their tokens are
     positions: Tensor  # (N, new) of the new tokens in their sequences
-    real: Tensor  # (R,) which of the N x new are no padding, and
-    real_at: Tensor  # (R,) where these are
+    real: Tensor | slice  # (R,) which of the N x new are no padding, and
+    real_at: Tensor | slice  # (R,) where these are
 
 
 class Pack:
@@ -44,6 +48,7 @@ class Pack:
 
     def __init__(self, layout: PackLayout) -> None:
         self.layout = layout
+        self._ends = np.cumsum(layout.lengths)  # of each path among the paths
         self.calls = 0
         self.unknown: set[str] = set()
         self.windows_masked: set[int] = set()  # what masks were asked for, and
@@ -56,32 +61,46 @@ class Pack:
         if device not in self._indices:
             counts = (self.layout.new_lengths, self.layout.lengths)
             queries, keys = (
-                torch.tensor([0, *accumulate(count)], dtype=torch.int32, device=device)
+                bring(torch.tensor([0, *accumulate(count)], dtype=torch.int32), device)
                 for count in counts
             )
-            self._indices[device] = torch.from_numpy(self.layout.paths).to(device), queries, keys
+            paths = bring(torch.from_numpy(self.layout.paths), device)
+            self._indices[device] = paths, queries, keys
         return self._indices[device]
 
     def together(self, device: torch.device) -> list[Together]:
         """Returns the pack's sequences as the plain path computes them."""
         if device not in self._together:
             groups = plan_attention(self.layout, PAIRS_TOGETHER[device.type])
-            self._together[device] = [self._pad(group, device) for group in groups]
+            self._together[device] = [
+                self._pad(group, device) if len(group) > 1 else self._alone(group[0], device)
+                for group in groups
+            ]
         return self._together[device]
+
+    def _alone(self, index: int, device: torch.device) -> Together:
+        """A sequence's new tokens lie in a row, and its path does where it shares none of it."""
+        layout = self.layout
+        length, own = layout.lengths[index], layout.new_lengths[index]
+        last = int(layout.ends[index]) + 1
+        new: slice = slice(last - own, last)
+        end = self._ends[index]
+        path = bring(torch.from_numpy(layout.paths[end - length : end]), device)
+        positions = torch.arange(length - own, length, device=device)[None]
+        return Together(new, new if own == length else path, positions, slice(None), new)
 
     def _pad(self, group: Members, device: torch.device) -> Together:
         """A padded query is one that sees something; nobody reads it. No query sees padded keys."""
         layout = self.layout
         news, lengths = ([of[i] for i in group] for of in (layout.new_lengths, layout.lengths))
-        ends = np.cumsum(layout.lengths)
         path = np.zeros((len(group), max(lengths)), np.int64)
         new = np.zeros((len(group), max(news)), np.int64)
         for row, i in enumerate(group):
-            path[row, : lengths[row]] = layout.paths[ends[i] - lengths[row] : ends[i]]
+            path[row, : lengths[row]] = layout.paths[self._ends[i] - lengths[row] : self._ends[i]]
             new[row, : news[row]] = path[row, lengths[row] - news[row] : lengths[row]]
         real = np.flatnonzero(np.arange(max(news)) < np.array(news)[:, None])
-        made = (new, path, layout.positions[new], real, new.flatten()[real])
-        return Together(*(torch.from_numpy(indices).to(device) for indices in made))
+        made = (new.flatten(), path.flatten(), layout.positions[new], real, new.flatten()[real])
+        return Together(*(bring(torch.from_numpy(indices), device) for indices in made))
 
 
 _pack: ContextVar[Pack] = ContextVar("pack")
@@ -181,7 +200,7 @@ def _plain(
     out = torch.empty_like(q)
     for some in pack.together(q.device):
         queries, keys, values = (  # (N, heads, tokens, D)
-            states[at].transpose(1, 2)
+            states[at].reshape(len(some.positions), -1, *states.shape[1:]).transpose(1, 2)
             for states, at in ((q, some.new), (k, some.path), (v, some.path))
         )
         found = _attend(
@@ -222,7 +241,7 @@ def _attend(
                 rows, k, v, attn_mask=visible, scale=scale, enable_gqa=grouped
             )
         )
-    return torch.cat(parts, 2)
+    return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
 
 
 def _attend_capped(

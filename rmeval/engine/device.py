@@ -49,6 +49,13 @@ def cards(network: nn.Module) -> list[torch.device]:
     return sorted(found, key=str)
 
 
+def bring(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Returns a tensor of the host's on a device; the host does not wait for what a GPU is at."""
+    if device.type == "cpu":
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 def most_held(network: nn.Module) -> int:
     """Returns the bytes that the fullest of a network's GPUs has held; 0 without one."""
     return max(map(torch.cuda.max_memory_allocated, cards(network)), default=0)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rmeval.engine import attention
-from rmeval.engine.device import home, one_name_for_full, without_cudnn_attention
+from rmeval.engine.device import bring, home, one_name_for_full, without_cudnn_attention
 from rmeval.engine.plan import LAST, Pool, Tokens, lay_out, scored_place
 from rmeval.errors import BadCheckpoint
 
@@ -37,13 +37,43 @@ class RewardNetwork(Protocol):
         """How many token ids there are."""
 
 
-@one_name_for_full()
-@torch.inference_mode()
+class Numbers:
+    """A pass's numbers, which a GPU may still be at: what is launched meanwhile delays nothing."""
+
+    def __init__(self, numbers: Tensor) -> None:
+        self._numbers = numbers.to("cpu", non_blocking=True)
+        self._copied: torch.cuda.Event | None = None
+        if numbers.is_cuda:
+            self._copied = torch.cuda.Event()
+            self._copied.record(torch.cuda.current_stream(numbers.device))
+
+    @one_name_for_full()
+    def read(self) -> list[float]:
+        """Returns them when they are there."""
+        if self._copied is not None:
+            self._copied.synchronize()
+        values: list[float] = self._numbers.tolist()
+        return values
+
+
 def forward_padded(network: RewardNetwork, sequences: Sequence[Tokens]) -> list[float]:
     """Returns the numbers of each sequence, its reward first, as float32 at least."""
+    return start_padded(network, sequences).read()
+
+
+def forward_packed(network: RewardNetwork, sequences: Sequence[Tokens]) -> list[float]:
+    """Returns the numbers of each sequence of a pack: distinct, in lexicographic order."""
+    return start_packed(network, sequences).read()
+
+
+@one_name_for_full()
+@torch.inference_mode()
+def start_padded(network: RewardNetwork, sequences: Sequence[Tokens]) -> Numbers:
+    """Launches what `forward_padded` returns."""
     if network.head is not None:
         return _reward(network.head, pool_padded(network, sequences, network.pool))
-    ids, ends = _pad(network, sequences)
+    ids, lasts = _pad(network, sequences)
+    ends = bring(lasts, ids.device)
     mask = (torch.arange(ids.shape[1], device=ids.device) <= ends[:, None]).long()  # (N, L)
     with without_cudnn_attention():
         logits = network.backbone(input_ids=ids, attention_mask=mask).logits  # (N, 1)
@@ -52,13 +82,13 @@ def forward_padded(network: RewardNetwork, sequences: Sequence[Tokens]) -> list[
             f"the model gives {tuple(logits.shape)} numbers for {len(sequences)} sequences, "
             "not one for each"
         )
-    return _to_list(logits.reshape(len(sequences)))
+    return Numbers(logits.reshape(len(sequences)))
 
 
 @one_name_for_full()
 @torch.inference_mode()
-def forward_packed(network: RewardNetwork, sequences: Sequence[Tokens]) -> list[float]:
-    """Returns the numbers of each sequence of a pack: distinct, in lexicographic order."""
+def start_packed(network: RewardNetwork, sequences: Sequence[Tokens]) -> Numbers:
+    """Launches what `forward_packed` returns."""
     assert network.head is not None
     pack = attention.Pack(lay_out(sequences, network.pool))
     return _reward(network.head, pool_packed(network, pack))
@@ -77,7 +107,7 @@ def pool_padded(network: RewardNetwork, sequences: Sequence[Tokens], pool: Pool 
     hidden = network.backbone(input_ids=ids, use_cache=False).last_hidden_state  # (N, L, H)
     scored = torch.tensor([scored_place(sequence, pool) for sequence in sequences])
     starts = torch.arange(len(sequences)) * hidden.shape[1]
-    return pick_states(network, hidden.flatten(0, 1), starts + scored, starts + ends.cpu())
+    return pick_states(network, hidden.flatten(0, 1), starts + scored, starts + ends)
 
 
 @one_name_for_full()
@@ -91,8 +121,8 @@ def pool_packed(network: RewardNetwork, pack: attention.Pack) -> Tensor:
     try:
         with attention.attending(pack):
             hidden = network.backbone(
-                input_ids=torch.from_numpy(layout.ids).to(device)[None],  # (1, T)
-                position_ids=torch.from_numpy(layout.positions).to(device)[None],
+                input_ids=bring(torch.from_numpy(layout.ids), device)[None],  # (1, T)
+                position_ids=bring(torch.from_numpy(layout.positions), device)[None],
                 use_cache=False,
             ).last_hidden_state[0]  # (T, H)
     finally:
@@ -107,29 +137,23 @@ def pick_states(network: RewardNetwork, hidden: Tensor, scored: Tensor, ends: Te
     Of a backbone whose states tell something of the whole sequence, `whole` says which columns do:
     they are the last token's.
     """
-    states = hidden[scored.to(hidden.device)]
+    states = hidden[bring(scored, hidden.device)]
     whole = getattr(network.backbone, "whole", None)
     if whole is not None:
-        states[:, whole] = hidden[ends.to(hidden.device)][:, whole]
+        states[:, whole] = hidden[bring(ends, hidden.device)][:, whole]
     return states
 
 
 def _pad(network: RewardNetwork, sequences: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
-    """Returns ids (N, L), zeros to the right, and the position of each last token (N,)."""
+    """Returns ids (N, L), zeros to the right, and on the host each last token's position (N,)."""
     ends = torch.tensor([len(sequence) - 1 for sequence in sequences])
     ids = torch.zeros(len(sequences), int(ends.max()) + 1, dtype=torch.long)
     for row, sequence in enumerate(sequences):
         ids[row, : len(sequence)] = torch.from_numpy(sequence)
-    device = home(network.backbone)
-    return ids.to(device), ends.to(device)
+    return bring(ids, home(network.backbone)), ends
 
 
-def _reward(head: nn.Module, pooled: Tensor) -> list[float]:
+def _reward(head: nn.Module, pooled: Tensor) -> Numbers:
     """Applies the head to (N, H) states, in float32 at least, and copies the result once."""
     precise = torch.promote_types(pooled.dtype, torch.float32)
-    return _to_list(head(pooled.to(precise)).reshape(len(pooled), -1).flatten())
-
-
-def _to_list(numbers: Tensor) -> list[float]:
-    values: list[float] = numbers.tolist()
-    return values
+    return Numbers(head(pooled.to(precise)).reshape(len(pooled), -1).flatten())

@@ -1,11 +1,13 @@
 """Arithmetic of memory and time: what a forward pass needs, and how much of it serves."""
 
+import math
 import os
 import time
 
 import torch
 from torch import nn
 
+from rmeval.cards import Card
 from rmeval.engine.device import cards, waits_on_host
 from rmeval.engine.forward import RewardNetwork
 from rmeval.engine.plan import KEYS_PER_TOKEN
@@ -16,6 +18,8 @@ SHARE_OF_HOST = 0.25
 SHARE_OF_DEVICE = 0.8
 UNKNOWN_HIDDEN_SIZE = 4096  # for remote code whose configuration does not say
 CONTEXT_BYTES = 1 << 30  # what CUDA itself takes
+MARGIN_SHARE, MARGIN_AT_MOST = 0.05, 4 << 30
+SHARE_OF_SPREAD = 0.9  # of each memory may be weights; the rest is for the passes
 
 
 def serving_batch_tokens(network: RewardNetwork, device: torch.device, dtype: torch.dtype) -> int:
@@ -30,9 +34,49 @@ def serving_batch_tokens(network: RewardNetwork, device: torch.device, dtype: to
         )
     else:
         room = SHARE_OF_HOST * host_bytes()
+    return _fitting_tokens(room, network, dtype, MOST_TOKENS[device.type])
+
+
+def planned_cards(network: RewardNetwork, card: Card) -> int:
+    """Returns how many cards of a kind the weights are spread over, or 1."""
+    return cards_for(weight_bytes(network), _layer_bytes(network), card)
+
+
+def cards_for(weights: int, layer: int, card: Card) -> int:
+    """Returns how many cards of a kind hold so many bytes of weights, in layers of so many."""
+    room = card.memory - CONTEXT_BYTES
+    if weights + margin_beside(weights) <= room:
+        return 1
+    return max(2, math.ceil(weights / max(SHARE_OF_SPREAD * room - layer, layer)))
+
+
+def planned_batch_tokens(network: RewardNetwork, card: Card, dtype: torch.dtype) -> int:
+    """Returns what `serving_batch_tokens` would on cards of a kind, each with an equal share."""
+    count = planned_cards(network, card)
+    held = weight_bytes(network) / count
+    if count > 1:  # whole layers: some card holds one more
+        held += _layer_bytes(network)
+    room = SHARE_OF_DEVICE * (card.memory - CONTEXT_BYTES - held)
+    return _fitting_tokens(room, network, dtype, MOST_TOKENS["cuda"])
+
+
+def margin_beside(weights: int) -> float:
+    """Returns the bytes that a card must have beside weights, or they are spread over several.
+
+    A twentieth of them, never more than 4 GiB: 70B in bfloat16 stays on one card of 141 GB.
+    """
+    return min(MARGIN_SHARE * weights, MARGIN_AT_MOST)
+
+
+def _layer_bytes(network: RewardNetwork) -> int:
+    layers: int = network.config.get_text_config().num_hidden_layers
+    return weight_bytes(network) // layers
+
+
+def _fitting_tokens(room: float, network: RewardNetwork, dtype: torch.dtype, most: int) -> int:
     fitting = int(room / bytes_per_token(network, dtype))
     power_of_two = 1 << max(fitting, 1).bit_length() - 1
-    return max(FEWEST_TOKENS, min(MOST_TOKENS[device.type], power_of_two))
+    return max(FEWEST_TOKENS, min(most, power_of_two))
 
 
 def bytes_per_token(network: RewardNetwork, dtype: torch.dtype) -> int:

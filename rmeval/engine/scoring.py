@@ -5,16 +5,24 @@ import logging
 import math
 import time
 from array import array
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
 
-from rmeval.engine.device import most_held
-from rmeval.engine.forward import RewardNetwork, forward_packed, forward_padded
-from rmeval.engine.plan import Members, Tokens, plan_batches, plan_packs, unique_tokens
+from rmeval.engine.device import cards, most_held
+from rmeval.engine.forward import Numbers, RewardNetwork, start_packed, start_padded
+from rmeval.engine.plan import (
+    Members,
+    Tokens,
+    common_prefix,
+    plan_batches,
+    plan_packs,
+    unique_tokens,
+)
 from rmeval.engine.workers import Workers
 from rmeval.errors import BadOption, BadReward, OutputFailure
 from rmeval.records import OnProgress, Progress
@@ -57,6 +65,19 @@ class Engine:
     def cost(self, group: Sequence[Tokens]) -> int:
         """Returns the tokens that a group puts through the network."""
         return unique_tokens(group) if self.packed else len(group) * max(map(len, group))
+
+    def keys(self, group: Sequence[Tokens]) -> int:
+        """Returns the keys that a group gathers along its paths."""
+        return sum(map(len, group)) if self.packed else 0
+
+    def pairs(self, group: Sequence[Tokens]) -> int:
+        """Returns the pairs of a query with a key that it sees: itself, and all before it."""
+        if not self.packed:
+            longest = max(map(len, group))
+            return len(group) * longest * (longest + 1) // 2
+        shared = [0, *map(common_prefix, group, group[1:])]
+        ends = zip(shared, map(len, group), strict=True)
+        return sum((end * (end + 1) - start * (start + 1)) // 2 for start, end in ends)
 
 
 Row = tuple[float, ...]  # the numbers of a sequence: its reward, then its objectives
@@ -171,14 +192,13 @@ class _Todo:
         waiting = workers.broadcast(waiting, hashlib.sha256(b"".join(self.digests)).hexdigest())
         shares = workers.partition([costs[number] for number in waiting])
         mine = [waiting[place] for place in shares]
-        forward = _Forward(network, engine)
+        passes = _Passes(network, engine)
+        groups = self._groups(mine, workers)
         in_all = sum(map(len, self.tokens))
         left, total = sum(costs[number] for number in waiting), sum(costs)
         kept = total - left
-        for number in mine:
-            workers.require_all()
+        for number, numbers in zip(mine, passes.over(groups), strict=True):
             group = self.groups[number]
-            numbers = forward([self.tokens[index] for index in group])
             for index, row in zip(group, _rows(numbers, len(group)), strict=True):
                 if not all(map(math.isfinite, row)):
                     raise BadReward(index, next(value for value in row if not math.isfinite(value)))
@@ -208,36 +228,72 @@ class _Todo:
             pause = min(2 * pause, 5.0)
             self.store.refresh()
 
+    def _groups(self, mine: Sequence[int], workers: Workers) -> Iterator[list[Tokens]]:
+        """Yields what this process computes, as long as all others are there."""
+        for number in mine:
+            workers.require_all()
+            yield [self.tokens[index] for index in self.groups[number]]
 
-class _Forward:
-    """Forward passes that are halved when memory runs out; later groups are halved at once."""
+
+class _Passes:
+    """Forward passes that are halved when memory runs out; later groups are halved at once.
+
+    A GPU is given the next pass before the last one's numbers are waited for, and each of several
+    that hold a network's layers one of its own: else all but one of them would be idle.
+    """
 
     def __init__(self, network: RewardNetwork, engine: Engine) -> None:
         self._network = network
-        self._compute = forward_packed if engine.packed else forward_padded
+        self._start = start_packed if engine.packed else start_padded
         self._parts = 1
 
-    def __call__(self, group: Sequence[Tokens]) -> list[float]:
+    def over(self, groups: Iterable[Sequence[Tokens]]) -> Iterator[list[float]]:
+        """Yields the numbers of each group, in their order."""
+        ahead = len(cards(self._network.backbone))
+        launched: deque[tuple[Sequence[Tokens], list[Numbers]]] = deque()
+        for group in groups:
+            launched.append((group, self._launch(group)))
+            if len(launched) > ahead:
+                yield self._finish(*launched.popleft())
+        while launched:
+            yield self._finish(*launched.popleft())
+
+    def _launch(self, group: Sequence[Tokens]) -> list[Numbers]:
         while True:
-            size = -(-len(group) // self._parts)
-            pieces = [group[start : start + size] for start in range(0, len(group), size)]
             try:
-                return [value for piece in pieces for value in self._compute(self._network, piece)]
+                return [self._start(self._network, piece) for piece in self._pieces(group)]
             except torch.OutOfMemoryError as error:
-                if size == 1:
-                    longest = max(map(len, group))
-                    raise BadOption(
-                        f"out of memory on one sequence of up to {longest} tokens: use a smaller "
-                        "`max_length=` or `dtype=`, or a larger device"
-                    ) from error
-            self._parts *= 2
-            torch.cuda.empty_cache()
-            logger.warning(
-                "out of memory on %d sequences at once: continuing with 1/%d of a batch at a time; "
-                "a smaller `batch_tokens=` avoids this",
-                size,
-                self._parts,
-            )
+                self._halve(group, error)
+
+    def _finish(self, group: Sequence[Tokens], numbers: list[Numbers]) -> list[float]:
+        while True:
+            try:
+                return [value for piece in numbers for value in piece.read()]
+            except torch.OutOfMemoryError as error:
+                if len(numbers) == len(self._pieces(group)):  # else it is halved since
+                    self._halve(group, error)
+            numbers = self._launch(group)
+
+    def _pieces(self, group: Sequence[Tokens]) -> list[Sequence[Tokens]]:
+        size = -(-len(group) // self._parts)
+        return [group[start : start + size] for start in range(0, len(group), size)]
+
+    def _halve(self, group: Sequence[Tokens], error: torch.OutOfMemoryError) -> None:
+        """Has later passes hold half as much. Raises BadOption for one that holds one sequence."""
+        size = len(self._pieces(group)[0])
+        if size == 1:
+            raise BadOption(
+                f"out of memory on one sequence of up to {max(map(len, group))} tokens: use a "
+                "smaller `max_length=` or `dtype=`, or a larger device"
+            ) from error
+        self._parts *= 2
+        torch.cuda.empty_cache()
+        logger.warning(
+            "out of memory on %d sequences at once: continuing with 1/%d of a batch at a time; "
+            "a smaller `batch_tokens=` avoids this",
+            size,
+            self._parts,
+        )
 
 
 def _digest(group: Sequence[Tokens]) -> bytes:

@@ -1,7 +1,7 @@
 """Wins, ties and rows: what every benchmark of preferences is built from."""
 
 from collections.abc import Iterable
-from math import comb
+from math import comb, isnan, nan
 from sys import float_info
 
 from rmeval.records import Preference, ScoredPreference
@@ -10,9 +10,13 @@ LARGEST = float_info.max
 
 
 def margin(preference: ScoredPreference) -> float:
-    """Returns the lowest preferred reward minus the highest other one, in units of reward."""
+    """Returns the lowest preferred reward minus the highest other one, in units of reward.
+
+    NaN where all responses are of one kind, which some answers to a question are.
+    """
     values = [score.value for score in preference.scores]
-    return difference(min(values[: preference.num_chosen]), max(values[preference.num_chosen :]))
+    chosen, rejected = values[: preference.num_chosen], values[preference.num_chosen :]
+    return difference(min(chosen), max(rejected)) if chosen and rejected else nan
 
 
 def difference(a: float, b: float) -> float:
@@ -26,7 +30,12 @@ def strict_win(preference: ScoredPreference) -> bool:
 
 
 def win_credit(preference: ScoredPreference) -> float:
-    """Returns 1 for a strict win, 0 for a loss; a tie is half a win where verdicts made it."""
+    """Returns 1 for a strict win, 0 for a loss; a tie is half a win where verdicts made it.
+
+    NaN where there is nothing to win.
+    """
+    if isnan(margin(preference)):
+        return nan
     if preference.comparisons is not None and margin(preference) == 0:
         return 0.5
     return float(strict_win(preference))

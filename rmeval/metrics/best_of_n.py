@@ -48,7 +48,11 @@ def expected_best(rewards: Floats) -> Floats:
     """Returns the expected maximum of n of a prompt's N rewards for n = 1 … N, (P, N) to (P, N)."""
     ascending = np.sort(rewards, axis=1)  # (P, N)
     return np.stack(
-        [ascending @ _weights(n, rewards.shape[1]) for n in range(1, rewards.shape[1] + 1)], 1
+        [
+            ascending @ best_of_n_weights(n, rewards.shape[1])
+            for n in range(1, rewards.shape[1] + 1)
+        ],
+        1,
     )
 
 
@@ -57,7 +61,7 @@ def kl_bound(n: int) -> float:
     return log(n) - (n - 1) / n
 
 
-def _weights(n: int, total: int) -> Floats:
+def best_of_n_weights(n: int, total: int) -> Floats:
     """Returns how probably each of `total` ascending rewards is the best of n, (total,).
 
     C(i−1, n−1)/C(total, n), from the last downwards, where it is n/total: each is the one above

@@ -71,6 +71,8 @@ def _centred(column: Floats, weights: Floats) -> Floats:
 
 
 def _pearson(x: Floats, y: Floats, weights: Floats) -> float | None:
+    if not len(weights):
+        return None
     x, y = (_centred(column, weights) for column in (x, y))
     spread = np.sqrt(np.average(x * x, weights=weights) * np.average(y * y, weights=weights))
     return float(np.average(x * y, weights=weights) / spread) if spread > 0 else None

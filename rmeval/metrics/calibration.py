@@ -49,7 +49,7 @@ def all_pairs(scored: Iterable[ScoredPreference]) -> Pairs:
     rows, folds = [], _folds(scored)
     for item in scored:
         chosen, rejected = item.scores[: item.num_chosen], item.scores[item.num_chosen :]
-        weight = item.weight / (len(chosen) * len(rejected))
+        weight = item.weight / max(1, len(chosen) * len(rejected))
         size = nan if item.magnitude is None else item.magnitude
         for a, b in product(chosen, rejected):
             margin, longer = difference(a.value, b.value), a.tokens - b.tokens

@@ -89,11 +89,15 @@ def disguises_of(reply: Reply) -> list[Reply]:
 
 
 def rows_to_disguise(preferences: Sequence[Preference], count: int) -> list[int]:
-    """Returns the places of at most `count` rows, evenly spread, whose rejected answer has text."""
+    """Returns the places of at most `count` rows, evenly spread, with something to disguise.
+
+    That is a rejected response with text, beside a chosen one.
+    """
     fit = [
         place
         for place, item in enumerate(preferences)
-        if as_message(item.responses[item.num_chosen]).content.strip()
+        if 0 < item.num_chosen < len(item.responses)
+        and as_message(item.responses[item.num_chosen]).content.strip()
     ]
     count = min(count, len(fit))
     return [fit[place * len(fit) // count] for place in range(count)]

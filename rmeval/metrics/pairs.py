@@ -1,23 +1,12 @@
 """Preferences that simply add up: the Score is wins / rows, or wins by weight where rows have one.
 
-JudgeBench (arXiv 2410.12784), and data of the user's own; RMB is in `rmb.py`.
+JudgeBench and RMB are such benchmarks, and so is data of the user's own.
 """
 
 from collections.abc import Callable, Mapping
 
 from rmeval.metrics.names import OVERALL, Metric
 from rmeval.metrics.scheme import WIN, Part, Scheme, Strata, by_subset
-
-JUDGEBENCH_ROWS = {
-    "gpt-4o/knowledge": 154,
-    "gpt-4o/reasoning": 98,
-    "gpt-4o/math": 56,
-    "gpt-4o/coding": 42,
-    "claude-3.5/knowledge": 154,
-    "claude-3.5/reasoning": 51,
-    "claude-3.5/math": 34,
-    "claude-3.5/coding": 31,
-}
 
 
 def no_sections(subset: str) -> tuple[str, ...]:
@@ -36,7 +25,7 @@ def row_weighted(
     """
 
     def parts(strata: Strata, weighting: str) -> list[Part]:
-        totals = {name: float(stratum.weights[:, 0].sum()) for name, stratum in strata.items()}
+        totals = {name: stratum.weight_of(Metric.subset(name)) for name, stratum in strata.items()}
         weights: dict[str, float] = dict(rows) if rows is not None else totals
         members: dict[str, dict[str, float]] = {}
         for subset, weight in weights.items():
@@ -53,14 +42,4 @@ def row_weighted(
     return Scheme(by_subset(WIN), parts, ("rows",), rows)
 
 
-def _judgebench_sections(subset: str) -> tuple[str, ...]:
-    """Returns the category, over both response models, and the response model.
-
-    The paper's tables are of one response model each, so these are sections too.
-    """
-    model, _, category = subset.partition("/")
-    return category, model
-
-
 PAIRS = row_weighted()
-JUDGEBENCH = row_weighted(JUDGEBENCH_ROWS, _judgebench_sections)

@@ -104,6 +104,10 @@ class Stratum:
             tuple(item.unit for item in items),
         )
 
+    def weight_of(self, leaf: str) -> float:
+        """Returns how much the rows weigh in a leaf, together."""
+        return float(self.weights[:, self.leaves.index(Metric(leaf))].sum())
+
     def blocks(self) -> Iterator[tuple[list[int], Floats]]:
         """Yields the leaves that weigh alike, by their columns, with the weights of the rows (N,).
 
@@ -187,14 +191,14 @@ class Scheme:
     `strata` says what the rows count (`by_subset` makes it of leaves); `parts(strata, weighting)`
     how the subsets add up, in an order in which each part stands after what it is made of. `rows`
     is the published number of rows by subset, or None where there is none to hold the data to.
-    `one_sided`: a row may have no preferred response, or no other.
+    `answers`: a row is a prompt with right and wrong answers, and may have none of either.
     """
 
     strata: Callable[[Sequence[ScoredPreference]], Strata]
     parts: Callable[[Strata, str], Sequence[Part]]
     weightings: tuple[str, ...]
     rows: Mapping[str, int] | None = None
-    one_sided: bool = False
+    answers: bool = False
 
     def __post_init__(self) -> None:
         if not self.weightings or len(set(self.weightings)) < len(self.weightings):
@@ -216,11 +220,11 @@ class Scheme:
 
     def check_sides(self, place: str, chosen: int, responses: int) -> None:
         """Raises BadData for a row that has not what this arithmetic compares."""
-        least = 0 if self.one_sided else 1
+        least = 0 if self.answers else 1
         if not least <= chosen <= responses - least or not responses:
             raise BadData(
                 f"{one_line(place)}: {chosen} of {responses} responses are preferred; a row needs "
-                + ("a response" if self.one_sided else "a chosen and a rejected one")
+                + ("a response" if self.answers else "a chosen and a rejected one")
             )
 
     def metrics(self, scored: Sequence[ScoredPreference], weighting: str | None = None) -> Metrics:

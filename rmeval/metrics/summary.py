@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from rmeval.metrics.bias import baselines, length_bias
 from rmeval.metrics.calibration import all_pairs, calibration
+from rmeval.metrics.correctness import answered, describe_answers
 from rmeval.metrics.intervals import metric_intervals
 from rmeval.metrics.scheme import Scheme, metrics_of
 from rmeval.records import Metrics, ScoredPreference
@@ -25,5 +26,6 @@ def describe_scores(
             "calibration": calibration(pairs),
             "length": length_bias(pairs),
             "baselines": baselines(scheme, scored, tally),
+            **({"answers": describe_answers([*map(answered, scored)])} if scheme.answers else {}),
         },
     )

@@ -8,7 +8,8 @@ from typing import Any, Unpack, overload
 
 import torch
 
-from rmeval.engine.memory import serving_batch_tokens
+from rmeval.cards import find_card
+from rmeval.engine.memory import planned_batch_tokens, serving_batch_tokens
 from rmeval.engine.scoring import Engine
 from rmeval.errors import BadCheckpoint, BadOption, UnknownName, Unreachable, one_line
 from rmeval.hub import local_folder
@@ -83,7 +84,7 @@ def load_scorer(
 ) -> RewardModel | PairwiseModel:
     """Loads a model of either kind, which its family says, by the LoadOptions that are given."""
     options = with_defaults(given)
-    where, template = choose_device(options["device"]), options["chat_template"]
+    where, template = _device(options), options["chat_template"]
     _check(options)
     name = str(name_or_folder)
     if options["family"] is None and options["reference"] is None:
@@ -130,8 +131,26 @@ def _network(
     spread = options["device"] == "auto" and "LOCAL_RANK" not in os.environ
     network = make_network(family, device, dtype, weights=options["weights"], spread=spread)
     network.pool = choose_pool(network, options["pool"])
-    budget = options["batch_tokens"] or serving_batch_tokens(network, device, dtype)
+    budget = options["batch_tokens"] or _batch_tokens(network, device, dtype, options["on"])
     return network, choose_engine(network, budget, options["engine"])
+
+
+def _batch_tokens(
+    network: Network, device: torch.device, dtype: torch.dtype, on: str | None
+) -> int:
+    if on is not None:
+        return planned_batch_tokens(network, find_card(on), dtype)
+    return serving_batch_tokens(network, device, dtype)
+
+
+def _device(options: LoadOptions) -> torch.device:
+    """Returns the device that is asked for; one that is planned for does not need to be here."""
+    if options["on"] is None:
+        return choose_device(options["device"])
+    if options["weights"]:
+        raise BadOption("`on=` is for a card that is not here: pass `weights=False` as well")
+    find_card(options["on"])
+    return torch.device("cuda", 0)
 
 
 def _asked(options: LoadOptions) -> dict[str, Any]:

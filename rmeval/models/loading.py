@@ -122,7 +122,9 @@ def _fill(
             wanted = head_dtype if name.startswith("head.") else dtype
             wanted = wanted if value.is_floating_point() else value.dtype
             where = device_of(name, device_map)
-            set_module_tensor_to_device(network, name, where, value=value, dtype=wanted)
+            set_module_tensor_to_device(  # emptying the allocator each time takes seconds
+                network, name, where, value=value, dtype=wanted, clear_cache=False
+            )
             waiting.discard(name)
     _require_all_found(network, family.checkpoint, waiting, left_over)
 

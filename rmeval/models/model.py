@@ -9,10 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from rmeval.clock import spending
 from rmeval.engine.attention import why_not_fused
+from rmeval.engine.estimate import Work
 from rmeval.engine.memory import flops_per_token
+from rmeval.engine.once import once_a_machine
 from rmeval.engine.plan import Tokens, scored_place
 from rmeval.engine.scoring import ASKED_FOR, Engine
+from rmeval.engine.workers import Workers
 from rmeval.errors import BadData, BadOption
 from rmeval.known import ChatTemplate, find_known, shipped_templates
 from rmeval.models.family import Family
@@ -23,12 +27,22 @@ from rmeval.models.text.tokenizer_files import has_tokenizer, load_tokenizer
 
 
 class Plan(NamedTuple):
-    """What scoring will take: texts, all their tokens, those of each pass, and the arithmetic."""
+    """What scoring will take: texts, all their tokens, those of each pass, and the arithmetic.
+
+    `keys` are gathered along the paths of packs, `pairs` are of a query with a key that it sees.
+    """
 
     texts: int
     tokens: int
     passes: list[int]
     flops: int
+    keys: int
+    pairs: int
+
+    @property
+    def work(self) -> Work:
+        """What the passes compute, all together."""
+        return Work(len(self.passes), sum(self.passes), self.keys, self.pairs, self.flops)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -71,7 +85,8 @@ class LoadedModel:
 
         Raises BadCheckpoint, and BadOption for a template that its family has no use for.
         """
-        tokenizer = self.family.tokenizer()
+        with spending("loading"):
+            tokenizer = self.family.tokenizer()
         self._require_the_bases_tokens(tokenizer)
         other = self._other_template
         if other is not None and (self.template is not None or not tokenizer.chat_template):
@@ -135,7 +150,14 @@ class LoadedModel:
     @cached_property
     def fingerprint(self) -> str:
         """A hash of config.json and all weights; reads every weight file once."""
-        return self.family.checkpoint.fingerprint()
+        with spending("hashing"):
+            return self.family.checkpoint.fingerprint()
+
+    def hash_weights(self, workers: Workers) -> None:
+        """Has one process of each machine read the weight files for all of them."""
+        folders = " ".join(str(f.resolve()) for c in self.family.checkpoints for f in c.folders)
+        found = once_a_machine(workers, folders, lambda: self.fingerprint)
+        vars(self)["fingerprint"] = found
 
     def provenance(self) -> dict[str, Any]:
         """Returns everything about the model that its scores depend on."""
@@ -230,7 +252,8 @@ class LoadedModel:
         ]
         passes = [self.engine.cost(group) for group in groups]
         flops = sum(self._flops(group) for group in groups)
-        return Plan(len(sequences), sum(map(len, sequences)), passes, flops)
+        keys, pairs = (sum(map(of, groups)) for of in (self.engine.keys, self.engine.pairs))
+        return Plan(len(sequences), sum(map(len, sequences)), passes, flops, keys, pairs)
 
     def _flops(self, group: Sequence[Tokens]) -> int:
         """Returns the arithmetic of a group's matrices."""

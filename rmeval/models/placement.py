@@ -13,14 +13,10 @@ from typing import Any
 import torch
 
 from rmeval.engine.device import one_name_for_full
-from rmeval.engine.memory import CONTEXT_BYTES, host_bytes
+from rmeval.engine.memory import CONTEXT_BYTES, SHARE_OF_SPREAD, host_bytes, margin_beside
 from rmeval.engine.workers import launched
 from rmeval.errors import BadOption, UnknownName, first_line
 
-# What a device must have beside the weights, or the model is spread over several: a twentieth of
-# them, and never more than 4 GiB, so that 70B in bfloat16 stays on one 141 GB card.
-MARGIN_SHARE, MARGIN_AT_MOST = 0.05, 4 << 30
-SHARE_OF_SPREAD = 0.9  # of each memory may be weights; the rest is for the passes
 logger = logging.getLogger("rmeval")
 
 
@@ -58,8 +54,7 @@ def map_devices(
     if device.type == "cpu":
         return {"": device}
     needed = sum(p.numel() for p in network.parameters()) * dtype.itemsize
-    margin = min(MARGIN_SHARE * needed, MARGIN_AT_MOST)
-    if not spread or needed + margin <= _room(device):
+    if not spread or needed + margin_beside(needed) <= _room(device):
         _require_free(device, needed)
         return {"": device}
     from accelerate import infer_auto_device_map

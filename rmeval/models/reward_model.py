@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from rmeval.clock import spending
 from rmeval.conversations import ConversationLike, to_conversations, to_ids
 from rmeval.engine.scoring import Store, score_rows, score_sequences
 from rmeval.engine.truncation import Encoded, truncate
@@ -159,7 +160,8 @@ class RewardModel(LoadedModel):
     def _read(self, conversations: Sequence[Conversation]) -> list[list[int]]:
         """Returns conversations as the engine takes them, however long."""
         end, given = self.family.end_token(), self._with_system(conversations)
-        return encode_conversations(self.specials, given, end)
+        with spending("tokenising"):
+            return encode_conversations(self.specials, given, end)
 
     def _with_system(self, conversations: Sequence[Conversation]) -> Sequence[Conversation]:
         """Returns the conversations with the model's system prompt, where it has one.

@@ -7,8 +7,9 @@ from statistics import fmean
 from typing import Any
 
 from rmeval.errors import UnknownName
-from rmeval.reports.leaderboard import Standing, footnote_mark
+from rmeval.reports.leaderboard import footnote_mark
 from rmeval.reports.tables import format_rows, format_with_notes
+from rmeval.results.standings import Standing
 
 Row = dict[str, Any]
 MEAN = "mean"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from shlex import quote
 from typing import Any
 
-from rmeval.benchmarks import OWN
+from rmeval.benchmarks.arithmetic import ARITHMETIC
 from rmeval.errors import one_line
 from rmeval.metrics.paired import ALPHA, Difference
 from rmeval.records import Result
@@ -94,7 +94,7 @@ def _causes(comparison: Comparison) -> list[str]:
 
 def _name_to_show(result: Result) -> str:
     """Returns what `rmeval show` knows a result's rows by: of one's own, where they are."""
-    own = result.definition == OWN
+    own = result.definition in ARITHMETIC
     return quote(one_line(result.provenance["data"]["source"] if own else result.benchmark))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil, floor
+from math import ceil, floor, isnan
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,8 @@ def _draw_subsets(result: Result, scheme: Scheme) -> Figure:
 
 
 def _draw_margins(result: Result, scheme: Scheme) -> Figure:
-    margins = np.array([margin(item) for item in result.scored])
+    found = (margin(item) for item in result.scored)
+    margins = np.array([value for value in found if not isnan(value)] or [0.0])
     figure, axes = _axes(5.0, 3.4)
     parts = [
         ("lost", margins[margins < 0], VERMILLION, "///"),
@@ -104,11 +105,11 @@ def _draw_margins(result: Result, scheme: Scheme) -> Figure:
         ("won", margins[margins > 0], BLUE, ""),
     ]
     edges = _edges_with_zero(margins)
-    found = [part for part in parts if len(part[1])]
+    drawn = [part for part in parts if len(part[1])]
     axes.hist(
-        [values for _, values, _, _ in found], edges, stacked=True,
-        color=[colour for _, _, colour, _ in found], hatch=[hatch for *_, hatch in found],
-        label=[f"{name}: {len(values):,}" for name, values, _, _ in found],
+        [values for _, values, _, _ in drawn], edges, stacked=True,
+        color=[colour for _, _, colour, _ in drawn], hatch=[hatch for *_, hatch in drawn],
+        label=[f"{name}: {len(values):,}" for name, values, _, _ in drawn],
     )  # fmt: skip
     axes.axvline(0, color=GREY, linewidth=1)
     axes.set_xlabel(f"margin: chosen minus rejected {score_word(result)}")

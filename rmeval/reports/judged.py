@@ -7,8 +7,7 @@ from rmeval.errors import one_line
 from rmeval.metrics.scheme import Tally, Tie
 from rmeval.records import Result
 from rmeval.reports.labels import is_judged
-
-UNREAD = 0.05  # of the answers, above which a ranking says so
+from rmeval.results.standings import unread_note
 
 
 def is_generative(result: Result) -> bool:
@@ -36,19 +35,6 @@ def judged_notes(result: Result) -> Iterator[str]:
     account = result.provenance.get("account")
     if account:
         yield _account(account)
-
-
-def unread_note(counts: Mapping[str, int]) -> list[str]:
-    """Returns a warning where a good part of the answers could not be read, or all of them."""
-    notes = []
-    for kind, worth in (("verdicts", "half a win each"), ("ratings", "their rows' mean each")):
-        made, unread = counts.get(kind, 0), counts.get(f"{kind}_unparsed", 0)
-        if made and unread == made:
-            notes.append(f"none of the {made:,} {kind} could be parsed: the Score says nothing")
-        elif unread > UNREAD * made:
-            share = 100 * unread / made
-            notes.append(f"{share:.0f} % of the {made:,} {kind} could not be parsed ({worth})")
-    return notes
 
 
 def judged_by(provenance: Mapping[str, Any]) -> str:

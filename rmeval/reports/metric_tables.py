@@ -63,9 +63,10 @@ class MetricTables:
         stratum = self._strata[subset]
         section = self._owner(subset)
         row: Row = {"subset": subset} if section is None else {"section": section, "subset": subset}
+        if Metric.subset(subset) in stratum.leaves:
+            row["accuracy"] = self._shown(Metric.subset(subset))
         if levels:
             return row | {level: self._shown(Metric.subset(subset, level)) for level in levels}
-        row["accuracy"] = self._shown(Metric.subset(subset))
         counted = stratum.weights[:, 0] > 0
         wins, rows = counts_wins(stratum, halves=True), counted.sum()
         won = f"{stratum.credits[counted].sum():g}/{rows}" if wins else f"of {rows}"

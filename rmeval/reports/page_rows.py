@@ -115,7 +115,7 @@ def _with_texts_that_fit(rows: Sequence[Row], scores: Sequence[Scores]) -> tuple
     """Returns the rows, of which those that most models lose, by most, keep their texts."""
     bare = [{**row, "prompt": None, "responses": None} for row in rows]
     left, found = MANY_BYTES - len(_compress(bare)), list(bare)
-    margins = [[margin(item) for item in items] for items in scores]
+    margins = np.nan_to_num([[margin(item) for item in items] for items in scores]).tolist()
     order = sorted(range(len(rows)), key=lambda i: (sum(m > 0 for m in margins[i]), margins[i][0]))
     shown = 0
     for start in range(0, len(order), BLOCK):

@@ -13,6 +13,7 @@ from rmeval.errors import BadData, one_line
 from rmeval.metrics.names import OVERALL
 from rmeval.metrics.scheme import Scheme
 from rmeval.records import Result
+from rmeval.reports.answers import answer_rows
 from rmeval.reports.disguises import CAPTION, NOTE, disguise_rows
 from rmeval.reports.drawing import figure_svg
 from rmeval.reports.labels import shown_interval
@@ -95,6 +96,8 @@ def _score_tables(results: Sequence[Result], scheme: Scheme, names: Sequence[str
         return [_table(**table, texts=("model", "id", "subset")) for table in (scores, *disputed)]
     tables = MetricTables(results[0], scheme)
     found = [_table("Sections", tables.sections(), ("section",))]
+    if answers := results[0].metrics.statistics.get("answers"):
+        found.append(_table("The best of n answers", answer_rows(answers), ("n",)))
     subsets = [
         {**row, "subset": _link(row["subset"], subset=row["subset"], state="lost")}
         for row in tables.subsets()

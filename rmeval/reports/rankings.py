@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rmeval.errors import UnknownName
 from rmeval.known import Published
 from rmeval.records import Result
-from rmeval.reports.leaderboard import Row, rank_rows
+from rmeval.results.standings import Row, rank_rows
 
 Rows = tuple[list[Result], list[Published]]  # what was measured, and what was published
 

@@ -17,11 +17,13 @@ from rmeval.metrics.paired import ALPHA, real_differences
 from rmeval.metrics.scheme import Floats, Scheme
 from rmeval.metrics.summary import describe_scores
 from rmeval.records import Result
+from rmeval.reports.best_of_n import draw_answers
 from rmeval.reports.drawing import MANY_SUBSETS, STYLE, leaves_of, shown_leaf
 from rmeval.reports.figures import PICTURES
 from rmeval.reports.labels import shown_metric
 from rmeval.results.comparison import in_spreads, require_same_rows, rows_in_order_of
 
+CURVES = 6  # models whose curves are drawn in one figure
 MODELS_PAIRED = 20  # models of which every two are tested
 ROWS_DISPUTED = 20  # rows that are listed
 CELLS_WITH_NUMBERS = 1_500  # of a matrix, beyond which its colours must do without numbers
@@ -77,7 +79,7 @@ def _disputed(results: Sequence[Result]) -> list[dict[str, Any]]:
 
     Of these, those whose margins lie furthest apart, each in units of its model's spread.
     """
-    margins = _margins(results)  # (models, rows)
+    margins = np.nan_to_num(_margins(results))  # (models, rows); without two sides nobody disagrees
     won = (margins > 0).sum(axis=0)
     split = np.minimum(won, len(results) - won)
     apart = np.ptp(in_spreads(margins), axis=0)
@@ -112,9 +114,10 @@ def draw_figures(results: Sequence[Result], scheme: Scheme, names: Sequence[str]
     """Returns the figures of one result, or those that compare several on the same rows."""
     subsets = len(leaves_of(results[0]))
     limit = f" Of {subsets} subsets, the {MANY_SUBSETS} {{}}." if subsets > MANY_SUBSETS else ""
+    curves = _answer_curves(results, names)
     if len(results) == 1:
         lowest = {"subsets": limit.format("of the lowest accuracy")}
-        return [
+        return curves + [
             Drawn(
                 p.name,
                 p.title,
@@ -124,16 +127,9 @@ def draw_figures(results: Sequence[Result], scheme: Scheme, names: Sequence[str]
             )
             for p in PICTURES
         ]
-    heatmap = Drawn(
-        "heatmap",
-        "Accuracy by subset and model",
-        "Percent of each subset that each model gets right."
-        + limit.format("on which the models differ most"),
-        draw_heatmap(results, names),
-        True,
-    )
+    heatmap = _heatmap(results, names, limit)
     if any(result.overall is None for result in results):
-        return [heatmap]
+        return [*curves, heatmap]
     best = _best_first(results)[:MODELS_PAIRED]
     few = (
         f" Only the best {MODELS_PAIRED} of {len(results)} models."
@@ -148,7 +144,39 @@ def draw_figures(results: Sequence[Result], scheme: Scheme, names: Sequence[str]
         draw_significance([results[i] for i in best], scheme, [names[i] for i in best]),
         True,
     )
-    return [heatmap, matrix]
+    return [*curves, heatmap, matrix]
+
+
+def _heatmap(results: Sequence[Result], names: Sequence[str], limit: str) -> Drawn:
+    return Drawn(
+        "heatmap",
+        "Accuracy by subset and model",
+        "Percent of each subset that each model gets right."
+        + limit.format("on which the models differ most"),
+        draw_heatmap(results, names),
+        True,
+    )
+
+
+def _answer_curves(results: Sequence[Result], names: Sequence[str]) -> list[Drawn]:
+    """Returns how often the best of n answers is right, where the rows are right and wrong ones."""
+    if any("answers" not in result.metrics.statistics for result in results):
+        return []
+    best = _best_first(results)[:CURVES]
+    few = f" Only the best {CURVES} of {len(results)} models." if len(results) > CURVES else ""
+    return [
+        Drawn(
+            "best-of-n",
+            "The best of n answers is right",
+            "How often the answer of the highest reward among n is right, over all subsets of n, "
+            "with its 95 % interval over prompts. The ceiling is pass@n, the share of subsets that "
+            f"hold a right answer.{few}",
+            draw_answers(
+                [results[i].metrics.statistics["answers"] for i in best], [names[i] for i in best]
+            ),
+            False,
+        )
+    ]
 
 
 def _best_first(results: Sequence[Result]) -> list[int]:

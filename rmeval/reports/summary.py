@@ -9,6 +9,7 @@ from rmeval.known import Published
 from rmeval.metrics.names import OVERALL, Metric
 from rmeval.metrics.scheme import Scheme, Tally
 from rmeval.records import Interval, Metrics, Result
+from rmeval.reports.answers import answer_notes, answer_rows
 from rmeval.reports.disguises import CAPTION, NOTE, disguise_rows
 from rmeval.reports.judged import is_generative, judged_by, judged_notes, tie_counts_as
 from rmeval.reports.metric_tables import MetricTables
@@ -31,12 +32,18 @@ def summarise(result: Result, scheme: Scheme) -> str:
         format_rows(tables.sections(), "table"),
         "",
         *([format_rows(subsets, "table"), ""] if 1 < len(subsets) <= SUBSETS_SHOWN else []),
+        *_answer_table(result),
         *map(one_line, notes_of(result, tables.tally)),
     ]
     if result.disguised:
         table = format_rows(disguise_rows([result]), "table")
         lines += ["", CAPTION, "", table, "", NOTE, ""]
     return "\n".join(lines)
+
+
+def _answer_table(result: Result) -> list[str]:
+    answers = result.metrics.statistics.get("answers")
+    return [] if answers is None else [format_rows(answer_rows(answers), "table"), ""]
 
 
 def compare_with_published(published: Published, measured: Metrics, name: str) -> str:
@@ -113,6 +120,8 @@ def notes_of(result: Result, tally: Tally) -> Iterator[str]:
         "number of rows"
     )
     yield from _statistics(result.metrics)
+    if answers := result.metrics.statistics.get("answers"):
+        yield from answer_notes(answers)
     yield (
         f"ties ({tie_counts_as(result, tally)}): {counts['ties']}; truncated: "
         f"{counts['truncated']} of {counts['responses']} responses; empty responses: "

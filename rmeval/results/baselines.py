@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rmeval.benchmarks import scheme_of
+from rmeval.benchmarks.rewardbench import PRIOR
 from rmeval.errors import BadData, BadOption
 from rmeval.files import write_atomically
 from rmeval.known import NOT_STATED, Published, published_of
 from rmeval.metrics.intervals import metric_intervals
 from rmeval.metrics.names import OVERALL, Metric
-from rmeval.metrics.rewardbench import PRIOR
 from rmeval.metrics.scheme import Floats, Strata, Stratum, Tally, metrics_of
 from rmeval.records import Metrics, Result
 

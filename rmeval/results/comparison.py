@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -101,19 +102,22 @@ def most_different(a: Result, b: Result, count: int) -> list[dict[str, Any]]:
 
     Rewards have no common unit, so a margin is divided by the root mean square of its model's.
     """
-    others = rows_in_order_of(a, b)
-    margins = np.array([[margin(x), margin(y)] for x, y in zip(a.scored, others, strict=True)])
+    both = zip(a.scored, rows_in_order_of(a, b), strict=True)
+    pairs = [(x, y) for x, y in both if not isnan(margin(x))]
+    if not pairs:
+        return []
+    margins = np.array([[margin(x), margin(y)] for x, y in pairs])
     scaled = in_spreads(margins.T).T
     apart = np.abs(scaled[:, 1] - scaled[:, 0])
     order = np.argsort(-apart, kind="stable")[: min(count, int((apart > 0).sum()))]
     return [
         {
-            "id": a.scored[index].id,
-            "subset": a.scored[index].subset,
+            "id": pairs[index][0].id,
+            "subset": pairs[index][0].subset,
             "margin A": float(margins[index, 0]),
             "margin B": float(margins[index, 1]),
-            "A": OUTCOMES[win_credit(a.scored[index])],
-            "B": OUTCOMES[win_credit(others[index])],
+            "A": OUTCOMES[win_credit(pairs[index][0])],
+            "B": OUTCOMES[win_credit(pairs[index][1])],
         }
         for index in order.tolist()
     ]

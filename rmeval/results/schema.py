@@ -203,7 +203,7 @@ class ResultDocument(TypedDict):
     metrics: Annotated[dict[str, Any], Doc("fractions by name: `overall`, `section/…`, …")]
     intervals: NotRequired[Annotated[dict[str, IntervalRecord], Doc("by metric")]]
     statistics: NotRequired[
-        Annotated[dict[str, Any], Doc("of rewards, lengths and calibration; docs/intervals.md")]
+        Annotated[dict[str, Any], Doc("of lengths, calibration, right answers; docs/benchmarks.md")]
     ]
     rows: Annotated[dict[str, Any], Doc("number of rows by subset")]
     counts: NotRequired[Annotated[dict[str, Any], Doc("ties, cut responses, verdicts")]]
@@ -235,6 +235,7 @@ class ScoreLine(TypedDict):
         Annotated[dict[str, Count], Doc("verdicts that the scores are made of, by kind")]
     ]
     cluster: NotRequired[Annotated[str, Doc("rows of one cluster are one unit of chance")]]
+    answers: NotRequired[Annotated[list[int], Doc("a number each, equal where final answers are")]]
 
 
 class DisguisesLine(TypedDict):

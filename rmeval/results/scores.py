@@ -55,6 +55,7 @@ def _read_score_line(line: str, place: str) -> ScoredPreference:
             float(item.get("weight", 1.0)),
             compared and Comparisons(**compared),
             str(item.get("cluster", "")),
+            tuple(map(int, item.get("answers", ()))),
         )
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BadData(f"{place}: not a line of scores") from error
@@ -68,8 +69,12 @@ def _read_score_line(line: str, place: str) -> ScoredPreference:
         )
     if not isfinite(preference.magnitude or 0.0):
         raise BadData(f"{place}: the magnitude of {preference.id} is not finite")
-    if not 0 < preference.num_chosen < len(scores):
-        raise BadData(f"{place}: {preference.id} needs a chosen and a rejected response")
+    if not scores or not 0 <= preference.num_chosen <= len(scores):
+        raise BadData(
+            f"{place}: {preference.id} has {preference.num_chosen} of {len(scores)} chosen"
+        )
+    if preference.answers and len(preference.answers) != len(scores):
+        raise BadData(f"{place}: {preference.id} has not one answer for each response")
     return preference
 
 
@@ -89,6 +94,7 @@ def _score_line(item: ScoredPreference) -> str:
         **({} if item.weight == 1 else {"weight": item.weight}),
         **({} if item.comparisons is None else {"comparisons": item.comparisons._asdict()}),
         **({"cluster": item.cluster} if item.cluster else {}),
+        **({"answers": item.answers} if item.answers else {}),
     }
     return json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -1,16 +1,28 @@
 """Verbs on lines, each a mapping: candidates ranked, pairs filtered, the best of N; and doctor."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from rmeval.benchmarks import load_benchmark
 from rmeval.benchmarks.reading.files import json_lines
+from rmeval.checking import (
+    ANSWERS,
+    CORRECT,
+    add_checks,
+    as_checker,
+    exact,
+    require_answer,
+)
+from rmeval.duels import same_answers
 from rmeval.errors import BadConversation, BadData, BadReward, ServerFailure
 from rmeval.files import only_owner, prepared
 from rmeval.filtering import KeepRule, PairReader
 from rmeval.llm.generation import BATCH, Generator, Prompt, draw_candidates, write_candidates
 from rmeval.metrics.best_of_n import CurvePoint, best_of_n_curve
+from rmeval.metrics.correctness import Answered, describe_answers
 from rmeval.preferences import ranks_of, to_candidates, to_prompt
 from rmeval.records import Conversation, Sampling, Score
 from rmeval.scorer import RewardScorer
@@ -31,11 +43,16 @@ class Filtered(NamedTuple):
 
 
 class BestOfN(NamedTuple):
-    """Every prompt with its candidates ranked, the best of each, and what N is worth."""
+    """Every prompt with its candidates ranked, the best of each, and what N is worth.
+
+    `answers` says how often the best of n is right, where a checker was given: the curve, pass@n,
+    the majority and the AUC (`rmeval.metrics.correctness.describe_answers`).
+    """
 
     ranked: list[Fields]
     best: list[str]
     curve: list[CurvePoint]
+    answers: Fields | None = None
 
 
 def rank(model: RewardScorer, candidates: Iterable[Mapping[str, Any]]) -> list[Fields]:
@@ -95,6 +112,7 @@ def best_of_n(
     *,
     output: str | Path,
     sampling: Sampling | None = None,
+    answers: "str | Callable[[str, Any], object] | None" = None,
 ) -> BestOfN:
     """Draws candidates for each prompt, keeps them in `output`, ranks them, and returns the best.
 
@@ -104,6 +122,8 @@ def best_of_n(
         prompts: texts, or lines with "prompt" or "messages".
         output: a folder; an interrupted call is resumed there.
         sampling: how to draw; by default ten for each, as on InternLM2-Reward's card.
+        answers: who says whether a response is right, by its line's `answer`: "exact", "numeric",
+            "numeric:0.01", "choice", "command:…", or a function of response and answer.
 
     Raises ServerFailure for prompts that a server left without candidates; the others are kept.
     """
@@ -112,6 +132,9 @@ def best_of_n(
         Prompt(f"prompts[{i}]", fields, to_prompt(fields, f"prompts[{i}]"))
         for i, fields in enumerate(lines)
     ]
+    checker = None if answers is None else as_checker(answers)
+    for place, fields, _ in asked if checker is not None else ():
+        require_answer(fields, checker or exact, place)
     if isinstance(generator, str | Path):
         from rmeval.llm.generator import LocalGenerator
 
@@ -124,12 +147,24 @@ def best_of_n(
             place, reason = missing[0]
             raise ServerFailure(
                 f"{len(missing)} of {len(asked)} prompts have no candidates; {place}: "
-                f"{reason or 'not asked'}; the candidates drawn so far are kept, call again "
-                "for the rest"
+                f"{reason or 'not asked'}; what was drawn is kept, call again for the rest"
             )
         ranked = rank(model, [fields for _, fields in json_lines(write_candidates(folder, asked))])
     best = [line["responses"][line["best"]] for line in ranked]
-    return BestOfN(ranked, best, best_of_n_curve([line["scores"] for line in ranked]))
+    curve = best_of_n_curve([line["scores"] for line in ranked])
+    if checker is None:
+        return BestOfN(ranked, best, curve)
+    ranked = [add_checks(line, checker) for line in ranked]
+    found = describe_answers([checked_line(line, str(i)) for i, line in enumerate(ranked)])
+    return BestOfN(ranked, best, curve, found)
+
+
+def checked_line(fields: Mapping[str, Any], unit: str) -> Answered:
+    """Returns a ranked line whose responses were checked, as a prompt of its own."""
+    known = fields.get(ANSWERS, [])
+    told = [f"none {i}" if answer is None else f"is {answer}" for i, answer in enumerate(known)]
+    rewards, right = (np.array(fields[name], float) for name in ("scores", CORRECT))
+    return Answered(rewards, right, unit=("", unit), answers=same_answers(told))
 
 
 def doctor(model: "RewardModel") -> "list[Check]":

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from rmeval import load_benchmark
+from rmeval.benchmarks.rewardbench import ROWS
 from rmeval.errors import BadData, BadOption, Unreachable
 from rmeval.metrics.accuracy import subset_rows
-from rmeval.metrics.rewardbench import ROWS
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 KNOWN = ".parquet, .arrow, .jsonl, .json, .csv, .jsonl.gz, .json.gz, .csv.gz"

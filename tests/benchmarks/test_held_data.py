@@ -48,6 +48,38 @@ def test_rows_in_memory_are_those_of_a_file(kind, rows, tmp_path):
     assert found.definition == "pairs"
 
 
+@pytest.fixture
+def configured(tmp_path, monkeypatch):
+    """A data set as it lies on the Hub: two configurations, each of two splits."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    card, folder = ["---", "configs:"], tmp_path / "repository"
+    for name, row in (("sums", ROWS[0]), ("words", ROWS[1])):
+        card += [f"- config_name: {name}", "  data_files:"]
+        for split, chosen in (("train", "later"), ("test", row["chosen"])):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            (folder / name / f"{split}.jsonl").write_text(json.dumps({**row, "chosen": chosen}))
+            card += [f"  - split: {split}", f"    path: {name}/{split}.jsonl"]
+    (folder / "README.md").write_text("\n".join([*card, "---", ""]))
+    return folder
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_what_datasets_loads_by_configuration_and_split_is_what_its_file_holds(
+    configured, streaming, tmp_path
+):
+    loaded = datasets.load_dataset(str(configured), "words", streaming=streaming)
+    for split in ("train", "test"):
+        expected = rmeval.load_benchmark(configured / "words" / f"{split}.jsonl").preferences
+        assert rmeval.load_benchmark(loaded, split=split).preferences == expected
+        assert rmeval.load_benchmark(loaded[split]).preferences == expected
+        assert rmeval.load_benchmark(loaded[split].take(1)).preferences == expected
+    assert rmeval.load_benchmark(loaded).layout.startswith("split test; ")
+    if not streaming:
+        loaded.save_to_disk(tmp_path / "saved")
+        saved = rmeval.load_benchmark(tmp_path / "saved")
+        assert saved.preferences == rmeval.load_benchmark(loaded["test"]).preferences
+
+
 def test_a_file_takes_columns_as_on_the_command_line(tmp_path):
     file = tmp_path / "mine.csv"
     file.write_text("question,chosen,rejected\nWhy?,So.,No.\n")

@@ -31,7 +31,7 @@ def rows_to(path: Path, rows: list[dict[str, Any]], kind: str = "jsonl") -> Path
 
 def test_the_recipes_that_ship_are_those_in_configs_and_say_all_that_they_must() -> None:
     assert SHIPPED == [
-        "helpsteer3", "if-rewardbench", "rag-rewardbench", "rewardmath",
+        "helpsteer3", "if-rewardbench", "ppe-preference", "rag-rewardbench", "rewardmath",
         "themis-code-reward-bench", "writing-preference-bench",
     ]  # fmt: skip
     assert [path.stem for path in sorted((ROOT / "configs" / "benchmarks").iterdir())] == SHIPPED

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from rmeval import load_benchmark
+from rmeval.benchmarks.rewardbench import ROWS
 from rmeval.errors import BadOption, UnknownName
 from rmeval.metrics.accuracy import subset_rows
-from rmeval.metrics.rewardbench import ROWS
 
 DEMO = load_benchmark("demo")
 

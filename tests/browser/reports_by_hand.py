@@ -5,8 +5,8 @@ from pathlib import Path
 
 from preferences_by_hand import question, result, scored
 
+from rmeval.benchmarks.rewardbench import REWARDBENCH, ROWS
 from rmeval.metrics.pairs import PAIRS
-from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
 from rmeval.records import Preference
 from rmeval.reports.page_rows import Texts
 from rmeval.reports.pages import render_report

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from rmeval.benchmarks import scheme_of
+from rmeval.benchmarks.rewardbench import ROWS
 from rmeval.files import prepare_folder
-from rmeval.metrics.rewardbench import ROWS
 from rmeval.metrics.summary import describe_scores
 from rmeval.records import Result, Score, ScoredPreference
 from rmeval.results.files import write_result

@@ -7,7 +7,10 @@ import pytest
 from command_line import Capture, count_batches, done, refusal, small_model
 
 import rmeval
+from rmeval.cards import Card, known_cards
 from rmeval.engine import memory
+from rmeval.engine.estimate import estimate, shape_of
+from rmeval.errors import BadOption
 from rmeval.models.checkpoints.checkpoint import Checkpoint
 
 ROWS = [
@@ -101,8 +104,8 @@ def test_memory_and_arithmetic_are_worked_from_the_shapes(
     matrices = 16 * 16 + 2 * 8 * 16 + 16 * 16 + 3 * 16 * 24
     weights = 4 * (4103 * 16 + matrices + 3 * 16)
     assert lines["weights"] == f"{weights / 2**30:.2f} GiB in float32"
-    # in float32, 8 x 16, 3 x 24, and 4 times keys and values of 8
-    assert lines["activations"] == f"up to {4 * (128 + 72 + 64) / 1024:.2f} GiB in a forward pass"
+    # in float32, 8 x 16, 3 x 24, and 16 times keys and values of 8
+    assert lines["activations"] == f"up to {4 * (128 + 72 + 256) / 1024:.2f} GiB in a forward pass"
     tokens = int(lines["to compute"].split()[0])
     seconds = tokens * 2 * matrices / 2e6
     assert lines["arithmetic"].endswith(f"at least {seconds:.1f} s at the")
@@ -116,3 +119,67 @@ def test_what_a_run_would_refuse_is_refused(run, capsys: Capture) -> None:
 def test_that_packing_is_decided_at_load_is_said(run, capsys: Capture) -> None:
     lines = told(capsys, *run)
     assert lines["to compute"].endswith("shared prefixes once, if the model is found to allow it")
+
+
+def on(capsys: Capture, run: tuple[object, ...], *options: object) -> dict[str, str]:
+    return told(capsys, *run, "--on", *options)
+
+
+def test_a_card_that_is_not_here_is_planned_for(run, capsys: Capture, monkeypatch) -> None:
+    monkeypatch.setattr(Checkpoint, "tensors", lambda self: pytest.fail("weights were read"))
+    monkeypatch.setattr(memory, "matrix_rate", lambda *_: pytest.fail("nothing is measured"))
+    lines = on(capsys, run, "h100-80gb", "--dtype", "bfloat16")
+    assert lines["forward passes"] == "1 of up to 16,384 tokens"
+    assert lines["placement"] == "h100-80gb (79 GiB): fits one"
+    assert lines["scoring"].startswith("about 0.0 s by arithmetic")
+    assert lines["weights"].endswith("in bfloat16")
+    assert on(capsys, run, "l4-24gb", "--dtype", "float32")["scoring"] == "no figures in this dtype"
+
+
+def test_a_model_that_is_too_large_for_a_card_is_told_over_how_many(
+    run, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = Card("small", memory=memory.CONTEXT_BYTES + 140_000, matrix=1e6, stream=1e6)
+    monkeypatch.setitem(known_cards(), "small", small)
+    lines = on(capsys, run, "small", "--dtype", "bfloat16")
+    assert lines["placement"] == "small (1 GiB): is spread over 2, by one process"
+
+
+def test_the_seconds_are_the_estimates_of_the_plan(
+    run, model: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Card("slow", memory=80e9, matrix=1e6, stream=1e6)
+    monkeypatch.setitem(known_cards(), "slow", slow)
+    loaded = rmeval.load_model(str(model), weights=False, on="slow", dtype="bfloat16")
+    rows = rmeval.load_benchmark(str(run[run.index("--data") + 1]))
+    work = loaded.plan(rows.preferences).work
+    expected = sum(estimate(work, [shape_of(loaded.network.config)], slow).values())
+    lines = on(capsys, run, "slow", "--dtype", "bfloat16")
+    assert lines["scoring"].startswith(f"about {expected:.1f} s by arithmetic")
+    plan = rmeval.plan_run(str(model), rows, on="slow", dtype="bfloat16")
+    assert (plan.seconds, plan.cards, plan.rate) == (pytest.approx(expected), 1, None)
+    assert plan.texts == 6
+
+
+def test_what_is_not_a_card_or_not_a_plan_is_refused_in_one_line(run, capsys: Capture) -> None:
+    said = refusal(capsys, *run, "--on", "h100")
+    assert "unknown card 'h100'" in said
+    assert "a100-80gb" in said
+    without = [option for option in run if option != "--dry-run"]
+    assert "pass --dry-run as well" in refusal(capsys, *without, "--on", "h100-80gb")
+    with pytest.raises(BadOption, match="weights=False"):
+        rmeval.load_model("demo", on="h100-80gb")
+
+
+def test_of_a_known_checkpoint_that_cannot_be_reached_its_name_says_whether_it_fits(
+    run, capsys: Capture
+) -> None:
+    known = [*run]
+    known[known.index("--model") + 1] = "internlm/internlm2-20b-reward"
+    out, _ = done(capsys, *known, "--on", "h100-80gb")
+    assert "37.3 GiB in float16, by its name" in out
+    assert "h100-80gb (79 GiB): fits one" in out
+    out, _ = done(capsys, *known, "--on", "l4-24gb")
+    assert "is spread over 3, by one process" in out
+    known[known.index("--model") + 1] = "nobody/nothing"
+    assert "nobody/nothing" in refusal(capsys, *known, "--on", "h100-80gb")

@@ -14,7 +14,7 @@ from rmeval.errors import UnknownName
 from rmeval.files import prepare_folder
 from rmeval.known import Published, published_rows
 from rmeval.reports.across import across_rows, format_across
-from rmeval.reports.leaderboard import find_entries
+from rmeval.results.standings import find_entries
 
 FACTS = ("t", "rewardbench-v1")
 

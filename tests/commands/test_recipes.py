@@ -8,8 +8,13 @@ from pathlib import Path
 import pytest
 from command_line import Capture, refusal
 
-from rmeval.commands.shared.options import add_model_options, parse_with_recipe, positive
-from rmeval.known import published_of, published_tables
+from rmeval.commands.shared.options import (
+    add_model_options,
+    parse_with_recipe,
+    positive,
+    published_row,
+)
+from rmeval.known import published_of, published_tables, same_figures
 
 
 def parsed(tmp_path: Path, recipe: str, *arguments: str) -> argparse.Namespace:
@@ -208,3 +213,17 @@ def test_internlm2s_recipes_tell_the_leaderboards_row_too(size: str) -> None:
     assert f"leaderboard's of {board.date} is {figures}, under {board.weighting}" in (
         recipe.read_text("utf-8").replace("\n# ", " ")
     )
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_says_the_other_row_of_its_model_where_one_differs(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    asked = tomllib.loads(text)
+    own = published_row(asked, str(path))
+    told = " ".join(line.removeprefix("#") for line in text.splitlines() if line.startswith("#"))
+    for row in published_of(asked["model"], asked["benchmark"]):
+        if not same_figures(row, own):
+            sections = [row.sections[name] for name in own.sections]
+            assert ", ".join(f"{figure:g}" for figure in (row.overall, *sections)) in told
+            assert row.date in told
+            assert row.weighting in told

@@ -9,9 +9,9 @@ import pytest
 from command_line import Capture, done, refusal
 from demo_results import PROVENANCE, ZERO, keep
 
+from rmeval.benchmarks.rewardbench import PRIOR_ROWS, ROWS
 from rmeval.cli import main
 from rmeval.files import prepare_folder
-from rmeval.metrics.rewardbench import PRIOR_ROWS, ROWS
 from rmeval.records import Metrics, Result, Score, ScoredPreference
 from rmeval.results.files import write_result
 
@@ -194,7 +194,7 @@ def test_a_score_of_which_one_result_is_partial_is_partial(
 def test_other_pairs_of_results_are_not_joined(core: Path, tmp_path: Path, capsys: Capture) -> None:
     other = {**PROVENANCE, "model": {**PROVENANCE["model"], "fingerprint": "g"}}
     of_another = of_rows(tmp_path / "other", "prior-sets", PRIOR_ROWS, 0.0, provenance=other)
-    message = "only a model's results on rewardbench and on prior-sets make a Score together"
+    message = "only a model's results on rewardbench and on prior-sets, or on rmb-pairwise"
     for folders in ((core, core), (core, of_another), (core, of_another, of_another)):
         assert refusal(capsys, "aggregate", *folders).startswith(message)
 

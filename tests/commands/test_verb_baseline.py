@@ -6,7 +6,7 @@ from pathlib import Path
 from command_line import Capture, done, refusal
 from demo_results import keep
 
-from rmeval.metrics.rewardbench import ROWS
+from rmeval.benchmarks.rewardbench import ROWS
 from rmeval.results.files import read_result
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from command_line import Capture, done, interrupt_after, refusal, small_model
-from loopback import Loopback, Reply, candidates, failure
+from loopback import Loopback, Reply, candidates, choices, failure
 from tiny_generator import tiny_generator
 
 from rmeval.cli import main
@@ -368,3 +368,49 @@ def test_control_c_stops_at_once_and_what_was_drawn_stays(
     server.answer, before = candidates, len(server.asked)
     done(capsys, *remote)
     assert len(server.asked) == before + 6
+
+
+SUMS: list[dict[str, Any]] = [{"prompt": f"{n} + 1?", "answer": n + 1} for n in range(4)]
+
+
+@pytest.fixture
+def sums(tmp_path: Path, server: Loopback) -> tuple[object, ...]:
+    """A server that answers 1, 2 and 3 to every sum."""
+    files = ("--prompts", write(tmp_path / "sums.jsonl", SUMS), "--output", tmp_path / "out")
+    model = ("--model", small_model(tmp_path / "model"), "--device", "cpu")
+    drawn = ("--generator", server.url, "--generator-model", "m", "--n", 3)
+    server.answer = lambda asked: choices(*(f"The answer is {i}." for i in (1, 2, 3)))
+    return ("best-of-n", *model, *files, *drawn)
+
+
+def test_answers_are_checked_and_the_curve_of_right_ones_is_kept(
+    sums: Any, tmp_path: Path, capsys: Capture
+) -> None:
+    out, _ = done(capsys, *sums, "--answers", "numeric")
+    ranked = read(tmp_path / "out/ranked.jsonl")
+    assert [line["correct"] for line in ranked] == [[n == i for i in range(3)] for n in range(4)]
+    assert {tuple(line["answers"]) for line in ranked} == {("1", "2", "3")}
+    found = json.loads((tmp_path / "out/answers.json").read_text())
+    assert [point["n"] for point in found["curve"]] == [1, 2, 3]
+    assert found["curve"][0]["accuracy"] == pytest.approx(3 / 12)
+    assert found["curve"][2]["ceiling"] == pytest.approx(3 / 4)
+    best = sum(line["correct"][line["best"]] for line in ranked) / 4
+    assert found["curve"][2]["accuracy"] == pytest.approx(best)
+    assert found["majority"]["value"] == pytest.approx(3 / 4 / 3)
+    assert "best of n is right" in out
+    assert (tmp_path / "out/answers.png").read_bytes().startswith(b"\x89PNG")
+    command = ["run", "--model", str(tmp_path / "model"), "--device", "cpu", "--no-checks"]
+    data = ["--benchmark", str(tmp_path / "out/ranked.jsonl"), "--output", str(tmp_path / "r")]
+    assert main([*command, *data]) == 0
+    printed = capsys.readouterr().out
+    assert f"{100 * best:.1f} (" in printed
+
+
+def test_a_prompt_without_an_answer_is_named_before_anything_is_asked(
+    sums: Any, tmp_path: Path, capsys: Capture
+) -> None:
+    write(tmp_path / "sums.jsonl", [SUMS[0], {"prompt": "q"}])
+    said = refusal(capsys, *sums, "--answers", "exact")
+    assert "sums.jsonl line 2: no answer to hold responses to" in said
+    assert "--answers" in refusal(capsys, *sums, "--answers", "exactly")
+    assert not (tmp_path / "out/candidates.jsonl").exists()

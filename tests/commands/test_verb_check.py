@@ -10,9 +10,9 @@ from command_line import Capture, done, refusal
 from demo_results import PROVENANCE, ZERO, keep
 
 from rmeval.benchmarks import scheme_of
+from rmeval.benchmarks.rewardbench import ROWS
 from rmeval.cli import main
 from rmeval.files import prepare_folder
-from rmeval.metrics.rewardbench import ROWS
 from rmeval.records import Result, Score, ScoredPreference
 from rmeval.results.files import read_result, write_result
 

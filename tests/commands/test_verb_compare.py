@@ -8,7 +8,7 @@ import pytest
 from command_line import Capture, done, refusal
 from demo_results import PROVENANCE, keep
 
-from rmeval.metrics.rewardbench import ROWS
+from rmeval.benchmarks.rewardbench import ROWS
 from rmeval.results.files import read_result
 
 CODE = dict.fromkeys((name for name in ROWS if name.startswith("hep")), 1)

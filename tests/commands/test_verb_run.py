@@ -236,7 +236,7 @@ def test_several_benchmarks_are_run_with_one_load(
         (("--benchmark", "demo", "--columns", "prompt=p"), "demo needs neither"),
         (("--benchmark", "demo", "--subset", "hep-goo"), "unknown subset of demo 'hep-goo'"),
         (("--benchmark", "demo", "--weighting", "old"), "unknown weighting 'old'"),
-        (("--benchmark", "demo,rm-bench", "--data", "x"), "whose? Pass NAME=PATH"),
+        (("--benchmark", "demo,rm-bench", "--data", "x"), "for which benchmark? Pass NAME=PATH"),
         (("--benchmark", "demo,rm-bench", "--data-revision", "x"), "takes one benchmark"),
         (("--benchmark", "nowhere.jsonl"), "no such file"),
     ],

@@ -168,7 +168,7 @@ def test_a_run_goes_on_after_failures_and_ends_with_the_same_bytes(
     server.answer = dies
     line = refusal(capsys, *run, "--concurrency", 1)
     assert line.startswith(
-        "5 of 24 calls failed, and 10 more were not made; answers are kept, run again to go on; "
+        "5 of 24 calls failed, and 10 more were not made; answers are kept, run again to continue; "
     )
     assert line.endswith("AuthenticationError (Error code: 401 - key … expired)")
     assert not list((tmp_path / "out").rglob("result.json"))

@@ -29,10 +29,10 @@ def without_weights(model_class, config):
 
 
 def test_the_bytes_of_a_token_worked_by_hand():
-    assert KEYS_PER_TOKEN == 4
-    # 8 x 32, 3 x 48, and 4 times keys and values of half the heads: 2 x 4 x 16
-    assert bytes_per_token(tiny("llama"), torch.float32) == 4 * (256 + 144 + 128)
-    assert bytes_per_token(tiny("llama"), torch.bfloat16) == 2 * (256 + 144 + 128)
+    assert KEYS_PER_TOKEN == 16
+    # 8 x 32, 3 x 48, and 16 times keys and values of half the heads: 2 x 16 x 16
+    assert bytes_per_token(tiny("llama"), torch.float32) == 4 * (256 + 144 + 512)
+    assert bytes_per_token(tiny("llama"), torch.bfloat16) == 2 * (256 + 144 + 512)
 
 
 def test_the_bytes_of_the_weights_worked_by_hand():

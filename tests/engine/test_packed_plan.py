@@ -138,10 +138,10 @@ def test_a_plan_worked_by_hand():
 
 
 def test_many_answers_to_a_long_prompt_are_cut_by_the_keys_they_gather():
-    # each answer is one new token, so unique tokens allow 21 of them; keys allow 4 x 40 / 20
-    prompt = tuple(range(19))
-    sequences = [(*prompt, answer) for answer in range(20, 40)]
-    assert [len(pack) for pack in plan(sequences, 40)] == [8, 8, 4]
+    # each answer is one new token, so unique tokens allow 21 of them; keys allow 16 x 220 / 200
+    prompt = tuple(range(199))
+    sequences = [(*prompt, answer) for answer in range(200, 220)]
+    assert [len(pack) for pack in plan(sequences, 220)] == [17, 3]
 
 
 def test_a_sequence_beyond_the_budget_is_alone_and_nothing_joins_it():

@@ -24,10 +24,12 @@ import json, os, signal, sys, time
 from pathlib import Path
 from fake_networks import Adding, network
 from rmeval.cli import main
+from rmeval.engine.once import once_a_machine
 from rmeval.engine.scoring import Engine, score_sequences
 from rmeval.engine.store import ScoreStore
 from rmeval.engine.workers import join_workers
 from rmeval.errors import BadOption
+from rmeval.models.checkpoints.checkpoint import Checkpoint
 
 folder, run = Path(sys.argv[1]), sys.argv[2:]
 workers, told = join_workers(), {}
@@ -37,6 +39,8 @@ try:
     workers.broadcast([1], f"other {workers.rank}")
 except BadOption as error:
     told["refused"] = str(error)
+told["hashed"] = once_a_machine(workers, "one checkpoint", lambda: workers.rank)
+told["others"] = once_a_machine(workers, f"checkpoint {workers.rank}", lambda: workers.rank)
 time.sleep(0.3 * workers.rank)  # process 1 is late, in opening its part and in every pass
 store = ScoreStore(folder / "shared", {}, part=workers.rank)
 net = network(Adding(lambda ids: time.sleep(0.3 * workers.rank)))
@@ -49,6 +53,11 @@ try:
 except AssertionError as error:
     told["status"] = f"AssertionError: {error}"
 told["apart"] = main([*run, "--output", str(folder / f"apart.{workers.rank}")])
+fingerprint, told["weights_read"] = Checkpoint.fingerprint, 0
+def counted(checkpoint):
+    told["weights_read"] += 1
+    return fingerprint(checkpoint)
+Checkpoint.fingerprint = counted
 main([*run, "--output", str(folder / "both")])
 (folder / f"told.{workers.rank}.json").write_text(json.dumps(told))
 put = ScoreStore.put
@@ -122,6 +131,12 @@ def two(run, tmp_path_factory):
 def test_two_processes_know_their_places_and_agree_on_rank_0s_list(two):
     assert [told["place"] for told in two[1]] == [[0, 2], [1, 2]]
     assert [told["agreed"] for told in two[1]] == [[3, 5]] * 2
+
+
+def test_one_process_of_a_machine_reads_the_weights_for_their_hash_and_tells_the_others(two):
+    assert [told["hashed"] for told in two[1]] == [0, 0]
+    assert [told["others"] for told in two[1]] == [0, 1], "of other checkpoints each reads its own"
+    assert [told["weights_read"] for told in two[1]] == [1, 0]
 
 
 def test_two_processes_that_see_other_data_are_both_refused(two):

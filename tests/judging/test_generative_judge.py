@@ -179,7 +179,9 @@ def test_a_call_that_fails_is_no_verdict_and_the_rest_is_kept(
         with pytest.raises(ServerFailure) as raised:
             judge(server).score_preferences(pairs(6), store=kept)
         message = str(raised.value)
-        assert message.startswith("1 of 12 calls failed; answers are kept, run again to go on; the")
+        assert message.startswith(
+            "1 of 12 calls failed; answers are kept, run again to continue; the"
+        )
         assert "on fire" in message
         assert message.isprintable()
         assert len(kept) == 11

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rmeval.reports.judged import unread_note
+from rmeval.results.standings import unread_note
 
 NONE = "none of the 200 verdicts could be parsed: the Score says nothing"
 

@@ -99,6 +99,8 @@ def test_rows_are_evenly_spread_and_have_something_to_disguise() -> None:
     assert rows_to_disguise(rows, 5) == [0, 4, 8, 12, 16]
     assert rows_to_disguise(rows, 100) == list(range(0, 20, 2))
     assert rows_to_disguise(rows[1:2], 3) == []
+    one_sided = [Preference("x", "s", prompt, ("a", "b"), num_chosen=n) for n in (0, 1, 2)]
+    assert rows_to_disguise(one_sided, 3) == [1]
 
 
 def test_rows_are_kept_as_lines_and_read_back() -> None:

@@ -8,6 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, norm, t
 
+from rmeval.benchmarks.rewardbench import REWARDBENCH, ROWS
+from rmeval.benchmarks.rm_bench import ROWS as STYLED_ROWS
+from rmeval.benchmarks.rm_bench import SCHEME as RM_BENCH
 from rmeval.metrics.intervals import (
     EFFECTIVE,
     WILSON,
@@ -16,9 +19,6 @@ from rmeval.metrics.intervals import (
     wilson_interval,
 )
 from rmeval.metrics.pairs import PAIRS
-from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
-from rmeval.metrics.rm_bench import RM_BENCH
-from rmeval.metrics.rm_bench import ROWS as STYLED_ROWS
 from rmeval.metrics.summary import describe_scores
 from rmeval.records import Interval, Score, ScoredPreference
 

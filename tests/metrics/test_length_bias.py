@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy.stats import pearsonr
 
+from rmeval.benchmarks.rewardbench import REWARDBENCH, ROWS
+from rmeval.benchmarks.rm_bench import ROWS as STYLED_ROWS
+from rmeval.benchmarks.rm_bench import SCHEME as RM_BENCH
 from rmeval.metrics.bias import baselines, length_bias
 from rmeval.metrics.calibration import Pairs, all_pairs
 from rmeval.metrics.pairs import PAIRS
-from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
-from rmeval.metrics.rm_bench import RM_BENCH
-from rmeval.metrics.rm_bench import ROWS as STYLED_ROWS
 from rmeval.metrics.summary import describe_scores
 from rmeval.records import Comparisons, Score, ScoredPreference
 

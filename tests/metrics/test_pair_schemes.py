@@ -6,10 +6,15 @@ from pathlib import Path
 import pytest
 from scored_rows import fill, scored
 
+from rmeval.benchmarks.judgebench import ROWS as JUDGEBENCH_ROWS
+from rmeval.benchmarks.judgebench import SCHEME as JUDGEBENCH
+from rmeval.benchmarks.prior_sets import SCHEME as PRIOR_SETS
+from rmeval.benchmarks.rewardbench import PRIOR_ROWS
+from rmeval.benchmarks.rmb import BON_ROWS, PAIRWISE_ROWS
+from rmeval.benchmarks.rmb import BON_SCHEME as RMB_BON
+from rmeval.benchmarks.rmb import PAIRWISE_SCHEME as RMB_PAIRWISE
 from rmeval.errors import BadData, UnknownName
-from rmeval.metrics.pairs import JUDGEBENCH, JUDGEBENCH_ROWS, PAIRS, row_weighted
-from rmeval.metrics.rewardbench import PRIOR_ROWS, PRIOR_SETS
-from rmeval.metrics.rmb import BON_ROWS, PAIRWISE_ROWS, RMB_BON, RMB_PAIRWISE
+from rmeval.metrics.pairs import PAIRS, row_weighted
 from rmeval.metrics.scheme import Scheme
 from rmeval.records import ScoredPreference
 

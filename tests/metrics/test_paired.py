@@ -9,6 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, t
 
+from rmeval.benchmarks.rewardbench import REWARDBENCH, ROWS
+from rmeval.benchmarks.rm_bench import ROWS as STYLED_ROWS
+from rmeval.benchmarks.rm_bench import SCHEME as RM_BENCH
 from rmeval.metrics import paired
 from rmeval.metrics.linear import Linear
 from rmeval.metrics.paired import (
@@ -24,9 +27,6 @@ from rmeval.metrics.paired import (
     real_differences,
 )
 from rmeval.metrics.pairs import PAIRS
-from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
-from rmeval.metrics.rm_bench import RM_BENCH
-from rmeval.metrics.rm_bench import ROWS as STYLED_ROWS
 from rmeval.records import Score, ScoredPreference
 
 

@@ -324,11 +324,12 @@ def test_weights_that_do_not_go_with_the_base_are_refused(
 
 
 @pytest.mark.parametrize("options", [{}, {"reference": "none"}])
-def test_trls_adapter_without_a_task_is_a_reward_models_all_the_same(
-    fresh: Path, options: dict[str, str]
+@pytest.mark.parametrize("trained", ["LlamaForSequenceClassification", "RewardModel"])
+def test_an_adapter_without_a_task_is_a_reward_models_all_the_same(
+    fresh: Path, trained: str, options: dict[str, str]
 ) -> None:
-    """Without a task PEFT keeps no head unless it is told to; the class says what was trained."""
-    mapping = {"base_model_class": "LlamaForSequenceClassification", "parent_library": "x"}
+    """TRL's, OpenRLHF's: PEFT keeps no head unless it is told to; the class says what it was."""
+    mapping = {"base_model_class": trained, "parent_library": "x"}
     edit(fresh, task_type=None, auto_mapping=mapping)
     if not options:
         assert scores(fresh) == right("fresh-head")
@@ -400,6 +401,8 @@ def test_an_adapter_without_its_config_or_weights_is_refused(fresh: Path) -> Non
     (fresh / "adapter_config.json").write_text(kept)
     (fresh / "adapter_model.safetensors").unlink()
     assert "but no adapter_model.safetensors" in refusal(fresh)
+    (fresh / "global_step500").mkdir()
+    assert "is of DeepSpeed's training state" in refusal(fresh)
 
 
 def test_a_base_for_what_is_no_adapter_is_refused(fresh: Path) -> None:

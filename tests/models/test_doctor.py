@@ -3,6 +3,7 @@
 import math
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 import transformers as hf
@@ -26,6 +27,7 @@ from rmeval.engine.packable import sees_padding
 from rmeval.engine.scoring import Engine
 from rmeval.errors import BadCheckpoint, BadOption
 from rmeval.models import loading
+from rmeval.models.doctor import disguises
 from rmeval.models.doctor.check import Check, is_healthy, verdict
 from rmeval.models.doctor.examination import (
     cheap_checks,
@@ -67,9 +69,10 @@ def test_sound_models_of_every_layout_pass_every_check(golden, layout):
         *("weights", "files", "template", "vocabulary", "contents", "BOS", "EOS", "date"),
         *("end token", "truncation"),
         *("finite", "scored token", "pad in text", "alone = batch", "alone = packed"),
-        *("left padding", "float32", "transformers"),
+        *("left padding", "float32", "transformers", "disguises"),
     ]
     statuses = {name: check.status for name, check in checks.items()}
+    assert statuses.pop("disguises") in ("pass", "skipped")  # by chance none may be won
     assert statuses.pop("float32") == "skipped"  # float32 is what it runs in
     assert (statuses.pop("transformers") == "pass") == (layout == "seqcls")
     assert set(statuses.values()) == {"pass"}
@@ -350,3 +353,25 @@ def test_on_a_gpu_the_model_waits_on_the_host_for_its_reference_and_comes_back()
     assert failed(checks) == []
     assert "of 6 verdicts flip" in checks["float32"].finding
     assert {weight.device.type for weight in model.network.parameters()} == {"cuda"}
+
+
+def test_a_model_that_flattery_turns_is_warned_of(monkeypatch):
+    """The verdicts of ten pairs, all won, turn by flattery alone: the rewards are given by hand."""
+    model = rmeval.load_model("demo", device="cpu", checks=False)
+    pairs = load_benchmark("demo").limited(10).preferences
+    talks = [talk for pair in pairs for talk in pair.conversations()]
+    ids = [np.asarray(model.sequence(talk), np.int32) for talk in talks]
+    probe = Probe(model, ids, 10, [2.0, 1.0] * 10)
+
+    def turned_by(*rewards):
+        monkeypatch.setattr(disguises, "score_sequences", lambda *_: list(rewards) * 10)
+        return disguises.check_disguises(probe, pairs)
+
+    check = turned_by(3.0, 1.0, 1.0, 1.0)
+    assert check.status == "warn"
+    assert "of 10 verdicts won, the rejected answer turns with: flattery 10," in check.finding
+    assert "can be hacked by flattery; see `rmeval run --disguises`" in check.advice
+    assert turned_by(1.0, 1.0, 1.0, 3.0).status == "pass"  # half of an answer may be the better one
+    few = Probe(model, probe.ids[:12], 6, probe.rewards[:12])
+    monkeypatch.setattr(disguises, "score_sequences", lambda *_: [3.0] * 24)
+    assert disguises.check_disguises(few, pairs[:6]).status == "pass"

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from preferences_by_hand import question, result, scored
 
+from rmeval.benchmarks.rewardbench2 import SCHEME as REWARDBENCH_2
+from rmeval.benchmarks.rm_bench import SCHEME as RM_BENCH
 from rmeval.metrics.pairs import PAIRS
-from rmeval.metrics.rewardbench2 import REWARDBENCH_2
-from rmeval.metrics.rm_bench import RM_BENCH
 from rmeval.metrics.scheme import Scheme
 from rmeval.records import Result
 from rmeval.reports import several

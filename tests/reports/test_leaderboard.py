@@ -8,17 +8,12 @@ import numpy as np
 import pytest
 from measured import HUB, LOCAL, measured, verdicts
 
+from rmeval.benchmarks.rewardbench import REWARDBENCH, SECTIONS, WEIGHTINGS
 from rmeval.errors import UnknownName
 from rmeval.known import published_tables, without_repeats
-from rmeval.metrics.rewardbench import REWARDBENCH, SECTIONS, WEIGHTINGS
 from rmeval.metrics.summary import describe_scores
-from rmeval.reports.leaderboard import (
-    _binomial_half,
-    footnote_mark,
-    format_ranking,
-    rank_rows,
-    with_footnotes,
-)
+from rmeval.reports.leaderboard import footnote_mark, format_ranking, with_footnotes
+from rmeval.results.standings import _binomial_half, rank_rows
 
 CARDS = ("grm", "inf-orm-versions", "inf-orm", "internlm2-reward")
 SEED = without_repeats(row for card in CARDS for row in published_tables()[card])
@@ -202,10 +197,14 @@ def test_marks_arefootnote_marks_and_equal_notes_share_one() -> None:
     ]  # fmt: skip
 
 
-def test_fifty_models_are_ranked() -> None:
-    rows = rank_rows([measured(f"org/{n}", n % 25) for n in range(50)], SEED)
-    assert len(rows) == 50 + len(SEED)
+def test_many_models_are_ranked_and_twins_share_rank_and_group() -> None:
+    rows = rank_rows([measured(f"org/{n}", 5 * (n % 4)) for n in range(12)], SEED)
+    assert len(rows) == 12 + len(SEED)
     assert column(rows, "Score") == sorted(column(rows, "Score"), reverse=True)
+    own = [row for row in rows if row["origin"].startswith("measured")]
+    assert [int(row["model"][4:]) % 4 for row in own] == [n for n in range(4) for _ in range(3)]
+    for twins in (own[start : start + 3] for start in range(0, 12, 3)):
+        assert len({(row["rank"], row["group"]) for row in twins}) == 1
 
 
 HOSTILE = r"a|b, <script> & 5% $x_1 #~^{}\ " + "`*\n\x1b[31m"

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from preferences_by_hand import PROVENANCE, question, result, scored
 
+from rmeval.benchmarks.rewardbench import REWARDBENCH, ROWS
 from rmeval.errors import BadData
 from rmeval.metrics.pairs import PAIRS
-from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
 from rmeval.records import Message
-from rmeval.reports import page_rows
+from rmeval.reports import page_rows, pages
 from rmeval.reports.page_rows import Texts
 from rmeval.reports.pages import render_report
 
@@ -45,8 +45,20 @@ def notes_in(page: str) -> str:
     return unescape(" ".join(re.findall(r'<p class="note">(.*?)</p>', page)))
 
 
-def test_a_page_holds_every_row_with_its_scores_and_texts() -> None:
-    rows = rows_in(page_of(result(WON_TIED_LOST)))
+@pytest.fixture(scope="module")
+def plain() -> str:
+    """The page of three rows, which many look at."""
+    return page_of(result(WON_TIED_LOST))
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages without their figures, for what has nothing to do with them."""
+    monkeypatch.setattr(pages, "_figures", lambda *_: [])
+
+
+def test_a_page_holds_every_row_with_its_scores_and_texts(plain: str) -> None:
+    rows = rows_in(plain)
     assert [row["id"] for row in rows] == ["1", "2", "3"]
     assert rows[1] == {
         "id": "2",
@@ -59,6 +71,7 @@ def test_a_page_holds_every_row_with_its_scores_and_texts() -> None:
     }
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_message_is_shown_with_its_fields_and_tools() -> None:
     asked = Message("user", "why?", '{"name": "ann"}', '[{"name": "look"}]')
     call = Message("assistant", "", '{"tool_calls": ["look"]}')
@@ -69,19 +82,18 @@ def test_a_message_is_shown_with_its_fields_and_tools() -> None:
     assert row["responses"] == ['{"tool_calls": ["look"]}', "no"]
 
 
-def test_the_score_and_the_oddities_stand_at_the_top() -> None:
-    page = page_of(result(WON_TIED_LOST))
+def test_the_score_and_the_oddities_stand_at_the_top(plain: str) -> None:
     # One of three rows, of two degrees of freedom: Wilson's interval of 2 * (1.960/4.303)^2 rows.
-    assert "Score 33.3 (95 % interval 1.1 to 95.6); 3 rows, rows weighting" in page
-    assert "ties (counted as losses): 1; truncated: 0 of 6 responses" in notes_in(page)
+    assert "Score 33.3 (95 % interval 1.1 to 95.6); 3 rows, rows weighting" in plain
+    assert "ties (counted as losses): 1; truncated: 0 of 6 responses" in notes_in(plain)
 
 
-def test_the_same_results_make_the_same_bytes() -> None:
-    assert page_of(result(WON_TIED_LOST)) == page_of(result(WON_TIED_LOST))
+def test_the_same_results_make_the_same_bytes(plain: str) -> None:
+    assert page_of(result(WON_TIED_LOST)) == plain
 
 
-def test_only_the_pages_own_script_may_run_and_nothing_is_fetched() -> None:
-    page = page_of(result(WON_TIED_LOST))
+def test_only_the_pages_own_script_may_run_and_nothing_is_fetched(plain: str) -> None:
+    page = plain
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
     script = re.search(r"<script>(.*?)</script>", page, re.DOTALL)[1]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -108,17 +120,20 @@ def test_no_text_of_the_data_is_ever_markup() -> None:
         assert rows_in(page)[0]["responses"] == [HOSTILE, HOSTILE + "2"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_subset_links_to_the_rows_that_it_lost() -> None:
     rows = [scored(question("1", "a b&c"), 0, 1), scored(question("2", "d"), 0, 1)]
     assert '<a href="#subset=a+b%26c&amp;state=lost">a b&amp;c</a>' in page_of(result(rows))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_without_texts_rows_show_their_scores_and_the_page_says_why() -> None:
     page = page_of(result(WON_TIED_LOST), texts=Texts({}, "./gone.jsonl: no such file"))
     assert [row["prompt"] for row in rows_in(page)] == [None] * 3
     assert "The texts are not available (./gone.jsonl: no such file)" in notes_in(page)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_texts_of_another_version_are_left_out_and_counted() -> None:
     changed = question("2", "s", "why?", "so that it works", "so that it is another text")
     page = page_of(result(WON_TIED_LOST), texts=Texts({**TEXTS.by_id, "2": changed}))
@@ -126,6 +141,7 @@ def test_texts_of_another_version_are_left_out_and_counted() -> None:
     assert "The texts of 1 rows are no longer those that were scored" in notes_in(page)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_too_many_rows_are_thinned_evenly_and_the_page_says_so(monkeypatch) -> None:
     monkeypatch.setattr(page_rows, "MANY_ROWS", 4)
     items = [question(str(number)) for number in range(10)]
@@ -136,12 +152,14 @@ def test_too_many_rows_are_thinned_evenly_and_the_page_says_so(monkeypatch) -> N
     assert "10 rows, rows weighting" in page
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_many_models_leave_room_for_fewer_rows(monkeypatch) -> None:
     monkeypatch.setattr(page_rows, "MANY_SCORES", 8)  # 2 responses, 2 models: 2 rows
     page = page_of(result(WON_TIED_LOST, "a"), result(WON_TIED_LOST, "b"))
     assert [row["id"] for row in rows_in(page)] == ["1", "2"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_texts_too_large_for_a_page_are_those_of_the_rows_lost_by_most(monkeypatch) -> None:
     monkeypatch.setattr(page_rows, "MANY_BYTES", 2000)
     monkeypatch.setattr(page_rows, "BLOCK", 1)
@@ -154,6 +172,7 @@ def test_texts_too_large_for_a_page_are_those_of_the_rows_lost_by_most(monkeypat
     assert f"The texts of {len(shown)} of 9 rows are here" in notes_in(page)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_one_text_that_is_too_large_does_not_crowd_out_the_others(monkeypatch) -> None:
     monkeypatch.setattr(page_rows, "MANY_BYTES", 2000)
     monkeypatch.setattr(page_rows, "BLOCK", 1)
@@ -180,6 +199,7 @@ def test_2985_rows_with_texts_are_far_below_ten_megabytes() -> None:
     assert {row["section"] for row in rows_in(page)} == {"Chat", "Chat Hard", "Safety", "Reasoning"}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_scores_keep_their_order_in_few_digits() -> None:
     close = [0.10000000149011612, 0.10000000894069672]  # neighbours in float32
     page = page_of(result([scored(QUESTIONS[0], *close)]))
@@ -207,6 +227,7 @@ def test_several_models_are_compared_and_keep_their_scores_apart() -> None:
     assert '<a href="#row=1">' not in page  # both won it
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_results_of_other_rows_or_benchmarks_are_refused() -> None:
     rows = [scored(question(str(n), s), 1, 0) for n, s in enumerate(ROWS)]
     with pytest.raises(BadData, match="different rows"):
@@ -217,6 +238,7 @@ def test_results_of_other_rows_or_benchmarks_are_refused() -> None:
         page_of()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_results_under_two_weightings_are_put_under_one() -> None:
     names = {"xstest-should-refuse": 1, "xstest-should-respond": 0}
     rows = [scored(question(name, name), won, 0.5) for name, won in names.items()]
@@ -231,12 +253,12 @@ def test_results_under_two_weightings_are_put_under_one() -> None:
     assert "every number here is under rewardbench-v1." in notes_in(page)
 
 
-def test_provenance_is_told_in_full() -> None:
-    page = page_of(result(WON_TIED_LOST))
+def test_provenance_is_told_in_full(plain: str) -> None:
     for what, value in {"model.dtype": "bfloat16", "engine.reason": "none"}.items():
-        assert f"<tr><td>{what}</td><td>{value}</td></tr>" in page
+        assert f"<tr><td>{what}</td><td>{value}</td></tr>" in plain
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_of_several_models_what_differs_stands_apart() -> None:
     other = {**PROVENANCE, "model": {**PROVENANCE["model"], "dtype": "float32"}}
     page = page_of(result(WON_TIED_LOST, "a"), result(WON_TIED_LOST, "b", provenance=other))

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
+from rmeval.benchmarks.rewardbench import REWARDBENCH, SECTIONS
+from rmeval.benchmarks.rewardbench2 import SCHEME as REWARDBENCH_2
 from rmeval.known import Published
-from rmeval.metrics.rewardbench import REWARDBENCH, SECTIONS
-from rmeval.metrics.rewardbench2 import REWARDBENCH_2
 from rmeval.metrics.summary import describe_scores
 from rmeval.records import Comparisons, Interval, Metrics, Result, Score, ScoredPreference
 from rmeval.reports.labels import score_word

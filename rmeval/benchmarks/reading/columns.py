@@ -17,8 +17,21 @@ FIELDS = (
     "system",
     "tools",
     "reference",
+    "responses",
+    "correct",
+    "answers",
 )
-TEXTS = ("prompt", "messages", "chosen", "rejected", "system")  # each is of a column of its own
+ANSWERS = ("responses", "correct", "answers")  # of questions with right and wrong answers
+SCORES = "scores"  # what `correct` may be called, with 1 and 0
+TEXTS = (
+    "prompt",
+    "messages",
+    "chosen",
+    "rejected",
+    "system",
+    "responses",
+    "answers",
+)  # each is of a column of its own
 
 # Names that published sets have for these. They are offered in an error, never taken unasked:
 # `input` is the whole prompt in one set and half of it in the next.
@@ -95,7 +108,7 @@ def find_columns(found: Sequence[str], asked: Mapping[str, str], place: str) -> 
     """Returns those columns of a file that are ours, by our names for them.
 
     `asked` are the user's own names for some. Raises BadData for a column that is asked for and
-    not there, and where chosen or rejected are missing.
+    not there, and where neither chosen and rejected nor responses and correct are there.
     """
     for field, column in asked.items():
         if column and column not in found:
@@ -105,9 +118,26 @@ def find_columns(found: Sequence[str], asked: Mapping[str, str], place: str) -> 
             )
     named = _named(asked)
     columns = {field: column for field, column in named.items() if column and column in found}
+    if "responses" in columns and not {"chosen", "rejected"} & columns.keys():
+        return _of_answers(columns, found, place)
+    stray = [field for field in ANSWERS if field in columns and asked.get(field)]
+    if stray:
+        raise BadData(f"{place}: {stray[0]} beside chosen or rejected; a row has one or the other")
     missing = [field for field in ("chosen", "rejected") if field not in columns]
     if missing:
         raise missing_columns(missing, found, asked, place)
+    return {field: column for field, column in columns.items() if field not in ANSWERS}
+
+
+def _of_answers(columns: dict[str, str], found: Sequence[str], place: str) -> dict[str, str]:
+    """Returns the columns of a question with right and wrong answers. Raises BadData."""
+    if "correct" not in columns and SCORES in found:
+        columns["correct"] = SCORES
+    if "correct" not in columns:
+        raise BadData(
+            f"{place}: responses, but no column correct that says which are right; found: "
+            f"{_list(found)}; pass {as_argument({'correct': 'COLUMN'})}"
+        )
     return columns
 
 

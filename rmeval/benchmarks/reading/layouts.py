@@ -6,15 +6,18 @@ responses. The first row decides and every other one must agree: text of a data 
 anything, so a layout is not guessed anew for each row.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from rmeval.benchmarks.reading.columns import as_argument, missing_columns
 from rmeval.benchmarks.reading.rows import Row
 from rmeval.benchmarks.reading.turns import Shape, Value, parse_value
 from rmeval.conversations import as_reply, is_missing, to_conversation, to_reference, to_tools
 from rmeval.errors import BadData, one_line
+from rmeval.preferences import to_candidates
 from rmeval.records import (
     WEIGHTS,
     Conversation,
@@ -26,6 +29,7 @@ from rmeval.records import (
     with_tools,
 )
 
+ASKED = ("prompt", "messages", "responses")  # of a question with several answers
 TEXT_FIELDS = ("prompt", "messages", "chosen", "rejected")
 OPTIONAL = {"system", "tools", "reference"}  # null or absent in a row that has none
 WHOLE = (Shape.TRANSCRIPT, Shape.DIALOGUE)
@@ -202,12 +206,80 @@ class Layout:
         return BadData(f"{row.place}: column {self.columns[field]!r} {fault}; {advice}")
 
 
+class Answers(Layout):
+    """A question a row, with right and wrong answers: `responses`, and which of them are `correct`.
+
+    The right ones come first in a preference, in their order. `answers` are the final answers that
+    the responses give, where a column says them.
+    """
+
+    def preference(
+        self, row: Row, columns: Mapping[str, str], number: int, subset: str
+    ) -> Preference | None:
+        """Returns the question of a row. Raises BadData for a row of another layout."""
+        self._check_columns(row, columns)
+        row = replace(row, values={**row.values, **self._unpacked(row)})
+        fields = {name: row.values[self.columns[name]] for name in self.columns if name in ASKED}
+        candidates = to_candidates(fields, row.place)
+        count = len(candidates.responses)
+        right = row.flags(self.columns["correct"], count)
+        order = sorted(range(count), key=lambda index: not right[index])
+        answers = self._answers(row, count)
+        prompt = self._with_system(row, candidates.prompt, columns.get("system"))
+        return Preference(
+            id=self._name(row, "id") or str(number),
+            subset=self._name(row, "subset") or subset,
+            prompt=self._with_beside(row, prompt, columns),
+            responses=tuple(candidates.responses[index] for index in order),
+            num_chosen=sum(right),
+            magnitude=self._number(row, "magnitude"),
+            weight=self._weight(row),
+            cluster=row.text(self.columns["cluster"]) if "cluster" in self.columns else "",
+            answers=tuple(answers[index] for index in order) if answers else (),
+        )
+
+    def describe(self) -> str:
+        """Returns the layout, on one line."""
+        responses, correct = self._label("responses"), self._label("correct")
+        others = [self._label(n) for n in self.columns if n not in ("responses", "correct")]
+        return "; ".join([f"{responses}: right and wrong answers, told by {correct}", *others])
+
+    def _unpacked(self, row: Row) -> dict[str, Any]:
+        """Returns the lists that stand as JSON in a text, as they do in csv. Raises BadData."""
+        names = ("messages", "responses", "correct", "answers")
+        columns = [self.columns[name] for name in names if name in self.columns]
+        found = {}
+        for column in columns:
+            text = row.values[column]
+            if isinstance(text, str):
+                try:
+                    found[column] = json.loads(text)
+                except (ValueError, RecursionError) as error:
+                    raise BadData(f"{row.place}: column {column!r} is text, not a list") from error
+        return found
+
+    def _answers(self, row: Row, count: int) -> tuple[str, ...]:
+        """Returns the final answers, texts or numbers; one that is null is like no other."""
+        if "answers" not in self.columns:
+            return ()
+        column = self.columns["answers"]
+        values = row.values[column]
+        if not isinstance(values, list) or len(values) != count:
+            raise BadData(f"{row.place}: column {column!r} must be a list of {count} answers")
+        return tuple(
+            f"none {index}" if is_missing(value) else f"answer {value}"
+            for index, value in enumerate(values)
+        )
+
+
 def recognise(row: Row, columns: Mapping[str, str], found: Sequence[str]) -> Layout:
     """Returns the layout that the first row is in.
 
     `columns` are those of ours that the data has, `found` are all that it has. Raises BadData for
     a row of no layout, or of more than one, and says what to pass.
     """
+    if "responses" in columns:
+        return Answers(columns, {}, row.place)
     shapes = {name: value.shape for name, value in parse_row(row, columns).items()}
     if (shapes["chosen"] in WHOLE) != (shapes["rejected"] in WHOLE):
         raise BadData(

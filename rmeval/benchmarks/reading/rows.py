@@ -51,6 +51,22 @@ class Row:
                 raise self._wrong(f"{column}[{number}]", value, "text")
         return tuple(values)
 
+    def flags(self, column: str, count: int) -> tuple[bool, ...]:
+        """Returns a column as a list of `count` times true or false, or 1 or 0. Raises BadData."""
+        values = self.values[column]
+        if not isinstance(values, list | tuple):
+            raise self._wrong(column, values, "a list of true and false, or of 1 and 0")
+        if len(values) != count:
+            raise BadData(f"{self.place}: {len(values)} in {column!r} for {count} responses")
+        for number, value in enumerate(values, 1):
+            if not isinstance(value, bool | int | float) or value not in (0, 1):
+                shown = one_line(repr(value))[:40]
+                raise BadData(
+                    f"{self.place}: column {column!r}[{number}] is {shown}; it must be true or "
+                    "false, 1 or 0"
+                )
+        return tuple(map(bool, values))
+
     def number(self, column: str) -> int:
         """Returns a column as a whole number. Raises BadData."""
         value = self.values[column]

@@ -13,9 +13,14 @@ from rmeval.load_options import LOAD_OPTIONS
 
 SAME_NAME = (  # as the flag, of other functions than those that load a model
     *("columns", "data", "drop_bias", "fresh", "keep", "key_over_http", "limit"),
-    *("max_new_tokens", "min_margin", "name", "normalise", "output", "split"),
+    *("max_new_tokens", "min_margin", "name", "normalise", "on", "output", "split"),
 )
-OTHER_NAME = {"batch": "--judge-batch", "checks": "--no-checks", "form": "--as"}
+OTHER_NAME = {
+    "batch": "--judge-batch",
+    "checks": "--no-checks",
+    "form": "--as",
+    "weights": "--dry-run",
+}
 FLAGS = {
     **{name: f"--{name.replace('_', '-')}" for name in SAME_NAME},
     **{f: f"--{f.replace('_', '-')}" for f, option in LOAD_OPTIONS.items() if option.flag},

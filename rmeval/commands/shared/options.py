@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rmeval.clock import importing, spending
 from rmeval.commands.shared.progress import show_step
 from rmeval.duels import JUDGE
 from rmeval.errors import BadOption, UnknownName, one_line
@@ -156,12 +157,14 @@ def load_scorer_from(
     options: argparse.Namespace, *, weights: bool = True, without_reference: str | None = None
 ) -> "RewardModel | PairwiseModel":
     """Loads the model that `add_model_options` describes, of either kind."""
-    from rmeval.models.load import load_scorer
+    with importing():
+        from rmeval.models.load import load_scorer
 
     given = {name: getattr(options, name) for name in LOAD_OPTIONS if hasattr(options, name)}
     checks = not getattr(options, "no_checks", False)
     told = {"checks": checks, "weights": weights, "without_reference": without_reference}
-    with show_step(f"loading {options.model}", quiet=getattr(options, "quiet", False)):
+    quiet = getattr(options, "quiet", False)
+    with show_step(f"loading {options.model}", quiet=quiet), spending("loading"):
         return load_scorer(options.model, {**given, **told})
 
 

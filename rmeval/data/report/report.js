@@ -30,14 +30,16 @@ async function load() {
 
 function marginOf(scores, chosen) {
   const values = scores.map((score) => score[0]);
+  if (chosen === 0 || chosen === values.length) return NaN; // all responses are of one kind
   return Math.min(...values.slice(0, chosen)) - Math.max(...values.slice(chosen));
 }
 
 function stateOf(row, model) {
   const margin = row.margins[model];
-  return margin > 0 ? "won" : margin < 0 ? "lost" : "tied";
+  return margin > 0 ? "won" : margin < 0 ? "lost" : margin === 0 ? "tied" : "of one kind";
 }
 
+const sortable = (row, model) => row.margins[model] || 0; // none has no place of its own
 const won = (row) => row.margins.filter((margin) => margin > 0).length;
 const dispute = (row) => Math.min(won(row), row.margins.length - won(row));
 const setting = (id) => (element(id) ? element(id).value : "");
@@ -50,8 +52,8 @@ function filter() {
     (!search || row.haystack.includes(search)) &&
     (!state || (state === "truncated" ? row.truncated[model] :
       state === "disputed" ? dispute(row) : stateOf(row, model) === state)));
-  if (sort === "margin") found.sort((a, b) => a.margins[model] - b.margins[model]);
-  if (sort === "-margin") found.sort((a, b) => b.margins[model] - a.margins[model]);
+  if (sort === "margin") found.sort((a, b) => sortable(a, model) - sortable(b, model));
+  if (sort === "-margin") found.sort((a, b) => sortable(b, model) - sortable(a, model));
   if (sort === "dispute") found.sort((a, b) => dispute(b) - dispute(a));
   shown = 0;
   element("list").replaceChildren();
@@ -74,7 +76,7 @@ function more() {
   const model = Number(setting("model")), items = [];
   for (const row of found.slice(shown, shown + PAGE)) {
     const state = stateOf(row, model), button = listed("", () => choose(row));
-    const mark = make("span", `${state} ${signed(row.margins[model])}${row.truncated[model] ? ", truncated" : ""}`);
+    const mark = make("span", `${state}${Number.isNaN(row.margins[model]) ? "" : ` ${signed(row.margins[model])}`}${row.truncated[model] ? ", truncated" : ""}`);
     mark.className = state === "won" ? "won" : "lost";
     button.append(make("bdi", visible(row.id)), " · ", make("bdi", visible(row.subset)), " ", mark);
     button.dataset.place = row.place;

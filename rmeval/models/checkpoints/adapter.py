@@ -18,7 +18,12 @@ import torch
 
 from rmeval.errors import BadCheckpoint
 from rmeval.models.checkpoints.json_files import read_object
-from rmeval.models.checkpoints.not_readable import ADAPTER, adapter_files, refuse_adapter
+from rmeval.models.checkpoints.not_readable import (
+    ADAPTER,
+    adapter_files,
+    refuse_adapter,
+    refuse_shards_of_training,
+)
 from rmeval.models.checkpoints.weight_files import HEADS, Place, open_weights, read_shapes, some
 
 WRAPPED = re.compile(r"^base_model\.model\.(pretrained_model\.)?")  # PEFT's names, TRL's
@@ -187,6 +192,7 @@ def read_adapter(folder: Path, allow_pickle: bool) -> Adapter:
     refuse_adapter(folder)
     _, *weights = adapter_files(folder)
     if not weights:
+        refuse_shards_of_training(folder)
         raise BadCheckpoint(f"{folder}: {ADAPTER} but no adapter_model.safetensors")
     heads = [name for name in HEADS if (folder / name).is_file()][:1]
     files = tuple(folder / name for name in (*weights, *heads))

@@ -33,6 +33,7 @@ HEADLESS = (
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
     MODEL_MAPPING_NAMES,
 )
+OF_OPENRLHF = ("RewardModel", "ForSequenceRegression", "CriticModel")  # its own classes
 OF_CLASSIFIER = ("score", "classifier", "value_head")  # heads under a classifier's class name
 OF_OTHERS = ("v_head", "regression_head", "score_head", "lm_head")
 EMBEDDING = re.compile(r"(^|\.)(embed_tokens|wte|word_embeddings)\.weight$")
@@ -131,13 +132,15 @@ def _require_what_was_trained(base: Checkpoint, adapter: Adapter, *, headless: b
 def _task(adapter: Adapter) -> str | None:
     """Returns the task that an adapter was trained for.
 
-    TRL's trainers take adapters without a task; then PEFT names the class that it was trained on.
+    TRL's and OpenRLHF's trainers take adapters without a task; then PEFT names the class that it
+    was trained on.
     """
     if (task := adapter.settings.get("task_type")) is not None:
         return str(task)
     trained = str((adapter.settings.get("auto_mapping") or {}).get("base_model_class"))
     of_class = ((task, names.values()) for task, names in CLASSIFIERS.items())
-    return next((task for task, classes in of_class if trained in classes), None)
+    found = next((task for task, classes in of_class if trained in classes), None)
+    return found or ("SEQ_CLS" if trained.endswith(OF_OPENRLHF) else None)
 
 
 def _require_known_heads(base: Checkpoint, adapter: Adapter) -> None:

@@ -25,6 +25,7 @@ from rmeval.models.checkpoints.not_readable import (
 )
 from rmeval.models.checkpoints.weight_files import (
     HEADS,
+    PARTS,
     PICKLE_ADVICE,
     PICKLED,
     SAFE,
@@ -225,7 +226,7 @@ def _fetch_weights(name: str, commit: str, folder: Path, allow_pickle: bool) -> 
     index, pickled = read_index(folder / SAFE.index), read_index(folder / PICKLED.index)
     if pickled and not index and not allow_pickle:
         raise BadCheckpoint(f"{name}: weights {PICKLE_ADVICE}")
-    heads = HEADS if allow_pickle else HEADS[:1]
+    heads = [name for name in (*HEADS, *PARTS) if allow_pickle or name.endswith(".safetensors")]
     safe = [*sorted(set(index.values())), SAFE.whole] if index else ["model*.safetensors"]
     otherwise = "if it has only .bin weights (pickle), convert them, or pass `allow_pickle=True`"
     try:

@@ -21,7 +21,7 @@ from rmeval.models.checkpoints.json_files import read_object
 from rmeval.models.checkpoints.not_readable import refuse_shards_of_training
 
 PICKLE_ADVICE = (
-    "only in pickle format (.bin), which can run code when it is read; convert it to "
+    "only in pickle format, which can run code when it is read; convert it to "
     "safetensors, or pass `allow_pickle=True` if you trust it"
 )
 NAMED_AT_MOST = 4
@@ -62,6 +62,13 @@ PICKLED = Format(
     "pytorch_model*.bin",
 )
 HEADS = (SAFE.head, PICKLED.head)
+# LDL-Reward keeps two heads apart, whose weights have one name in both: the file tells them apart.
+PARTS = {
+    f"{part}{suffix}": f"{part}."
+    for part in ("regression_layer", "gating_layer")
+    for suffix in (".pt", ".safetensors")  # which wins
+}
+PICKLES = (".bin", ".pt")
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ class WeightFiles:
                     )
                 if indexed is not None and indexed[key] != file.name:
                     continue  # a copy of what the index takes from another file
-                name = plain_name(key)
+                name = PARTS.get(file.name, "") + plain_name(key)
                 if name in found:
                     both = f"{found[name].file.name} and {file.name}"
                     raise BadCheckpoint(
@@ -123,9 +130,11 @@ def find_weights(folder: Path, allow_pickle: bool) -> WeightFiles:
         beside = f"; nothing says what {some(others)} is" if others else ""
         raise BadCheckpoint(f"{folder}: no weights (model*.safetensors) beside config.json{beside}")
     heads = [folder / name for name in HEADS if (folder / name).is_file()][:1]
-    files = (*chosen.files, *(head for head in heads if head not in chosen.files))
-    if any(file.suffix == ".bin" for file in files) and not allow_pickle:
-        raise BadCheckpoint(f"{folder}: weights {PICKLE_ADVICE}")
+    parts = {part: folder / name for name, part in PARTS.items() if (folder / name).is_file()}
+    apart = [file for file in (*heads, *parts.values()) if file not in chosen.files]
+    files = (*chosen.files, *apart)
+    if not allow_pickle and (pickled := [file.name for file in files if file.suffix in PICKLES]):
+        raise BadCheckpoint(f"{folder}: weights ({some(pickled)}) {PICKLE_ADVICE}")
     unclaimed = tuple(file for file in chosen.unclaimed if file not in files)
     return WeightFiles(files, unclaimed, chosen.index)
 
@@ -206,7 +215,7 @@ def read_shapes(files: tuple[Path, ...], folder: Path) -> dict[Path, Shapes]:
 
 
 def _shapes_in(file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
-    if file.suffix == ".bin":
+    if file.suffix in PICKLES:
         yield from ((k, tuple(tensor.shape)) for k, tensor in _load_pickle(file, "meta").items())
         return
     with safe_open(file, framework="pt") as tensors:
@@ -217,7 +226,7 @@ def _shapes_in(file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
 @contextmanager
 def open_weights(file: Path) -> Iterator[Callable[[str], torch.Tensor]]:
     """Opens a weight file and gives what reads one of its tensors, by its name in it."""
-    if file.suffix == ".bin":
+    if file.suffix in PICKLES:
         yield _load_pickle(file, "cpu").__getitem__
         return
     with safe_open(file, framework="pt") as tensors:

@@ -91,6 +91,11 @@ FAMILIES = Registry(
             "QRM on Gemma-2: quantiles of each objective, without a transform",
         ),
         Entry(
+            "ldl",
+            "rmeval.models.families.ldl:LDL",
+            "LDL-Reward: distributions of objectives on Gemma-2, weighed by a second head",
+        ),
+        Entry(
             "urm",
             "rmeval.models.families.urm:URM",
             "URM: means of attributes, weighed by a second head",

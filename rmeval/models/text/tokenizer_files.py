@@ -210,10 +210,11 @@ def _class_of(folder: Path, settings: Mapping[str, Any]) -> Any:
 def _name_specials(tokenizer: Any, named: Any, settings: Mapping[str, Any]) -> None:
     """Gives a tokenizer those names of special tokens that only its class has."""
     defaults = inspect.signature(named.__init__).parameters if named else {}
-    vocabulary = tokenizer.get_vocab()
+    known = tokenizer.backend_tokenizer.token_to_id
     for name in SPECIAL_NAMES:
         default = defaults[name].default if name in defaults else None
-        if name not in settings and getattr(tokenizer, name) is None and default in vocabulary:
+        given = name in settings or getattr(tokenizer, name) is not None
+        if not given and isinstance(default, str) and known(default) is not None:
             setattr(tokenizer, name, default)
 
 

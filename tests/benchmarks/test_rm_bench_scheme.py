@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scored_rows import scored
 
+from rmeval.benchmarks.rm_bench import ROWS, style_credits
+from rmeval.benchmarks.rm_bench import SCHEME as RM_BENCH
 from rmeval.errors import BadData, UnknownName
-from rmeval.metrics.rm_bench import RM_BENCH, ROWS, style_credits
 from rmeval.records import ScoredPreference
 
 SMALL = RM_BENCH.with_rows({"chat": 1, "math": 1, "code": 1, "safety-refuse": 284,

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmeval import section_scores
+from rmeval.benchmarks.rewardbench import ROWS, SECTIONS
 from rmeval.errors import UnknownName
-from rmeval.metrics.rewardbench import ROWS, SECTIONS
 
 # Published with internlm/internlm2-1_8b-reward on the Hub (Apache-2.0).
 INTERNLM2_1_8B = {

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scored_rows import scored
 
+from rmeval.benchmarks.rewardbench2 import ROWS, shared_best_credit, tie_credit
+from rmeval.benchmarks.rewardbench2 import SCHEME as REWARDBENCH_2
 from rmeval.errors import BadData, UnknownName
-from rmeval.metrics.rewardbench2 import REWARDBENCH_2, ROWS, shared_best_credit, tie_credit
 from rmeval.records import ScoredPreference
 
 SMALL = REWARDBENCH_2.with_rows(dict.fromkeys(ROWS, 2) | {"Ties": 4})

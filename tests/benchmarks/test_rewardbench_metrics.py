@@ -2,9 +2,9 @@
 
 import pytest
 
+from rmeval.benchmarks.rewardbench import REWARDBENCH, ROWS
 from rmeval.errors import BadData
 from rmeval.metrics.accuracy import margin, strict_win
-from rmeval.metrics.rewardbench import REWARDBENCH, ROWS
 from rmeval.records import Score, ScoredPreference
 
 TWO_EACH = dict.fromkeys(ROWS, 2)

@@ -3,10 +3,11 @@
 import pytest
 from scored_rows import fill
 
+from rmeval.benchmarks.multilingual import LANGUAGES, ROWS, SUBSET_ROWS
+from rmeval.benchmarks.multilingual import SCHEME as M_REWARDBENCH
+from rmeval.benchmarks.rewardbench import ROWS as REWARDBENCH_ROWS
+from rmeval.benchmarks.rewardbench import SECTIONS
 from rmeval.errors import UnknownName
-from rmeval.metrics.multilingual import LANGUAGES, M_REWARDBENCH, ROWS, SUBSET_ROWS
-from rmeval.metrics.rewardbench import ROWS as REWARDBENCH_ROWS
-from rmeval.metrics.rewardbench import SECTIONS
 
 SMALL = M_REWARDBENCH.with_rows(dict.fromkeys(ROWS, 1))
 
