@@ -298,13 +298,13 @@ class _Passes:
         if size == 1:
             raise BadOption(
                 f"out of memory on one sequence of up to {max(map(len, group))} tokens: use a "
-                "smaller --max-length or --dtype, or a larger device"
+                "smaller `max_length=` or `dtype=`, or a larger device"
             ) from error
         self._parts *= 2
         torch.cuda.empty_cache()
         logger.warning(
-            "out of memory on %d sequences at once: going on in parts of a %dth of a batch; "
-            "a smaller --batch-tokens avoids this",
+            "out of memory on %d sequences at once: continuing with 1/%d of a batch at a time; "
+            "a smaller `batch_tokens=` avoids this",
             size,
             self._parts,
         )

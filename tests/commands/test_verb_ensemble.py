@@ -214,7 +214,7 @@ def test_members_over_different_rows_are_refused(
         (["--weights", "1"], "1 weights for 2 members; pass one for each"),
         (["--weights", "0", "0"], "the weights must be finite, and one of them other than 0"),
         (["--weights", "nan", "1"], "the weights must be finite"),
-        (["--weights", "1,x"], "argument --weights: '1,x' is no list of numbers like 0.7,0.3"),
+        (["--weights", "1,x"], "argument --weights: '1,x' is not a list of numbers like 0.7,0.3"),
         (["--normalise", "minmix"], "unknown normalisation 'minmix'; did you mean 'minmax'?"),
         (["--weighting", "rosw"], "unknown weighting 'rosw'; did you mean 'rows'?"),
     ],
