@@ -4,6 +4,7 @@ What transformers reads is read: an index, or one file, or numbered files. An in
 by tensor. Whatever would make a weight a guess is refused, with the names of what disagrees.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -232,6 +233,13 @@ def open_weights(file: Path) -> Iterator[Callable[[str], torch.Tensor]]:
         return
     with safe_open(file, framework="pt") as tensors:
         yield tensors.get_tensor
+
+
+def read_ahead(file: Path) -> None:
+    """Has the system bring a file into its memory, which a mapped one enters page by page."""
+    if hasattr(os, "posix_fadvise"):
+        with file.open("rb") as stream:
+            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
 
 def _load_pickle(file: Path, device: str) -> dict[str, Any]:
