@@ -166,13 +166,7 @@ class GenerativeJudge:
         """Asks what nobody answered yet; equal questions are asked once. Raises ServerFailure."""
         unique = {question.digest: question.ask for question in questions}
         digests = list(unique)
-        if self.given is not None:
-            for digest, told in self.given(unique):
-                kept.put(digest, told)
-        found = {digest: answer for digest in digests if (answer := kept.get(digest)) is not None}
-        if self.answers.budget is not None:
-            for digest, answer in found.items():
-                self.answers.budget.charge(answer, self.answers.budget.price.most(unique[digest]))
+        found = self._known(unique, kept)
         before = len(found)
         waiting = [index for index, digest in enumerate(digests) if digest not in found]
 
@@ -198,6 +192,17 @@ class GenerativeJudge:
         if tried is not None and self.manner.sampling(self.prompt_format).temperature > 0:
             repeats = self.answers.repeats(unique[digests[tried]], found[digests[tried]])
         return Record(preferences, questions, found, refused, before, repeats)
+
+    def _known(self, asks: Mapping[bytes, Ask], kept: KeptAnswers) -> dict[bytes, Answer]:
+        """Returns the answers that a file or an earlier run has; what they took is spent."""
+        if self.given is not None:
+            for digest, answer in self.given(asks):
+                kept.put(digest, answer)
+        found = {digest: known for digest in asks if (known := kept.get(digest)) is not None}
+        if (budget := self.answers.budget) is not None:
+            for digest, answer in found.items():
+                budget.charge(answer, budget.price.most(asks[digest]))
+        return found
 
     def _settle(
         self,

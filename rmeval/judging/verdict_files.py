@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
+from math import inf
 from typing import Any
 
 from rmeval.errors import BadOption, UnknownName, first_line
@@ -82,8 +83,8 @@ def _placed(table: Mapping[str, Any], given: set[str], kind: str, place: str) ->
     scored = {"low", "high"} if kind not in (PAIRWISE, LISTWISE) else {"scores", "low", "high"}
     if given != scored or table.get("scores") is False:
         raise BadOption(f"{place}: {kind} is read by {WAYS[kind]}, and scores by low and high")
-    if not table["low"] < table["high"]:
-        raise BadOption(f"{place}: low must be less than high")
+    if not -inf < table["low"] < table["high"] < inf:
+        raise BadOption(f"{place}: low must be less than high, and both finite")
     return Scale(where, float(table["low"]), float(table["high"]), kind == PAIRWISE, thinks)
 
 
@@ -138,7 +139,7 @@ def _values(table: Mapping[str, Any], kind: str, place: str) -> dict[str, float]
         number = isinstance(value, NUMBER) and not isinstance(value, bool)
         if not key.strip() or key != key.strip() or not number:
             raise BadOption(f"{place}: {key!r} must be a text with a number, without white space")
-        if not (0 <= value <= 1 if kind == PAIRWISE else abs(value) < float("inf")):
+        if not (0 <= value <= 1 if kind == PAIRWISE else abs(value) < inf):
             raise BadOption(f"{place}: {key!r} means P(the first is better), from 0 to 1")
     if len(set(table.values())) < 2:
         raise BadOption(f"{place}: needs two entries that mean something else")

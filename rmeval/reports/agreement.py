@@ -1,6 +1,6 @@
 """How far judges agree, for people, as a document, and as a figure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rmeval.errors import one_line
@@ -30,12 +30,12 @@ def describe_agreement(found: Agreement) -> str:
                 "": f"{names[pair.a]} and {names[pair.b]}",
                 "rows": pair.rows,
                 "same best response, %": _percent(pair.same),
-                "kappa": _plain(pair.kappa),
+                "kappa": shown_figure(pair.kappa),
             }
             for pair in found.pairs
         ]
         lines += [format_rows(table, "table"), ""]
-        lines += [f"Krippendorff's alpha of all, nominal: {_plain(found.alpha)}"]
+        lines += [f"Krippendorff's alpha of all, nominal: {shown_figure(found.alpha)}"]
     own = [_own_row(name, one) for name, one in zip(names, found.own, strict=True)]
     if any(row["shown first, %"] or row["samples alike, %"] for row in own):
         lines += ["", format_rows(own, "table")]
@@ -47,7 +47,7 @@ def agreement_line(found: Agreement) -> str:
     (pair,) = found.pairs
     return (
         f"agreement: the same best response in {_percent(pair.same)} % of {pair.rows:,} rows, "
-        f"kappa {_plain(pair.kappa)}; `rmeval agreement` says more"
+        f"kappa {shown_figure(pair.kappa)}; `rmeval agreement` says more"
     )
 
 
@@ -79,8 +79,8 @@ def agreement_document(found: Agreement) -> dict[str, Any]:
     }
 
 
-def draw_agreement(found: Agreement) -> "Drawing":
-    """Returns kappa of each two as a matrix, with the numbers in it."""
+def draw_agreement(found: Agreement, called: Sequence[str] | None = None) -> "Drawing":
+    """Returns kappa of each two as a matrix, with the numbers in it; `called` are their names."""
     import numpy as np
     from matplotlib import rc_context
     from matplotlib.figure import Figure as Drawing
@@ -92,7 +92,8 @@ def draw_agreement(found: Agreement) -> "Drawing":
     for pair in found.pairs:
         if pair.kappa is not None:
             table[pair.a, pair.b] = table[pair.b, pair.a] = pair.kappa.value
-    names = [one_line(result.shown_name)[:40] for result in found.results]
+    called = called or [result.shown_name for result in found.results]
+    names = [one_line(name)[:40] for name in called]
     with rc_context(STYLE):
         drawing = Drawing(figsize=(2.5 + 0.9 * size, 1.5 + 0.7 * size))
         axes = drawing.subplots()
@@ -136,7 +137,8 @@ def _percent(figure: Figure) -> str:
     return f"{100 * figure.value:.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def _plain(figure: Figure | None) -> str:
+def shown_figure(figure: Figure | None) -> str:
+    """Returns a number from -1 to 1 with its interval, or that it is not defined."""
     if figure is None:
         return "not defined"
     if figure.interval is None:

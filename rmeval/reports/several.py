@@ -11,16 +11,18 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from rmeval.errors import one_line
+from rmeval.judging.agreement import find_agreement
 from rmeval.metrics.accuracy import margin
 from rmeval.metrics.names import OVERALL, Metric
 from rmeval.metrics.paired import ALPHA, real_differences
 from rmeval.metrics.scheme import Floats, Scheme
 from rmeval.metrics.summary import describe_scores
 from rmeval.records import Result
+from rmeval.reports.agreement import draw_agreement, shown_figure
 from rmeval.reports.best_of_n import draw_answers
 from rmeval.reports.drawing import MANY_SUBSETS, STYLE, leaves_of, shown_leaf
 from rmeval.reports.figures import PICTURES
-from rmeval.reports.labels import shown_metric
+from rmeval.reports.labels import is_judged, shown_metric
 from rmeval.results.comparison import in_spreads, require_same_rows, rows_in_order_of
 
 CURVES = 6  # models whose curves are drawn in one figure
@@ -128,8 +130,9 @@ def draw_figures(results: Sequence[Result], scheme: Scheme, names: Sequence[str]
             for p in PICTURES
         ]
     heatmap = _heatmap(results, names, limit)
+    agreement = _agreement(results, names)
     if any(result.overall is None for result in results):
-        return [*curves, heatmap]
+        return [*curves, heatmap, *agreement]
     best = _best_first(results)[:MODELS_PAIRED]
     few = (
         f" Only the best {MODELS_PAIRED} of {len(results)} models."
@@ -144,7 +147,21 @@ def draw_figures(results: Sequence[Result], scheme: Scheme, names: Sequence[str]
         draw_significance([results[i] for i in best], scheme, [names[i] for i in best]),
         True,
     )
-    return [*curves, heatmap, matrix]
+    return [*curves, heatmap, matrix, *agreement]
+
+
+def _agreement(results: Sequence[Result], names: Sequence[str]) -> list[Drawn]:
+    """Returns how far results agree, where one of them is a judge's."""
+    if not any(map(is_judged, results)):
+        return []
+    some = _best_first(results)[:MODELS_PAIRED]
+    found = find_agreement([results[index] for index in some])
+    caption = (
+        "Cohen's kappa of each two: how often they prefer the same response, beyond chance (1: "
+        f"always). Krippendorff's alpha of all: {shown_figure(found.alpha)}."
+    )
+    figure = draw_agreement(found, [names[index] for index in some])
+    return [Drawn("agreement", "How far judges agree", caption, figure, False)]
 
 
 def _heatmap(results: Sequence[Result], names: Sequence[str], limit: str) -> Drawn:

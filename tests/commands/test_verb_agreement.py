@@ -58,6 +58,10 @@ def test_judges_and_a_reward_model_are_laid_beside_each_other(
     }  # fmt: skip
     compared, _ = done(capsys, "compare", folders[0], folders[2])
     assert "agreement: the same best response in " in compared
+    figures, _ = done(capsys, "plot", *folders, "--output", tmp_path / "figures", "--format", "svg")
+    drawn = tmp_path / "figures/agreement.svg"
+    assert str(drawn) in figures
+    assert "judge:wavers" in drawn.read_text()
     assert "ends in .png, .svg, .pdf" in refusal(
         capsys, "agreement", *folders, "--plot", tmp_path / "kappa.docx"
     )

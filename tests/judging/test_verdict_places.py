@@ -118,6 +118,7 @@ BAD = [
     ("pairwise", "json = []\nscores = true\nlow = 0\nhigh = 1", "the name of a field, or a list"),
     ("rating", "a = 'x'\nb = 'y'", "rating is read by pattern, json or xml with low and high"),
     ("rating", "json = 'score'\nlow = 5\nhigh = 1", "low must be less than high"),
+    ("rating", "json = 'score'\nlow = -inf\nhigh = 1", "and both finite"),
     ("listwise", "label = 'best'", "label tells no response from another"),
     ("listwise", "a = 'x'\nb = 'y'", "listwise is read by label; or pattern, json or xml"),
     ("pairwise", "a = 'A'\nb = 'A!'", "'A' is empty or part of another"),
