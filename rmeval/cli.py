@@ -24,6 +24,7 @@ VERBS = {
     "filter": "keep the preference pairs that a model agrees with",
     "aggregate": "recompute every number from stored scores, and explain it",
     "compare": "say whether one result is really better than another",
+    "agreement": "say how far judges agree with each other, and with themselves",
     "check": "fail when a result is worse than a baseline: the gate for CI",
     "baseline": "write what `check` compares with, small enough to commit",
     "overlap": "count the rows of a benchmark that are in training data",
@@ -55,6 +56,7 @@ EXAMPLES = {
         "rmeval filter --model M --input pairs.jsonl --output kept.jsonl --keep 'margin>=0.5'"
     ],
     "aggregate": ["rmeval aggregate results/rewardbench/new --explain"],
+    "agreement": ["rmeval agreement results/judgebench/judge-a@rewardbench results/judgebench/rm"],
     "compare": ["rmeval compare results/rewardbench/old results/rewardbench/new"],
     "check": ["rmeval check results/rewardbench/new --baseline results/baselines/old.json"],
     "baseline": ["rmeval baseline results/rewardbench/old --output results/baselines/old.json"],

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from rmeval.results.schema import Provenance
 
 STORE = "store"  # the folder of a store, below that of its runs
+OF_SAMPLES = ("votes", "objectives")  # of a judge: its answers do not depend on them
 SCORING_KEYS = ("engine", "versions", "python")
 PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "safetensors")
 logger = logging.getLogger("rmeval")
@@ -294,7 +295,10 @@ def open_store(
 def store_settings(provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what of a provenance is the key of a store, whatever the model is called.
 
-    What a server answered does not depend on the libraries here.
+    What a server answered does not depend on the libraries here, and no answer on what is made of
+    several.
     """
     keys = () if provenance["engine"]["path"] == SERVER else SCORING_KEYS
-    return {**{key: provenance.get(key) for key in keys}, "model": unnamed(provenance["model"])}
+    left_out = OF_SAMPLES if "prompt" in provenance["model"] else ()
+    model = {k: v for k, v in unnamed(provenance["model"]).items() if k not in left_out}
+    return {**{key: provenance.get(key) for key in keys}, "model": model}

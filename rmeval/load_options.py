@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple, TypedDict, TypeVar, cast, get_arg
 
 from rmeval.cards import known_cards
 from rmeval.known import shipped_templates
-from rmeval.records import DTYPES, ENGINES, POOLS, SPECIALS
+from rmeval.records import DTYPES, ENGINES, PARALLEL, POOLS, SPECIALS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -123,6 +123,15 @@ class ModelOptions(TypedDict, total=False):
             "tokens in a forward pass: unique ones if packed, else padding included; default: as "
             "many as fit into memory",
             metavar="N",
+        ),
+    ]
+    parallel: Annotated[
+        str | None,
+        Option(
+            "tensor: each process of a launch holds a part of every large matrix, and all compute "
+            "each forward pass together, for a model that is larger than a GPU",
+            choices=PARALLEL,
+            noun="way of --parallel",
         ),
     ]
     pool: Annotated[

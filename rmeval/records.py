@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DTYPES = ("auto", "bfloat16", "float16", "float32", "float64")
 ENGINES = ("auto", "packed", "padded")
+PARALLEL = ("tensor",)
 SPECIALS = ("template", "tokenizer", "once", "bos", "eos", "bos+eos")
 """Which special tokens stand around a rendered text: what the chat template writes, alone; what the
 tokenizer adds, too, as in `tokenizer(text)`; the same, but not what the template has already
@@ -155,7 +156,7 @@ class Preference:
     Rows of one `cluster` (a problem in several languages, a prompt) are one unit of chance; a row
     without one is a unit of its own. Of right and wrong answers to a question the right ones are
     preferred, which may be none or all; `answers` are then the final answers, one for each
-    response, where the data says them.
+    response, where the data says them. `criterion` is what a judge is to go by, where it asks.
     """
 
     id: str
@@ -167,11 +168,13 @@ class Preference:
     weight: float = 1.0
     cluster: str = ""
     answers: tuple[str, ...] = ()
+    criterion: str = ""
 
     @property
     def digest(self) -> str:
         """A fingerprint of the texts, 32 hex digits: equal only for the same question."""
-        content = [self.prompt, self.responses, self.num_chosen]
+        asked = [self.criterion] if self.criterion else []
+        content = [self.prompt, self.responses, self.num_chosen, *asked]
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 

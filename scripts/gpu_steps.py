@@ -91,7 +91,8 @@ def golden(options: argparse.Namespace) -> Finding:
     for folder in sorted((ROOT / "tests/golden").iterdir())[:: 8 if options.rehearse else 1]:
         if not (folder / "cases.jsonl").exists():
             continue
-        cases = [json.loads(line) for line in (folder / "cases.jsonl").open()]
+        lines = (folder / "cases.jsonl").read_text(encoding="utf-8").splitlines()
+        cases = [json.loads(line) for line in lines]
         ids = [case["input_ids"] for case in cases]
         exact = rmeval.load_model(str(folder), device=str(device()), dtype="float32")
         scores = exact.score_tokens(ids)
@@ -133,8 +134,10 @@ def timed(shape: str, size: str, *, padded: bool) -> Step:
         import bench
         import torch
 
-        arguments = ["--shape", "tiny" if options.rehearse else shape, "--peer"]
-        chosen = bench.parse_options([*arguments, "--rows", "6" if options.rehearse else "0"])
+        arguments = ["--shape", shape, "--rows", "0", "--peer"]
+        if options.rehearse:
+            arguments = ["--shape", "tiny", "--rows", "6", "--data", "none", "--peer"]
+        chosen = bench.parse_options(arguments)
         dtype = getattr(torch, chosen.dtype)
         model = bench.random_model(chosen.shape, device(), dtype)
         rows = bench.read_sequences(chosen.data, chosen.rows, model.config.vocab_size)[0]

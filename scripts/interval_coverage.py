@@ -1,12 +1,13 @@
 """Measures how often rmeval's 95 % intervals hold the truth, of one model and of two.
 
-    python scripts/interval_coverage.py [--runs 2000]
+    python scripts/interval_coverage.py [--runs 2000] [--answers]
 
 Benchmarks are drawn whose truth is known: in each subset a row is won with a probability of its
 own, between two ends; rows of a unit (a problem in six languages) are won together more often than
 chance would have it. Of two models, a row changes sides with a probability of about 5, 20 or 40 %,
 a little more often to the better. Each number is the share of benchmarks whose interval for the
-Score holds the true one; `width` is the mean width of one model's, in points.
+Score holds the true one; `width` is the mean width of one model's, in points. With --answers they
+are prompts with right and wrong answers, whose pass rates are uniform.
 """
 
 import argparse
@@ -18,14 +19,20 @@ import numpy as np
 from scipy.stats import norm
 
 from rmeval.benchmarks.rewardbench import ROWS
-from rmeval.metrics.intervals import effective_interval
+from rmeval.metrics.correctness import ANSWERS, answered, describe_answers
+from rmeval.metrics.intervals import effective_interval, metric_intervals
 from rmeval.metrics.linear import Codes, Counted, spread
 from rmeval.metrics.paired import student_interval
 from rmeval.metrics.scheme import Floats
+from rmeval.records import Score, ScoredPreference
 from rmeval.reports.tables import format_rows
 
 CHANGES = ((0.05, 0.01), (0.2, 0.03), (0.4, 0.1))  # rows that change, and by how much to the better
 USUAL, NEAR_1 = (0.6, 0.95), (0.95, 0.999)
+
+
+ANSWERED = ((20, 4), (60, 6), (200, 8))  # prompts, and answers to each
+PAIRED = ("AUC", "pairs", "pairs by prompt")
 
 
 @dataclass(frozen=True)
@@ -82,9 +89,13 @@ DESIGNS = (
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=2_000, metavar="N")
-    runs = parser.parse_args(arguments).runs
+    parser.add_argument("--answers", action="store_true", help="of right and wrong answers")
+    options = parser.parse_args(arguments)
+    runs, answers = options.runs, options.answers
     print(f"{runs} benchmarks of each kind; percent whose 95 % interval holds the truth:\n")
-    print(format_rows([measure(design, runs) for design in DESIGNS], "markdown"))
+    sizes, designs = ANSWERED if answers else (), () if answers else DESIGNS
+    found = [measure_answers(prompts, k, runs) for prompts, k in sizes]
+    print(format_rows([*found, *(measure(design, runs) for design in designs)], "markdown"))
 
 
 def measure(design: Design, runs: int, seed: int = 0) -> dict[str, Any]:
@@ -103,6 +114,46 @@ def measure(design: Design, runs: int, seed: int = 0) -> dict[str, Any]:
     columns = ("one model", *(f"{100 * change:g} % change" for change, _ in CHANGES))
     named = dict(zip(columns, shares, strict=True))
     return {"subsets": design.name, **named, "width": f"{np.mean(widths):.1f}"}
+
+
+def measure_answers(prompts: int, k: int, runs: int) -> dict[str, Any]:
+    """Returns a row of the table of right and wrong answers.
+
+    A prompt's pass rate is uniform; rewards are normal, by 1 higher where the answer is right.
+    """
+    draw, sizes = np.random.default_rng(prompts), sorted({1, 2, k})
+    pair = float(norm.cdf(0.5**0.5))  # that a right answer has a higher reward than a wrong one
+    truth = {f"best of {n}": best_of(n) for n in sizes} | dict.fromkeys(PAIRED, pair)
+    held = dict.fromkeys(truth, 0)
+    for _ in range(runs):
+        rows = [answers_to(str(number), k, draw) for number in range(prompts)]
+        found = describe_answers([*map(answered, rows)])
+        tally = metric_intervals(ANSWERS.tally(rows))
+        ends = {f"best of {p['n']}": (p["low"], p["high"]) for p in found["curve"]}
+        ends |= {name: tally[f"overall/{name}"][:2] for name in PAIRED[1:]}
+        ends["AUC"] = (found["auc"]["low"], found["auc"]["high"])
+        for name, value in truth.items():
+            held[name] += ends[name][0] <= value <= ends[name][1]
+    names = ("best of 1", "best of 2", f"best of {k}", *PAIRED)
+    shown = ("best of 1", "best of 2", "best of all", *PAIRED)
+    shares = {s: f"{100 * held[n] / runs:.1f}" for n, s in zip(names, shown, strict=True)}
+    return {"prompts": f"{prompts}, {k} answers each", **shares}
+
+
+def answers_to(name: str, k: int, draw: np.random.Generator) -> ScoredPreference:
+    """Returns a prompt with k answers, the right ones first."""
+    right = int(draw.binomial(k, draw.random()))
+    rewards = draw.normal(size=k) + (np.arange(k) < right)
+    return ScoredPreference(name, "all", right, tuple(Score(r, 1, False) for r in rewards.tolist()))
+
+
+def best_of(n: int) -> float:
+    """Returns how often the best of n is right, by integration over pass rates and rewards."""
+    rates, rewards = (np.arange(400) + 0.5) / 400, np.linspace(-6, 8, 2001)
+    p = rates[:, None]
+    below = (1 - p) * norm.cdf(rewards) + p * norm.cdf(rewards - 1)
+    density = n * p * norm.pdf(rewards - 1) * below ** (n - 1)
+    return float(np.trapezoid(density, rewards, axis=1).mean())
 
 
 def benchmarks(design: Design, draw: np.random.Generator) -> Iterator[tuple[Counted, float]]:

@@ -10,6 +10,10 @@ os.environ["HF_MODULES_CACHE"] = tempfile.mkdtemp(prefix="rmeval-tests-modules-"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny networks; threads only get in the way
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("anywhere", deadline=None)  # a busy machine is not a fault
+settings.load_profile("anywhere")
 
 GOLDEN = Path(__file__).parent / "golden"
 GOLDEN_TEXT = Path(__file__).parent / "golden_text"

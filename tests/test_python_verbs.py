@@ -241,6 +241,37 @@ def test_the_best_of_n_is_drawn_once_and_ranked(tmp_path):
     assert found.ranked[1]["ranks"] == [2, 1, 0]
 
 
+def test_the_best_of_n_is_checked_by_a_function_or_by_name(tmp_path):
+    """Alphabet draws a, bb and ccc; Length prefers ccc."""
+    how = {"sampling": rmeval.Sampling(n=3)}
+    prompts = [{"prompt": "Why?", "answer": "ccc"}, {"prompt": "How?", "answer": "a"}]
+    named = rmeval.best_of_n(
+        Length(), Alphabet(), prompts, output=tmp_path / "1", answers="exact", **how
+    )
+    assert [line["correct"] for line in named.ranked] == [
+        [False, False, True],
+        [True, False, False],
+    ]
+    # of two, ccc is there in 2 of 3 pairs; a is never the longer
+    curve = [point["accuracy"] for point in named.answers["curve"]]
+    assert curve == pytest.approx([1 / 3, (2 / 3 + 0) / 2, 1 / 2])
+    assert named.answers["majority"]["value"] == pytest.approx(1 / 3)
+    mine = rmeval.best_of_n(
+        Length(), Alphabet(), prompts, output=tmp_path / "2", **how,
+        answers=lambda response, answer: response == answer,
+    )  # fmt: skip
+    assert mine.answers["curve"] == named.answers["curve"]
+    assert mine.answers["majority"] is None
+    with pytest.raises(BadData, match=r"prompts\[1\]: no answer to hold responses to"):
+        rmeval.best_of_n(
+            Length(), Alphabet(), [prompts[0], "How?"], output=tmp_path / "3", answers="exact"
+        )
+    assert (
+        rmeval.best_of_n(Length(), Alphabet(), ["Why?"], output=tmp_path / "4", **how).answers
+        is None
+    )
+
+
 def test_the_doctor_looks_at_a_model():
     checks = rmeval.doctor(rmeval.load_model("demo", device="cpu"))
     assert {check.status for check in checks} <= {"pass", "warn", "skipped"}

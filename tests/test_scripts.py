@@ -90,6 +90,16 @@ def test_intervals_of_a_few_drawn_benchmarks_are_told_by_kind(capsys):
     assert sum(shares) / len(shares) > 75
 
 
+def test_intervals_of_right_answers_are_told_by_what_they_are_of(capsys):
+    import interval_coverage
+
+    interval_coverage.main(["--runs", "2", "--answers"])
+    head, *rows = columns_of(capsys.readouterr().out, between=r" *\| *")
+    assert head[1:4] == ["best of 1", "best of 2", "best of all"]
+    assert len(rows) == len(interval_coverage.ANSWERED)
+    assert {float(cell) for row in rows for cell in row[1:]} <= {0, 50, 100}
+
+
 def write_known_pairs(folder: Path) -> Path:
     """Prompts with a good answer and a poor one, in the two files of real pairs."""
     for name, end in (("hh_rlhf_harmless", "Gladly."), ("gsm8k_pairs", "\nA: {}")):

@@ -33,6 +33,7 @@ NOTHING = -1  # of what was only punctuation
 AT_ONCE = 4 << 20  # characters that are sought together
 REMEMBERED = 1 << 18  # words as they are written
 FACTOR = 0x9E3779B97F4A7C15
+PART = 1 << 16  # runs that are compared at once
 TABLE_BITS = 24  # of a hash, by which most runs are told to be none
 EACH_A_WORD = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])")
 
@@ -146,7 +147,7 @@ class Runs:
             hashes = _hashes(self._ids, n, self._factor)[starts]
             self._hashes, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
             self._at = starts[first]  # where each distinct run stands
-            if (windows[starts] == windows[self._at[inverse]]).all():
+            if _all_equal(windows, starts, self._at[inverse]):
                 break
             self._factor += 2
         self._of = np.split(inverse, np.searchsorted(starts, texts.ends()[:-1]))
@@ -343,6 +344,12 @@ def _said(item: Any) -> str | None:
 
 def _role(item: Mapping[str, Any]) -> Any:
     return item.get("role", item.get("from"))
+
+
+def _all_equal(windows: Ids, some: NDArray[np.int64], others: NDArray[np.int64]) -> bool:
+    """Whether windows are equal, one by one; a part of them at a time, since they overlap."""
+    parts = (slice(start, start + PART) for start in range(0, len(some), PART))
+    return all((windows[some[part]] == windows[others[part]]).all() for part in parts)
 
 
 def _whole_runs(ids: Ids, n: int) -> NDArray[np.int64]:

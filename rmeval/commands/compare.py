@@ -5,7 +5,10 @@ import json
 from pathlib import Path
 
 from rmeval.commands.shared.options import positive
+from rmeval.judging.agreement import find_agreement
+from rmeval.reports.agreement import agreement_line
 from rmeval.reports.comparison import comparison_document, describe_comparison
+from rmeval.reports.labels import is_judged
 from rmeval.results.comparison import compare_results, most_different
 from rmeval.results.files import read_result
 
@@ -29,4 +32,6 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         print(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         print(describe_comparison(comparison, rows))
+        if is_judged(comparison.a) or is_judged(comparison.b):
+            print("", agreement_line(find_agreement([comparison.a, comparison.b])), sep="\n")
     return 0

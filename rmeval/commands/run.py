@@ -17,8 +17,10 @@ from rmeval.commands.shared.judge_options import (
     add_judge_options,
     check_judge_options,
     describe_judge_run,
+    formats_asked,
     is_judge,
     load_judges_from,
+    write_batches_from,
 )
 from rmeval.commands.shared.options import (
     add_checks_option,
@@ -38,6 +40,7 @@ from rmeval.metrics.disguises import ROWS
 from rmeval.metrics.summary import describe_scores
 from rmeval.models.checkpoints.other_names import refuse_names
 from rmeval.records import Result, reference_of
+from rmeval.reports.judged import better_ways
 from rmeval.reports.summary import beside_published, summarise
 from rmeval.results.files import folder_name
 from rmeval.scorer import Scorer, examine
@@ -72,6 +75,10 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     if options.dry_run:
         print(*_plans(options, benchmarks), sep="\n\n")
         return 0
+    if getattr(options, "write_batch", None) is not None:
+        judges, each = load_judges_from(options, benchmarks), _each_way(options, benchmarks)
+        print(*write_batches_from(options, judges, each), sep="\n")
+        return 0
     with prepared(*[options.output / folder_name(benchmark.name) for benchmark in benchmarks]):
         _run(options, benchmarks)
     return 0
@@ -81,8 +88,10 @@ def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
     """Loads the model and evaluates it on each benchmark."""
     from rmeval.engine.workers import join_workers
 
-    workers = join_workers()  # first: who dies while the model is loaded is noticed too
+    together = options.parallel is not None
+    workers = join_workers(together=together)  # first: who dies in loading is noticed too
     models = _load_models(options, benchmarks)
+    benchmarks = _each_way(options, benchmarks)
     checking = show_step("checking the model", quiet=options.quiet)
     with checking, _hashing(models[0], workers), spending("checks"):
         checks = [
@@ -95,12 +104,21 @@ def _run(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> None:
         if workers.rank == 0:
             lines = _describe(results[-1], benchmark, options.published)
             print(*([""] if len(results) > 1 else []), *lines, sep="\n")
-    for joint in find_joints({r.definition for r in results}) if workers.rank == 0 else ():
-        print("", _together(joint, results), sep="\n")
     if workers.rank == 0:
-        print(describe_spent(spent()))
+        _conclude(results)
         if options.model in SHIPPED:
             print(NEXT.format(results[-1].folder))
+
+
+def _conclude(results: Sequence[Result]) -> None:
+    """Prints what several results say together, and where the time went."""
+    definitions = [result.definition for result in results]
+    once = {name for name in definitions if definitions.count(name) == 1}
+    for joint in find_joints(once):
+        print("", _together(joint, results), sep="\n")
+    if lines := better_ways(results):
+        print("", *lines, sep="\n")
+    print(describe_spent(spent()))
 
 
 @contextmanager
@@ -127,7 +145,8 @@ def _load_benchmarks(options: argparse.Namespace, default: str) -> list[Benchmar
 def _plans(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> Iterator[str]:
     """Yields what each benchmark will take; no weights are loaded and nothing is asked."""
     if is_judge(options):
-        yield from map(describe_judge_run, load_judges_from(options, benchmarks), benchmarks)
+        judges = load_judges_from(options, benchmarks)
+        yield from map(describe_judge_run, judges, _each_way(options, benchmarks))
         return
     try:
         model = load_scorer_from(
@@ -148,6 +167,13 @@ def _load_models(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -
         return load_judges_from(options, benchmarks)
     model = load_scorer_from(options, without_reference=_without_reference(benchmarks))
     return [model] * len(benchmarks)
+
+
+def _each_way(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> list[Benchmark]:
+    """Returns each benchmark as often as it is scored: a judge may be asked in several ways."""
+    if not is_judge(options):
+        return list(benchmarks)
+    return [benchmark for benchmark in benchmarks for _ in formats_asked(options, benchmark)]
 
 
 def _without_reference(benchmarks: Sequence[Benchmark]) -> str | None:

@@ -39,13 +39,15 @@ class Engine:
     `packed` computes every shared prefix once; `batch_tokens` then counts unique tokens, and in
     the padded path all tokens, padding included. `reason` says why a model is not packed.
     Sequences longer than `boundary` tokens never share a pass with shorter ones: LongRoPE turns
-    the angles of a whole pass by its longest sequence.
+    the angles of a whole pass by its longest sequence. So many `processes` compute each pass
+    together, each with its part of the model.
     """
 
     batch_tokens: int
     packed: bool = False
     reason: str | None = None
     boundary: int | None = None
+    processes: int = 1
 
     def plan(self, sequences: Sequence[Tokens], *, may_pad: bool = True) -> list[Members]:
         """Returns which of the distinct `sequences` share a forward pass."""
@@ -144,6 +146,12 @@ def score_rows(
     Raises BadReward for a NaN or infinite number, and BadOption when one sequence alone does not
     fit into memory.
     """
+    workers = workers or Workers()
+    if engine.processes > 1 and store is not None and not workers.together:
+        raise BadOption(
+            "a model that several processes hold in parts is evaluated by all of them together: "
+            "pass workers=join_workers(together=True)"
+        )
     store = MemoryStore() if store is None else store
     tokens = [np.asarray(sequence, dtype=np.int32) for sequence in sequences]
     first = {sequence.tobytes(): index for index, sequence in reversed(list(enumerate(tokens)))}
@@ -151,7 +159,7 @@ def score_rows(
     plan = engine.plan([tokens[index] for index in distinct], may_pad=network.may_pad)
     groups = [[distinct[position] for position in members] for members in plan]
     digests = [_digest([tokens[index] for index in group]) for group in groups]
-    todo, workers = _Todo(tokens, groups, digests, store), workers or Workers()
+    todo = _Todo(tokens, groups, digests, store)
     todo.compute(network, engine, workers, on_progress)
     todo.await_all(LATEST_SEEN if workers.count > 1 else 0.0)
     found: dict[bytes, Row] = {}
@@ -203,8 +211,9 @@ class _Todo:
                 if not all(map(math.isfinite, row)):
                     raise BadReward(index, next(value for value in row if not math.isfinite(value)))
             workers.require_in_touch()
-            self.store.put(self.digests[number], numbers)
-            left -= costs[number] * workers.count  # the others are about as far
+            if workers.keeps:
+                self.store.put(self.digests[number], numbers)
+            left -= costs[number] * workers.shares  # the others are about as far
             if on_progress is not None:
                 held = most_held(network.backbone)
                 on_progress(Progress(total - max(left, 0), total, in_all, kept, held))
@@ -245,7 +254,7 @@ class _Passes:
     def __init__(self, network: RewardNetwork, engine: Engine) -> None:
         self._network = network
         self._start = start_packed if engine.packed else start_padded
-        self._parts = 1
+        self._parts, self._alone = 1, engine.processes == 1
 
     def over(self, groups: Iterable[Sequence[Tokens]]) -> Iterator[list[float]]:
         """Yields the numbers of each group, in their order."""
@@ -281,6 +290,11 @@ class _Passes:
     def _halve(self, group: Sequence[Tokens], error: torch.OutOfMemoryError) -> None:
         """Has later passes hold half as much. Raises BadOption for one that holds one sequence."""
         size = len(self._pieces(group)[0])
+        if not self._alone:  # the others would wait for passes that this one does not make
+            raise BadOption(
+                f"out of memory on {size} sequences at once, in one of several processes: use a "
+                "smaller --batch-tokens"
+            ) from error
         if size == 1:
             raise BadOption(
                 f"out of memory on one sequence of up to {max(map(len, group))} tokens: use a "

@@ -23,11 +23,25 @@ OF_DEVICE = {"engine.device", "engine.batch_tokens", "engine.kernel", "engine.re
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """This process's place among `count`; rank 0 puts the result together."""
+    """This process's place among `count`; rank 0 puts the result together.
+
+    Each has a share of the groups; `together`, all compute each of them, and rank 0 keeps it.
+    """
 
     rank: int = 0
     count: int = 1
     peers: Peers | None = None
+    together: bool = False
+
+    @property
+    def shares(self) -> int:
+        """Into how many shares the groups go."""
+        return 1 if self.together else self.count
+
+    @property
+    def keeps(self) -> bool:
+        """Whether this process keeps what it computes."""
+        return self.rank == 0 or not self.together
 
     def gather(self, value: Any) -> list[Any]:
         """Returns each process's value, by rank: what JSON can hold. Raises PeerLost."""
@@ -78,12 +92,12 @@ class Workers:
 
     def partition(self, costs: Sequence[int]) -> list[int]:
         """Returns the positions in `costs` that are this process's, balanced by their sum."""
-        load = [0] * self.count
+        load = [0] * self.shares
         mine = []
         for position in sorted(range(len(costs)), key=lambda p: -costs[p]):
             worker = load.index(min(load))
             load[worker] += costs[position]
-            if worker == self.rank:
+            if self.together or worker == self.rank:
                 mine.append(position)
         return sorted(mine)
 
@@ -118,12 +132,15 @@ def count_processes() -> int:
     return launched("WORLD_SIZE", 1)
 
 
-def join_workers() -> Workers:
-    """Returns this process's place, as the launcher's environment says; alone without one."""
+def join_workers(*, together: bool = False) -> Workers:
+    """Returns this process's place, as the launcher's environment says; alone without one.
+
+    `together` is for a model of which each process holds a part.
+    """
     if count_processes() == 1:
         return Workers()
     peers = _meet()
-    return Workers(peers.rank, peers.count, peers)
+    return Workers(peers.rank, peers.count, peers, together)
 
 
 @cache
@@ -132,16 +149,17 @@ def _meet() -> Peers:
     from torch.distributed.distributed_c10d import PrefixStore
     from torch.distributed.rendezvous import rendezvous
 
-    patience = _patience()
+    most = patience()
     sentence = f"WORLD_SIZE={count_processes()} says that there are others, which cannot be joined"
     with Blaming(BadOption, sentence):
         joining = timedelta(seconds=JOINING)
         store, rank, count = next(rendezvous("env://", timeout=joining))
     where = "{MASTER_ADDR}:{MASTER_PORT}, where the processes meet,".format_map(os.environ)
-    return Peers(PrefixStore("rmeval", store), rank, count, where, patience)
+    return Peers(PrefixStore("rmeval", store), rank, count, where, most)
 
 
-def _patience() -> float:
+def patience() -> float:
+    """Returns the seconds without a word after which a process counts as gone. Raises BadOption."""
     value = os.environ.get(OWN_PATIENCE) or f"{PATIENCE:.0f}"
     if not value.isascii() or not value.isdecimal() or not int(value[:9]) > 0:
         raise BadOption(

@@ -1,21 +1,26 @@
 """Who answers a judge's questions: a server, or a language model on this machine."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from rmeval.duels import SERVER, UNKNOWN
-from rmeval.errors import ServerFailure
+from rmeval.errors import BadOption, ServerFailure
+from rmeval.judging.budget import Budget
+from rmeval.judging.likelihood import with_labels
+from rmeval.judging.questions import Ask
 from rmeval.llm.calls import ask_each
 from rmeval.llm.endpoint import Answer, Endpoint, RequestRefused, plain_url
-from rmeval.records import Conversation, Sampling
 
 if TYPE_CHECKING:
+    from rmeval.engine.scoring import Store
     from rmeval.llm.generator import LocalGenerator
+    from rmeval.llm.likelihoods import LocalLikelihoods
 
+LIKELIEST, FEWER = 20, 5  # tokens in a place; some servers give no more than the second
 LIMIT, NEW_LIMIT = "max_tokens", "max_completion_tokens"  # OpenAI's later models refuse the first
 Keep = Callable[[int, Answer], None]
 """Called with each answer as it comes, and the place of its question."""
@@ -23,6 +28,10 @@ Keep = Callable[[int, Answer], None]
 
 class Answers(Protocol):
     """Who answers questions."""
+
+    @property
+    def budget(self) -> Budget | None:
+        """What may be spent on it, if that is bounded."""
 
     def identity(self) -> dict[str, Any]:
         """Returns all that its answers depend on, as far as it can be known."""
@@ -35,15 +44,22 @@ class Answers(Protocol):
 
     def answer(
         self,
-        questions: Sequence[Conversation],
+        asks: Sequence[Ask],
         waiting: Sequence[int],
-        sampling: Sampling,
         keep: Keep,
+        store: "Store | None" = None,
     ) -> dict[int, ServerFailure]:
         """Answers those questions that are `waiting`; returns the calls that failed, and why.
 
-        A question that is neither kept nor failed was not asked.
+        A question that is neither kept nor failed was not asked. What is computed here on the way
+        to answers is kept in `store` until they are whole.
         """
+
+    def repeats(self, ask: Ask, answer: Answer) -> bool | None:
+        """Returns whether the same question and seed give the same answer; None: no need to ask."""
+
+    def account(self) -> dict[str, Any]:
+        """Returns what is known only after it has answered."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +71,7 @@ class ServerAnswers:
     concurrency: int
     seconds: float
     key_over_http: bool = False
+    budget: Budget | None = None
 
     def __post_init__(self) -> None:
         self._connect()  # whatever is wrong with the URL is found before a benchmark is read
@@ -75,24 +92,55 @@ class ServerAnswers:
 
     def answer(
         self,
-        questions: Sequence[Conversation],
+        asks: Sequence[Ask],
         waiting: Sequence[int],
-        sampling: Sampling,
         keep: Keep,
+        store: "Store | None" = None,
     ) -> dict[int, ServerFailure]:
         """Asks the server; an answer is kept in the moment in which it is there."""
-        call = _Call(self._connect(), sampling)
+        call = _Call(self._connect())
+
+        async def answer(index: int) -> Answer:
+            found = None
+            try:
+                found = await call.answer(asks[index])
+                return found
+            finally:
+                if self.budget is not None:
+                    self.budget.settle(index, found)
 
         calls = ask_each(
             call.endpoint,
-            waiting,
-            lambda index: call.answer(questions[index]),
+            waiting if self.budget is None else _Affordable(waiting, asks, self.budget),
+            answer,
             self.concurrency,
-            served=len(waiting) < len(questions),
+            served=len(waiting) < len(asks),
             keep=keep,
         )
         with closing(calls) as found:
             return {index: error for index, error in found if isinstance(error, ServerFailure)}
+
+    def repeats(self, ask: Ask, answer: Answer) -> bool | None:
+        """Asks once more; None where that call fails, since nothing depends on it."""
+        again: list[Answer] = []
+        self.answer([ask], [0], lambda index, found: again.append(found))
+        return again[0].text == answer.text if again else None
+
+    def request(self, ask: Ask) -> dict[str, Any]:
+        """Returns what is sent for a question, without the model's name."""
+        messages = [message.fields() for message in ask.conversation]
+        return {"messages": messages, **_settings(ask, LIMIT, LIKELIEST)}
+
+    def read(self, body: Mapping[str, Any], ask: Ask) -> Answer:
+        """Returns the answer in what a server sent. Raises ServerFailure for none."""
+        endpoint = self._connect()
+        if ask.labels is None:
+            return endpoint.read(body)
+        return with_labels(*endpoint.read_by_token(body), ask)
+
+    def account(self) -> dict[str, Any]:
+        """Nothing: every answer says what it took."""
+        return {}
 
     def _connect(self) -> Endpoint:
         return Endpoint(
@@ -100,31 +148,70 @@ class ServerAnswers:
         )
 
 
+class _Affordable:
+    """Those questions that a budget allows for. When it does again, after answers came, it goes on.
+
+    So it is asked for the next one anew each time, as `ask_each` does.
+    """
+
+    def __init__(self, waiting: Sequence[int], asks: Sequence[Ask], budget: Budget) -> None:
+        self._left, self._asks, self._budget = list(reversed(waiting)), asks, budget
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> int:
+        if not self._left or not self._budget.promise(self._left[-1], self._asks[self._left[-1]]):
+            raise StopIteration
+        self._budget.stopped = False
+        return self._left.pop()
+
+
 class _Call:
-    """One question to a server, which may want the limit of tokens under its newer name."""
+    """Questions to a server, which may want the limit of tokens under its newer name.
 
-    def __init__(self, endpoint: Endpoint, sampling: Sampling) -> None:
+    Or give the probabilities of fewer tokens.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        self._limit, self._tokens = LIMIT, sampling.max_new_tokens
-        self._settings = {"temperature": sampling.temperature}
-        if sampling.temperature > 0:
-            self._settings["seed"] = sampling.seed
+        self._limit, self._likeliest = LIMIT, LIKELIEST
 
-    async def answer(self, question: Conversation) -> Answer:
-        try:
-            return await self._ask(question, self._limit)
-        except RequestRefused as error:
-            if NEW_LIMIT not in str(error):
-                raise
-        self._limit = NEW_LIMIT
-        return await self._ask(question, NEW_LIMIT)
+    async def answer(self, ask: Ask) -> Answer:
+        while True:
+            limit, likeliest = self._limit, self._likeliest
+            try:
+                return await self._ask(ask, limit, likeliest)
+            except RequestRefused as error:
+                if NEW_LIMIT in str(error) and limit == LIMIT:
+                    self._limit = NEW_LIMIT
+                elif "logprobs" in str(error) and ask.labels and likeliest == LIKELIEST:
+                    self._likeliest = FEWER
+                else:
+                    raise
 
-    async def _ask(self, question: Conversation, limit: str) -> Answer:
-        return await self.endpoint.answer(question, **self._settings, **{limit: self._tokens})
+    async def _ask(self, ask: Ask, limit: str, likeliest: int) -> Answer:
+        settings = _settings(ask, limit, likeliest)
+        if ask.labels is None:
+            return await self.endpoint.answer(ask.conversation, **settings)
+        answer, tokens = await self.endpoint.answer_by_token(ask.conversation, **settings)
+        return with_labels(answer, tokens, ask)
+
+
+def _settings(ask: Ask, limit: str, likeliest: int) -> dict[str, Any]:
+    """Returns how a question is sampled, in a server's words."""
+    sampling = ask.sampling
+    settings: dict[str, Any] = {limit: sampling.max_new_tokens, "temperature": sampling.temperature}
+    if sampling.temperature > 0:
+        settings["seed"] = sampling.seed
+    probed = {"logprobs": True, "top_logprobs": likeliest}
+    return settings if ask.labels is None else {**settings, **probed}
 
 
 class LocalAnswers:
     """Answers from a causal language model here, in batches, with its own chat template."""
+
+    budget: Budget | None = None  # it costs nothing
 
     def __init__(self, generator: "LocalGenerator", name: str, revision: str | None) -> None:
         self._generator, self._name, self._revision = generator, name, revision
@@ -159,19 +246,81 @@ class LocalAnswers:
         """Returns the number of tokens."""
         return self._generator.count_tokens(text)
 
+    def repeats(self, ask: Ask, answer: Answer) -> None:
+        """Nothing is asked: here the seed is obeyed."""
+
     def answer(
         self,
-        questions: Sequence[Conversation],
+        asks: Sequence[Ask],
         waiting: Sequence[int],
-        sampling: Sampling,
         keep: Keep,
+        store: "Store | None" = None,
     ) -> dict[int, ServerFailure]:
-        """Asks the model; questions that are too long for it are refused."""
+        """Asks the model; questions that are too long for it are refused.
+
+        Those that are sampled alike share batches, each sample of a question with its own seed.
+        """
+        told = set(waiting)
+        written = [index for index, ask in enumerate(asks) if ask.labels is None]
+        found: dict[int, ServerFailure] = {}
+        for sampling in dict.fromkeys(asks[index].sampling for index in written):
+            alike = [index for index in written if asks[index].sampling == sampling]
+            found |= self._write(asks, alike, told, keep)
+        for labels, before in dict.fromkeys(ask[2:4] for ask in asks if ask.labels is not None):
+            alike = [i for i, ask in enumerate(asks) if ask[2:4] == (labels, before)]
+            found |= self._weigh([*asks], alike, told, keep, store)
+        return found
+
+    def _write(
+        self, asks: Sequence[Ask], alike: Sequence[int], waiting: set[int], keep: Keep
+    ) -> dict[int, ServerFailure]:
+        """Has the model write answers to questions that are sampled alike."""
         refused: dict[int, ServerFailure] = {}
-        with closing(self._generator.answer(questions, waiting, sampling)) as found:
-            for index, answer in found:
+        questions = [asks[index].conversation for index in alike]
+        wanted = [place for place, index in enumerate(alike) if index in waiting]
+        sampling = asks[alike[0]].sampling
+        with closing(self._generator.answer(questions, wanted, sampling)) as found:
+            for place, answer in found:
                 if isinstance(answer, Answer):
-                    keep(index, answer)
+                    keep(alike[place], answer)
                 else:
-                    refused[index] = answer
+                    refused[alike[place]] = answer
         return refused
+
+    def _weigh(
+        self,
+        asks: Sequence[Ask],
+        alike: Sequence[int],
+        waiting: set[int],
+        keep: Keep,
+        store: "Store | None",
+    ) -> dict[int, ServerFailure]:
+        """Keeps how probable the labels of questions are. All are planned: none moves another."""
+        if waiting.isdisjoint(alike):
+            return {}
+        questions = [asks[index].conversation for index in alike]
+        first = asks[alike[0]]
+        if first.after:
+            raise BadOption(
+                "the prompt format finds its token within an answer that is written first "
+                "([verdict] after), which takes a server; here it can only be given `before`"
+            )
+        found = self._likelihoods.answers(questions, first.labels or (), first.before, store=store)
+        refused: dict[int, ServerFailure] = {}
+        for index, answer in zip(alike, found, strict=True):
+            if isinstance(answer, RequestRefused):
+                refused |= {index: answer} if index in waiting else {}
+            elif index in waiting:
+                keep(index, answer)
+        return refused
+
+    def account(self) -> dict[str, Any]:
+        """Returns how passes were made, where probabilities were asked for."""
+        asked = "_likelihoods" in vars(self)
+        return {"passes": self._likelihoods.engine()} if asked else {}
+
+    @cached_property
+    def _likelihoods(self) -> "LocalLikelihoods":
+        from rmeval.llm.likelihoods import LocalLikelihoods
+
+        return LocalLikelihoods(self._generator)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import tomllib
 from collections.abc import Collection, Mapping
 from importlib.resources import files
@@ -10,36 +9,29 @@ from pathlib import Path
 from typing import Any
 
 from rmeval.errors import BadOption, UnknownName, first_line
-from rmeval.judging.formats import FIELD, FIELDS, PAIRWISE, TURN_FIELDS, PromptFormat, Wording
-from rmeval.judging.verdicts import Labels, Scale
+from rmeval.judging.fields import FIELD
+from rmeval.judging.formats import (
+    CRITERION,
+    FIELDS,
+    LISTWISE,
+    TURN_FIELDS,
+    TURNS,
+    Criterion,
+    PromptFormat,
+    Subset,
+    Wording,
+)
+from rmeval.judging.verdict_files import read_verdict, require_keys
+from rmeval.records import Message
 
 RATED = "rewardbench-2"  # its publisher has each response rated; all others are compared
 SUFFIX = ".toml"
 TURN = "{role}: {content}"
-NUMBER = (int, float)
-KINDS_OF_KEYS: dict[str, type | tuple[type, ...]] = {
-    "name": str,
-    "kind": str,
-    "user": str,
-    "verdict": dict,
-    "max_new_tokens": int,
-    "temperature": NUMBER,
-    "summary": str,
-    "source": str,
-    "system": str,
-    "turns": dict,
-    "subsets": dict,
-    "turn": str,
-    "a": str,
-    "b": str,
-    "tie": str,
-    "pattern": str,
-    "low": NUMBER,
-    "high": NUMBER,
-    "thinks": bool,
-}
-REQUIRED = ("name", "kind", "user", "verdict", "max_new_tokens", "temperature")
-OPTIONAL = ("summary", "source", "system", "turns", "subsets")
+ITEM = "[Response {letter}]\n{response}"
+ITEM_FIELDS = ("letter", "number", "response", "prompt")
+REQUIRED = ("name", "kind", "verdict", "max_new_tokens", "temperature")
+WORDS = ("system", "user", "messages")
+OPTIONAL = ("summary", "source", *WORDS, "item", CRITERION, "criteria", "turns", "subsets")
 
 
 def default_format(benchmark: str) -> str:
@@ -67,29 +59,49 @@ def read_format(name: str) -> PromptFormat:
         if name not in known:
             raise UnknownName("prompt format", name, known, "; or pass a FILE.toml")
         return known[name]
+    return _parse(_read(name, "prompt format"), name)
+
+
+def read_criteria(name: str, asked: PromptFormat) -> PromptFormat:
+    """Returns a format with the criteria of a file, `[[criteria]]` with text, name and weight.
+
+    Raises BadOption for a file that holds none, or a format that asks for none.
+    """
+    if not asked.single.has(CRITERION):
+        raise BadOption(f"the prompt format {asked.name} asks for no {{{CRITERION}}}")
+    table = _toml(_read(name, "file of criteria"), name)
+    require_keys(table, name, ("criteria",), ())
+    return asked.with_criteria(_criteria(table, name), _digest({"of": asked.sha256, **table}))
+
+
+def _read(name: str, what: str) -> str:
     try:
-        text = Path(name).read_text(encoding="utf-8")
+        return Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
-        raise BadOption(f"cannot read the prompt format {name}: {reason}") from error
-    return _parse(text, name)
+        raise BadOption(f"cannot read the {what} {name}: {reason}") from error
+
+
+def _toml(text: str, place: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise BadOption(f"{place}: not TOML ({first_line(error)})") from error
 
 
 def _parse(text: str, place: str) -> PromptFormat:
-    try:
-        table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BadOption(f"{place}: not TOML ({first_line(error)})") from error
-    _require_keys(table, place, REQUIRED, OPTIONAL)
+    table = _toml(text, place)
+    require_keys(table, place, REQUIRED, OPTIONAL)
     kind, turns = table["kind"], table.get("turns", {})
     if kind not in FIELDS:
         raise UnknownName(f"kind in {place}", kind, FIELDS)
     if table["max_new_tokens"] < 1 or not 0 <= table["temperature"] <= 100:
         raise BadOption(f"{place}: max_new_tokens must be at least 1, and temperature 0 to 100")
-    _require_keys(turns, f"{place} [turns]", (), ("turn", "system", "user"))
-    turn = turns.get("turn", TURN)
+    require_keys(turns, f"{place} [turns]", (), ("turn", "system", "user"))
+    turn, item = turns.get("turn", TURN), table.get("item", ITEM)
     _require_fields(turn, f"{place} [turns]: turn", TURN_FIELDS)
-    single = _wording(table, Wording("", ""), kind, place)
+    _require_item(table, item, place)
+    criteria, subsets = _criteria(table, place), _subsets(table, place)
     return PromptFormat(
         name=table["name"],
         kind=kind,
@@ -97,84 +109,107 @@ def _parse(text: str, place: str) -> PromptFormat:
         source=table.get("source", ""),
         max_new_tokens=table["max_new_tokens"],
         temperature=float(table["temperature"]),
-        single=single,
-        several=_wording(turns, single, kind, f"{place} [turns]"),
+        single=_wording(table, kind, place),
+        several=_wording({**table, **turns}, kind, f"{place} [turns]"),
         turn=turn,
-        subsets=_subsets(table.get("subsets", {}), single, kind, place),
-        verdict=_verdict(table["verdict"], kind, f"{place} [verdict]"),
-        sha256=_digest(table),
+        item=item,
+        criteria=criteria,
+        subsets=subsets,
+        verdict=read_verdict(table["verdict"], kind, f"{place} [verdict]"),
+        sha256=_digest(table, subsets),
     )
 
 
-def _subsets(
-    tables: Mapping[str, Any], single: Wording, kind: str, place: str
-) -> dict[str, Wording]:
+def _require_item(table: Mapping[str, Any], item: str, place: str) -> None:
+    if table["kind"] != LISTWISE and "item" in table:
+        raise BadOption(f"{place}: item is how one of several responses is shown; kind says none")
+    _require_fields(item, f"{place}: item", ("response",), ITEM_FIELDS)
+    if not {"letter", "number"} & set(FIELD.findall(item)):
+        raise BadOption(f"{place}: item tells no response from another; {{letter}} or {{number}}")
+
+
+def _criteria(table: Mapping[str, Any], place: str) -> tuple[Criterion, ...]:
+    """Returns what a format judges by. Raises BadOption for a weight that is none."""
+    if CRITERION in table:
+        return (Criterion("", table[CRITERION]),)
+    found = []
+    for number, one in enumerate(table.get("criteria", ()), 1):
+        where = f"{place} [[criteria]] {number}"
+        require_keys(one, where, ("text",), ("name", "weight"))
+        weight = float(one.get("weight", 1))
+        if not 0 < weight < float("inf"):
+            raise BadOption(f"{where}: weight must be greater than 0")
+        found.append(Criterion(one.get("name", f"criterion {number}"), one["text"], weight))
+    names = [one.name for one in found]
+    if len(set(names)) < len(names):
+        raise BadOption(f"{place}: two criteria have one name")
+    return tuple(found)
+
+
+def _subsets(table: Mapping[str, Any], place: str) -> dict[str, Subset]:
     found = {}
-    for name, table in tables.items():
+    for name, own in table.get("subsets", {}).items():
         where = f"{place} [subsets.{name}]"
-        if not isinstance(table, dict):
-            raise BadOption(f"{where}: must be a table")
-        _require_keys(table, where, ("user",), ("system",))
-        found[name] = _wording(table, single, kind, where)
+        require_keys(own, where, (), ("system", "user", CRITERION, "format"))
+        other = _other_format(table["name"], own["format"]) if "format" in own else None
+        words = {key: own[key] for key in ("system", "user") if key in own}
+        wording = _wording({**table, **words}, table["kind"], where) if words else None
+        found[name] = Subset(wording, own.get(CRITERION), other)
     return found
 
 
-def _wording(table: Mapping[str, Any], otherwise: Wording, kind: str, place: str) -> Wording:
-    wording = Wording(table.get("system", otherwise.system), table.get("user", otherwise.user))
-    _require_fields(wording.user, f"{place}: user", FIELDS[kind])
-    return wording
+def _other_format(name: str, other: str) -> PromptFormat:
+    """Returns the format of rmeval's own that another one names for a subset.
+
+    Raises UnknownName, and BadOption for one that has such subsets itself.
+    """
+    folder = files("rmeval") / "data" / "judges"
+    known = [item.name.removesuffix(SUFFIX) for item in folder.iterdir()]
+    if other not in known or other == name:
+        raise UnknownName("prompt format", other, [one for one in known if one != name])
+    text = (folder / f"{other}{SUFFIX}").read_text(encoding="utf-8")
+    if any("format" in own for own in _toml(text, other).get("subsets", {}).values()):
+        raise BadOption(f"{name}: {other} asks about a subset with another format itself")
+    return _parse(text, other)
 
 
-def _verdict(table: Mapping[str, Any], kind: str, place: str) -> Labels | Scale:
-    """Returns how an answer is read. Raises BadOption for labels or a pattern that cannot be."""
-    if kind == PAIRWISE:
-        _require_keys(table, place, ("a", "b"), ("tie", "thinks"))
-        labels = [label for key, label in table.items() if key != "thinks"]
-        for label in labels:
-            if not label or any(label in other for other in labels if other != label):
-                raise BadOption(f"{place}: the label {label!r} is empty or part of another")
-        if len(set(labels)) < len(labels):
-            raise BadOption(f"{place}: two labels are the same")
-        return Labels(**table)
-    _require_keys(table, place, ("pattern", "low", "high"), ("thinks",))
-    try:
-        groups = re.compile(table["pattern"]).groups
-    except (re.error, RecursionError, OverflowError) as error:
-        raise BadOption(
-            f"{place}: the pattern is not a regular expression ({first_line(error)})"
-        ) from error
-    if groups != 1 or not table["low"] < table["high"]:
-        raise BadOption(f"{place}: the pattern needs one group, the rating, and low less than high")
-    return Scale(**table)
+def _wording(table: Mapping[str, Any], kind: str, place: str) -> Wording:
+    """Returns the messages of `system` and `user`, or those of [[messages]]."""
+    if ("messages" in table) == ("user" in table) or ("system" in table and "messages" in table):
+        raise BadOption(f"{place}: either user, which system may go with, or [[messages]]")
+    if "user" in table:
+        _require_fields(table["user"], f"{place}: user", FIELDS[kind], (*FIELDS[kind], CRITERION))
+        system = [Message("system", table["system"])] if table.get("system") else []
+        return Wording((*system, Message("user", table["user"])))
+    found = []
+    for number, one in enumerate(table["messages"], 1):
+        where = f"{place} [[messages]] {number}"
+        require_keys(one, where, (), ("role", "content", "prompt"))
+        if one.get("prompt") is not True:
+            require_keys(one, where, ("role", "content"), ())
+        found.append(TURNS if "prompt" in one else Message(one["role"], one["content"]))
+    shown = " ".join(["{prompt}" * found.count(TURNS), *(message.content for message in found)])
+    _require_fields(shown, f"{place}: messages", FIELDS[kind], (*FIELDS[kind], CRITERION))
+    return Wording(found)
 
 
-def _require_keys(
-    table: Mapping[str, Any], place: str, required: Collection[str], optional: Collection[str]
+def _require_fields(
+    text: str, place: str, fields: Collection[str], known: Collection[str] = ()
 ) -> None:
-    """Raises BadOption or UnknownName for a key that is missing, unknown or of another kind."""
-    known = [*required, *optional]
-    for key, value in table.items():
-        if key not in known:
-            raise UnknownName(f"key in {place}", key, known)
-        kinds = KINDS_OF_KEYS[key]
-        if isinstance(value, bool) != (kinds is bool) or not isinstance(value, kinds):
-            raise BadOption(f"{place}: {key} has the wrong type")
-    for key in required:
-        if key not in table:
-            raise BadOption(f"{place}: no {key}; needed: {', '.join(required)}")
-
-
-def _require_fields(text: str, place: str, fields: Collection[str]) -> None:
-    """Raises BadOption or UnknownName unless a text has these fields, and no others."""
+    """Raises BadOption or UnknownName unless a text has these fields, and no unknown one."""
     found = FIELD.findall(text)
     for name in found:
-        if name not in fields:
-            raise UnknownName(f"field in {place}", name, fields)
+        if name not in (known or fields):
+            raise UnknownName(f"field in {place}", name, known or fields)
     for name in fields:
         if name not in found:
             raise BadOption(f"{place}: no {{{name}}}; needed: {{{'}, {'.join(fields)}}}")
 
 
-def _digest(table: Mapping[str, Any]) -> str:
+def _digest(table: Mapping[str, Any], subsets: Mapping[str, Subset] | None = None) -> str:
+    """Returns the hash of all that decides what is asked, other formats for subsets included."""
     asked = {k: v for k, v in table.items() if k not in ("name", "summary", "source")}
+    others = [one.prompt_format for one in (subsets or {}).values() if one.prompt_format]
+    if others:
+        asked["others"] = {other.name: other.sha256 for other in others}
     return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()

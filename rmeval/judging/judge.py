@@ -1,30 +1,39 @@
 """A language model as a judge: asked about the rows of a benchmark, read strictly, accounted for.
 
-Responses are compared in pairs, or rated one by one; what has no verdict is half a win. A call
-that failed is no verdict: there is no result until it was answered.
+Responses are compared in pairs or all at once, or rated one by one; what has no verdict is an even
+share. A call that failed is no verdict: there is no result until it was answered.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rmeval.conversations import ConversationLike
-from rmeval.duels import one_pair, plan_duels, settle, texts_of
+from rmeval.duels import one_pair, texts_of
 from rmeval.errors import BadConversation, BadOption, ServerFailure
 from rmeval.judging.answers import Answers
-from rmeval.judging.formats import PAIRWISE, PromptFormat
-from rmeval.judging.questions import KeptAnswers, Question, plan_questions
-from rmeval.judging.ratings import settle_ratings
-from rmeval.judging.record import ANSWERS, Price, Record
-from rmeval.judging.verdicts import Labels
+from rmeval.judging.budget import Price
+from rmeval.judging.formats import LISTWISE, RATING, PromptFormat
+from rmeval.judging.questions import (
+    BOTH,
+    LATIN,
+    RANDOM,
+    Ask,
+    KeptAnswers,
+    Manner,
+    Question,
+    plan_questions,
+    sampled,
+)
+from rmeval.judging.record import ANSWERS, Record
+from rmeval.judging.settling import MEAN, Read, Row, objective_names, settle_row
 from rmeval.llm.endpoint import Answer, RequestRefused
 from rmeval.records import (
     OnProgress,
     Preference,
     Progress,
-    Sampling,
     ScoredPreference,
 )
 
@@ -37,9 +46,9 @@ FAMILY = "judge"
 
 @dataclass
 class GenerativeJudge:
-    """A judge that answers in text; `order` and `sampling.seed` are those of `plan_duels`.
+    """A judge that answers in text, asked in a `manner`; `vote` makes one of several samples.
 
-    `variant` tells its results from others of its name.
+    `variant` tells its results from others of its name. `given` are answers that a file has.
     """
 
     kind: ClassVar[str] = "generative"
@@ -47,28 +56,39 @@ class GenerativeJudge:
     name: str
     answers: Answers
     prompt_format: PromptFormat
-    sampling: Sampling
-    order: str = "both"
+    manner: Manner = field(default_factory=Manner)
+    vote: str = MEAN
     price: Price | None = None
     revision_asked: str | None = None
     variant: str | None = None
+    given: Callable[[Mapping[bytes, Ask]], Iterable[tuple[bytes, Answer]]] | None = None
     record: Record | None = field(default=None, repr=False)
 
     def provenance(self) -> dict[str, Any]:
-        """Returns who answers, what is asked, and how; `fingerprint` is a hash of all of it."""
-        asked = self.prompt_format
-        order = {"order": self.order} if asked.kind == PAIRWISE else {}
-        seed = {"seed": self.sampling.seed} if order.get("order") == "random" else {}
+        """Returns who answers, what is asked, and how; `fingerprint` is a hash of all of it.
+
+        All but the `votes`: how many samples there are, and what is made of them.
+        """
+        asked, order = self.prompt_format, self.manner.order_of(self.prompt_format)
+        shuffled = order in (RANDOM, LATIN)
         depends = {
             **self.answers.identity(),
             "family": FAMILY,
             "prompt": {"name": asked.name, "kind": asked.kind, "sha256": asked.sha256},
-            **order,
-            **seed,
-            **self._sampled(),
+            **({} if order is None else {"order": order}),
+            **({"seed": self.manner.seed} if shuffled else {}),
+            **sampled(self.manner.sampling(asked)),
         }
         digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
-        return {"name": self.name, "fingerprint": digest, **depends}
+        votes = {"samples": self.manner.samples, "by": self.vote}
+        names = objective_names(asked.criteria, several=self.manner.samples > 1)
+        return {
+            "name": self.name,
+            "fingerprint": digest,
+            **depends,
+            **({"votes": votes} if self.manner.samples > 1 else {}),
+            **({"objectives": names} if names else {}),
+        }
 
     def engine_provenance(self) -> dict[str, Any]:
         """Returns where the answers are made."""
@@ -76,22 +96,29 @@ class GenerativeJudge:
 
     def plan(self, preferences: Sequence[Preference]) -> list[Question]:
         """Returns what would be asked about the rows, without the answerer's name."""
-        return plan_questions(preferences, self.prompt_format, self._order(), {})
+        return plan_questions(preferences, self.prompt_format, self.manner, {})
+
+    def asks(self, preferences: Sequence[Preference]) -> dict[bytes, Ask]:
+        """Returns what would be asked about the rows, each question once, by its digest."""
+        settings = self.answers.identity()
+        plan = plan_questions(preferences, self.prompt_format, self.manner, settings)
+        return {question.digest: question.ask for question in plan}
 
     def compare(self, prompt: str | ConversationLike, a: str, b: str) -> float:
         """Returns 1 where `a` answers better than `b`, 0 where worse, between where undecided.
 
-        Pairs are shown in both orders and averaged. Raises BadData for what is no text, and
+        Both are shown in either order, and averaged. Raises BadData for what is no text, and
         ServerFailure where a call fails.
         """
-        judge = replace(self, order="both")
+        order = {LISTWISE: LATIN, RATING: None}.get(self.prompt_format.kind, BOTH)
+        judge = replace(self, manner=replace(self.manner, order=order))
         scored = judge.score_preferences([one_pair(prompt, a, b)])
         self.record = judge.record
         if not scored:
             reasons = judge.record.refused.values() if judge.record else ()
             raise ServerFailure(next(iter(reasons)))
         first, second = (score.value for score in scored[0].scores)
-        if self.prompt_format.kind == PAIRWISE:
+        if self.prompt_format.verdict.scale is None:
             return first
         return 0.5 if first == second else float(first > second)
 
@@ -110,37 +137,24 @@ class GenerativeJudge:
         """
         if workers is not None and workers.count > 1:
             raise BadOption("a judge runs in one process; start it without a launcher")
-        sent = {**self.answers.identity(), **self._sampled()}
-        questions = plan_questions(preferences, self.prompt_format, self._order(), sent)
+        identity = self.answers.identity()
+        questions = plan_questions(preferences, self.prompt_format, self.manner, identity)
         self.record = self._ask(preferences, questions, KeptAnswers(store), on_progress)
         short = {q.row for q in questions if q.digest not in self.record.answers}
-        rows = [row for index, row in enumerate(preferences) if index not in short]
-        if preferences and not rows:
+        if preferences and len(short) == len(preferences):
             first = next(iter(self.record.refused.values()))
             raise ServerFailure(f"every row was refused; the first: {first}")
-        found = [self.record.answers[q.digest] for q in questions if q.row not in short]
-        return self._settle(rows, found)
+        return self._settle(preferences, questions, short)
 
     def account(self) -> dict[str, Any]:
         """Returns the answers, tokens and cost of the last rows."""
-        return {} if self.record is None else self.record.account(self.price)
+        if self.record is None:
+            return {}
+        return {**self.record.account(self.price), **self.answers.account()}
 
     def answers_kept(self) -> dict[str, str]:
         """Returns the answer to every question about the last rows, and its verdict, as a file."""
-        if self.record is None:
-            return {}
-        return {ANSWERS: "".join(self.record.lines(self.prompt_format.verdict))}
-
-    def _order(self) -> tuple[str, int]:
-        return self.order, self.sampling.seed
-
-    def _sampled(self) -> dict[str, Any]:
-        """Returns what of the sampling an answer depends on."""
-        at = {
-            "temperature": self.sampling.temperature,
-            "max_new_tokens": self.sampling.max_new_tokens,
-        }
-        return {**at, "seed": self.sampling.seed} if self.sampling.temperature > 0 else at
+        return {} if self.record is None else {ANSWERS: "".join(self.record.lines())}
 
     def _ask(
         self,
@@ -150,9 +164,15 @@ class GenerativeJudge:
         on_progress: OnProgress | None,
     ) -> Record:
         """Asks what nobody answered yet; equal questions are asked once. Raises ServerFailure."""
-        unique = {question.digest: question.conversation for question in questions}
+        unique = {question.digest: question.ask for question in questions}
         digests = list(unique)
+        if self.given is not None:
+            for digest, told in self.given(unique):
+                kept.put(digest, told)
         found = {digest: answer for digest in digests if (answer := kept.get(digest)) is not None}
+        if self.answers.budget is not None:
+            for digest, answer in found.items():
+                self.answers.budget.charge(answer, self.answers.budget.price.most(unique[digest]))
         before = len(found)
         waiting = [index for index, digest in enumerate(digests) if digest not in found]
 
@@ -165,25 +185,43 @@ class GenerativeJudge:
         failed = {}
         try:
             if waiting:
-                failed = self.answers.answer([*unique.values()], waiting, self.sampling, keep)
+                failed = self.answers.answer([*unique.values()], waiting, keep, kept.store)
         except BadConversation as error:
             row = preferences[next(q.row for q in questions if q.digest == digests[error.index])]
             raise error.at(f"preference {row.id} ({row.subset})") from error
+        if self.answers.budget is not None:
+            self.answers.budget.require_enough(len(found), len(digests))
         _require_answers(failed, len(waiting), len(found), before)
         refused = {digests[index]: str(error) for index, error in failed.items()}
-        return Record(preferences, questions, found, refused, before)
+        tried = next((i for i in waiting if digests[i] in found), None)
+        repeats = None
+        if tried is not None and self.manner.sampling(self.prompt_format).temperature > 0:
+            repeats = self.answers.repeats(unique[digests[tried]], found[digests[tried]])
+        return Record(preferences, questions, found, refused, before, repeats)
 
     def _settle(
-        self, rows: Sequence[Preference], answers: Sequence[Answer]
+        self,
+        preferences: Sequence[Preference],
+        questions: Sequence[Question],
+        short: set[int],
     ) -> tuple[ScoredPreference, ...]:
-        lengths = [[self.answers.length(text) for text in texts_of(row)] for row in rows]
-        verdict = self.prompt_format.verdict
-        if isinstance(verdict, Labels):
-            duels = plan_duels(rows, *self._order())
-            return settle(rows, duels, [verdict.read(answer) for answer in answers], lengths)
-        ratings = map(verdict.read, answers)
-        rated = [[next(ratings) for _ in row.responses] for row in rows]
-        return settle_ratings(rows, rated, lengths, (verdict.low + verdict.high) / 2)
+        """Returns the rows that are not `short` of an answer, with their scores."""
+        assert self.record is not None
+        read: list[list[Read]] = [[] for _ in preferences]
+        for question in questions:
+            if question.row not in short:
+                answer = self.record.answers[question.digest]
+                verdict = question.asked.verdict.read(answer, len(question.shown))
+                read[question.row].append((question.shown, question.criterion, verdict))
+        rows = []
+        for index, row in enumerate(preferences):
+            if index not in short:
+                asked = self.prompt_format.of_subset(row.subset)
+                lengths = [self.answers.length(text) for text in texts_of(row)]
+                criteria, scale = asked.criteria_of(row), asked.verdict.scale
+                rows.append(Row(row, lengths, criteria, scale, read[index]))
+        several = self.manner.samples > 1
+        return tuple(settle_row(row, self.vote, several=several) for row in rows)
 
 
 def _require_answers(

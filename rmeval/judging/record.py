@@ -3,34 +3,36 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from math import exp, fsum
+from statistics import fmean
+from typing import Any
 
-from rmeval.duels import EVEN, Verdict
+from rmeval.judging.budget import Price
+from rmeval.judging.formats import PAIRWISE
 from rmeval.judging.questions import Question
-from rmeval.judging.verdicts import Labels, Scale, closes_what_it_did_not_open
+from rmeval.judging.thinking import closes_what_it_did_not_open
+from rmeval.judging.verdicts import Verdict
 from rmeval.llm.endpoint import Answer
 from rmeval.records import Preference
 
 ANSWERS = "answers.jsonl"
-PER = 1_000_000  # tokens that a price is of
-
-
-class Price(NamedTuple):
-    """US dollars for a million tokens that are read, and for a million that are written."""
-
-    prompt: float
-    completion: float
+WORDS = {(1.0, 0.0): "first", (0.0, 1.0): "second", (0.5, 0.5): "tie"}
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Answers and refusals by the digest of their question; `before` were there from earlier."""
+    """Answers and refusals by the digest of their question; `before` were there from earlier.
+
+    `repeats` says whether a server gave the same answer to the same question and seed, None where
+    it was not tried.
+    """
 
     preferences: Sequence[Preference]
     questions: Sequence[Question]
     answers: Mapping[bytes, Answer]
     refused: Mapping[bytes, str]
     before: int
+    repeats: bool | None = None
 
     def account(self, price: Price | None) -> dict[str, Any]:
         """Returns what the answers took, each counted once, also those from an earlier run.
@@ -46,33 +48,66 @@ class Record:
             "servers": [*dict.fromkeys(answer.server for answer in found if answer.server)],
             "refused": len(self.refused),
             "refused_because": next(iter(self.refused.values()), None),
-            "cut": sum(answer.cut for answer in found),
+            "cut": sum(answer.cut for answer in found if answer.labels is None),
             "prompt_tokens": read,
             "completion_tokens": written,
         }
         if strays := sum(closes_what_it_did_not_open(answer.text) for answer in found):
             account["closing_tags_alone"] = strays
+        account |= self._sampling() | _of_labels(found)
         if price is None:
             return account
         usd = None
         if read is not None and written is not None:
-            usd = (read * price.prompt + written * price.completion) / PER
+            usd = price.of(read, written)
         return {**account, "usd": usd, "usd_per_million_tokens": list(price)}
 
-    def lines(self, verdict: Labels | Scale) -> Iterator[str]:
+    def _sampling(self) -> dict[str, Any]:
+        """Returns what samples show of a server: how many questions have but one answer."""
+        texts: dict[tuple[Any, ...], list[str]] = {}
+        for question in self.questions:
+            if (answer := self.answers.get(question.digest)) is not None:
+                of = (question.row, question.shown, question.criterion)
+                texts.setdefault(of, []).append(answer.text)
+        several = [found for found in texts.values() if len(found) > 1]
+        alike = sum(len(set(found)) == 1 for found in several)
+        told: dict[str, Any] = {"sampled": len(several), "alike": alike} if several else {}
+        return told if self.repeats is None else {**told, "repeats": self.repeats}
+
+    def lines(self) -> Iterator[str]:
         """Yields a line of JSON for each question, in order, with what its answer is read as.
 
         `shown` are the places of the responses, in the order in which the judge saw them.
         """
         for question in self.questions:
-            about = {"id": self.preferences[question.row].id, "shown": list(question.shown)}
             answer = self.answers.get(question.digest)
             told: dict[str, Any]
             if answer is None:
                 told = {"refused_because": self.refused[question.digest]}
             else:
-                told = {"verdict": _in_words(verdict.read(answer)), **answer._asdict()}
-            yield json.dumps({**about, **told}, ensure_ascii=False) + "\n"
+                read = question.asked.verdict.read(answer, len(question.shown))
+                told = {"verdict": _in_words(read, question.asked.kind), **_fields(answer)}
+            line = {**self._about(question), **told}
+            yield json.dumps(line, ensure_ascii=False) + "\n"
+
+    def _about(self, question: Question) -> dict[str, Any]:
+        """Returns which question it is; the criterion and the sample where there are several."""
+        about = {"id": self.preferences[question.row].id, "shown": list(question.shown)}
+        if question.criterion or len(question.asked.criteria) > 1:
+            about["criterion"] = question.asked.criteria[question.criterion].name
+        return about | ({"sample": question.sample} if question.sample else {})
+
+
+def _fields(answer: Answer) -> dict[str, Any]:
+    """Returns an answer's fields, without those that only probabilities have where it has none."""
+    fields = answer._asdict()
+    return {k: v for k, v in fields.items() if v is not None or k not in ("labels", "unseen")}
+
+
+def _of_labels(answers: Sequence[Answer]) -> dict[str, Any]:
+    """Returns how probable it was on average that an answer is a label, where that was asked."""
+    masses = [fsum(map(exp, a.labels.values())) for a in answers if a.labels is not None]
+    return {"label_probability": fmean(masses)} if masses else {}
 
 
 def _total(counts: Iterable[int | None]) -> int | None:
@@ -84,12 +119,12 @@ def _total(counts: Iterable[int | None]) -> int | None:
     return total
 
 
-def _in_words(reading: Verdict | float | None) -> str | float | None:
-    """Returns which response is better, or the rating; None is an answer without either."""
-    if not isinstance(reading, Verdict):
-        return reading
-    if not reading.parsed:
+def _in_words(verdict: Verdict | None, kind: str) -> str | float | list[float] | None:
+    """Returns which response is better, a number for each, or the rating; None is none of these."""
+    if verdict is None:
         return None
-    if reading.first == EVEN:
-        return "tie"
-    return "first" if reading.first > EVEN else "second"
+    if len(verdict) == 1:
+        return verdict[0]
+    if kind != PAIRWISE or verdict not in WORDS:
+        return list(verdict)
+    return WORDS[verdict]

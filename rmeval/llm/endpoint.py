@@ -2,7 +2,11 @@
 
 import asyncio
 import os
+import re
+from collections.abc import Mapping
 from ipaddress import ip_address
+from math import inf
+from time import monotonic
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -12,7 +16,6 @@ from rmeval.records import Conversation, tools_of
 
 KEY, NO_KEY = "OPENAI_API_KEY", "none"  # the client insists on one
 SECONDS, RETRIES = 300.0, 5  # of one call; after a failure, with growing pauses
-THINKS = "<think>"  # what an answer begins with that is thinking first
 MESSAGE_LETTERS = 300  # characters of a server's own message
 CUT = ("length", "max_tokens", "model_length")  # how servers say that there was no room for more
 FILTERED = "content_filter"
@@ -28,7 +31,9 @@ class Answer(NamedTuple):
     """One answer; tokens are None where the server does not count them.
 
     A refusal that a server tells apart from text is the text, and `refused`. `server` is who gave
-    it, "" for a model here.
+    it, "" for a model here. `labels` are the natural logarithms of the probabilities of the tokens
+    that were asked for, in their place, None where the answer has no such place; `unseen` is that
+    of what those that are not among them can have at most, None where nothing was left out.
     """
 
     text: str
@@ -37,6 +42,8 @@ class Answer(NamedTuple):
     completion_tokens: int | None
     refused: bool = False
     server: str = ""
+    labels: dict[str, float] | None = None
+    unseen: float | None = None
 
     @property
     def cut(self) -> bool:
@@ -47,6 +54,13 @@ class Answer(NamedTuple):
     def finished(self) -> bool:
         """Whether all was said that was to be said."""
         return not self.refused and self.finish not in (*CUT, FILTERED)
+
+
+class Token(NamedTuple):
+    """A token of an answer, and the likeliest ones in its place with their log-probabilities."""
+
+    text: str
+    likeliest: tuple[tuple[str, float], ...]
 
 
 class RequestRefused(ServerFailure):
@@ -74,6 +88,7 @@ class Endpoint:
         except ImportError as error:
             raise BadOption("a server needs the client: pip install 'rmeval[server]'") from error
         self.url, self.model = url, model
+        self._closed_until = 0.0  # a monotonic time
         self._key, self._patience = _read_key(), seconds * (RETRIES + 2)
         if self._key != NO_KEY and not key_over_http and not _is_private(url):
             raise BadOption(
@@ -89,6 +104,7 @@ class Endpoint:
                 max_retries=RETRIES,
                 http_client=DefaultAsyncHttpxClient(follow_redirects=False),
             )
+            self._create: Any = self._client.chat.completions.with_raw_response.create
         except (OSError, ValueError) as error:  # certificates and proxies of the environment
             raise BadOption(f"the client cannot start ({first_line(error)})") from error
 
@@ -105,7 +121,36 @@ class Endpoint:
         No text is an answer too where the server says why: a refusal, the limit, a filter.
         Raises ServerFailure for none or a broken one, RequestRefused for 400, 413 and 422.
         """
-        found = await self._ask(conversation, settings)
+        return self._answer(await self._ask(conversation, settings))
+
+    async def answer_by_token(
+        self, conversation: Conversation, **settings: Any
+    ) -> tuple[Answer, list[Token]]:
+        """Returns an answer as `answer` does, and its tokens with those that were likeliest.
+
+        Raises ServerFailure too where the server says nothing of probabilities.
+        """
+        return self._by_token(await self._ask(conversation, settings))
+
+    def read(self, body: Mapping[str, Any]) -> Answer:
+        """Returns the answer in the JSON of one that came another way. Raises ServerFailure."""
+        return self._answer(_as_sent(body))
+
+    def read_by_token(self, body: Mapping[str, Any]) -> tuple[Answer, list[Token]]:
+        """Returns the same with its tokens, as `answer_by_token` does."""
+        return self._by_token(_as_sent(body))
+
+    def _by_token(self, found: Any) -> tuple[Answer, list[Token]]:
+        answer, choice = self._answer(found), self._choices(found)[0]
+        listed = getattr(getattr(choice, "logprobs", None), "content", None)
+        if not listed and answer.text:
+            raise ServerFailure(
+                f"{self.url}: no probabilities of tokens (logprobs), which this prompt format "
+                "reads; ask a server that gives them, or a model on this machine"
+            )
+        return answer, [_token(token) for token in listed or ()]
+
+    def _answer(self, found: Any) -> Answer:
         choice = self._choices(found)[0]
         message, finish = getattr(choice, "message", None), getattr(choice, "finish_reason", None)
         text, refusal = getattr(message, "content", None), getattr(message, "refusal", None)
@@ -138,11 +183,12 @@ class Endpoint:
         messages = [message.fields() for message in conversation]
         tools = tools_of(conversation)
         settings = settings if tools is None else {**settings, "tools": tools}
+        await self._wait_for_leave()
         try:
             async with asyncio.timeout(self._patience):  # the client bounds a silence, not a call
-                return await self._client.chat.completions.create(
-                    model=self.model, messages=messages, **settings
-                )
+                raw = await self._create(model=self.model, messages=messages, **settings)
+                self._heed(raw.headers)
+                return raw.parse()
         except TimeoutError:
             raise ServerFailure(f"{self.url}: no complete answer in {self._patience:g} s") from None
         except (OpenAIError, ValueError, RecursionError) as error:  # ValueError: not JSON
@@ -153,6 +199,20 @@ class Endpoint:
             kind = RequestRefused if status in REFUSALS else ServerFailure
             cause = f" {first_line(error.__cause__)}" if error.__cause__ else ""
             raise kind(self._say(type(error).__name__, first_line(error) + cause)) from None
+
+    async def _wait_for_leave(self) -> None:
+        """Waits until the time before which a server has said to have no room for a call."""
+        while (left := self._closed_until - monotonic()) > 0:
+            await asyncio.sleep(left)
+
+    def _heed(self, headers: Mapping[str, str]) -> None:
+        """Takes note of a rate limit that is used up, and of when it is not any more."""
+        for kind in ("requests", "tokens"):
+            remaining = headers.get(f"x-ratelimit-remaining-{kind}", "")
+            seconds = seconds_of(headers.get(f"x-ratelimit-reset-{kind}", ""))
+            if seconds is not None and remaining.isdecimal() and int(remaining) == 0:
+                until = monotonic() + min(seconds, self._patience / 2)
+                self._closed_until = max(self._closed_until, until)
 
     def _say(self, what: str, said: str) -> str:
         return f"{self.url}: {what} ({one_line(self._clean(said))[:MESSAGE_LETTERS]})"
@@ -194,6 +254,24 @@ class Endpoint:
         )
 
 
+def _as_sent(body: Mapping[str, Any]) -> Any:
+    """Returns the JSON of an answer as the client gives it."""
+    from openai.types.chat import ChatCompletion
+
+    return ChatCompletion.construct(**body)
+
+
+def seconds_of(text: str) -> float | None:
+    """Returns how long "1m30s", "250ms" or "12" is, in seconds, or None for what is no time."""
+    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|h|m|s)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(float(number) * units[unit] for number, unit in parts)
+
+
 def _read_key() -> str:
     """Returns the key. Raises BadOption for one that no header can hold."""
     key = os.environ.get(KEY, "").strip() or NO_KEY
@@ -233,6 +311,18 @@ def _is_private(url: str) -> bool:
     except ValueError:
         loopback = host == "localhost" or host.endswith(".localhost")
     return parts.scheme == "https" or loopback
+
+
+def _token(told: Any) -> Token:
+    """Returns a token as it is told, without those of its likeliest that have no probability."""
+    likeliest = []
+    for other in getattr(told, "top_logprobs", None) or ():
+        text: Any = getattr(other, "token", None)
+        chance: Any = getattr(other, "logprob", None)
+        is_number = isinstance(chance, int | float) and not isinstance(chance, bool)
+        if isinstance(text, str) and is_number and -inf < chance <= 0:
+            likeliest.append((text, float(chance)))
+    return Token(str(getattr(told, "token", "")), tuple(likeliest))
 
 
 def _count(value: Any) -> int | None:

@@ -1,7 +1,7 @@
 """Sampling candidates from a causal language model, with transformers, in batches."""
 
 from collections import abc
-from collections.abc import Callable, Collection, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -10,7 +10,8 @@ from huggingface_hub.errors import StrictDataclassError
 
 from rmeval.engine.device import one_name_for_full, without_cudnn_attention
 from rmeval.errors import BadCheckpoint, BadConversation, BadOption, Blaming
-from rmeval.llm.endpoint import CUT, THINKS, Answer, RequestRefused
+from rmeval.llm.endpoint import CUT, Answer, RequestRefused
+from rmeval.llm.thinking import THINKING
 from rmeval.models.checkpoints.checkpoint import find_checkpoint
 from rmeval.models.checkpoints.not_readable import refuse_adapter
 from rmeval.models.loading import choose_dtype
@@ -47,16 +48,17 @@ class LocalGenerator:
         """Reads everything but the weights. Raises BadCheckpoint, also without a chat template."""
         from transformers import AutoConfig
 
-        self._name, self._device, self._batch = name, choose_device(device), batch
+        self.name, self.device, self._batch = name, choose_device(device), batch
         self._options = options
-        self._spread = device == "auto" and self._device.type == "cuda"
+        self.spread = device == "auto" and self.device.type == "cuda"
+        self.revision = revision
         self._from: Any = {"revision": revision, "trust_remote_code": False}
         with self._blaming("no model that transformers knows", StrictDataclassError):
             self._config: Any = AutoConfig.from_pretrained(name, **self._from)
         self._folder = find_checkpoint(name, revision)[0]
         refuse_adapter(self._folder, "only whole models write")
         self._tokenizer: Any = load_tokenizer(self._folder)
-        self._dtype = choose_dtype(dtype, self._config.to_dict(), self._device)
+        self.dtype = choose_dtype(dtype, self._config.to_dict(), self.device)
         if self._tokenizer.chat_template is None:
             raise self._unusable("its tokenizer has no chat template; use an instruct model")
         if self._tokenizer.pad_token is None:
@@ -70,23 +72,23 @@ class LocalGenerator:
         """Returns name, commit on the Hub, dtype, and what decides the ids of a prompt."""
         template, day = require_chat_template(self._tokenizer, self._folder), self._tokenizer.day
         return {
-            "generator": self._name,
+            "generator": self.name,
             "revision": getattr(self._config, "_commit_hash", None),
-            "dtype": str(self._dtype).removeprefix("torch."),
+            "dtype": str(self.dtype).removeprefix("torch."),
             "tokenizer": tokenizer_provenance(self._folder),
             **({"date": f"{day.day}"} if ASKS in template else {}),
         }
 
     def engine(self) -> dict[str, Any]:
         """Returns the device, and how many sequences share a batch."""
-        cuda = self._device.type == "cuda"
-        device = torch.cuda.get_device_name(self._device) if cuda else "cpu"
+        cuda = self.device.type == "cuda"
+        device = torch.cuda.get_device_name(self.device) if cuda else "cpu"
         return {"device": device, "batch": self._batch}
 
     def check(self, prompts: Sequence[Conversation], sampling: Sampling) -> None:
         """Raises BadConversation for a prompt that the template refuses, or that is too long."""
         for index, prompt in enumerate(prompts):
-            reason = self._too_long(len(self._encode(prompt, index)), sampling)
+            reason = self.too_long(len(self.encode(prompt, index)), sampling.max_new_tokens)
             if reason is not None:
                 raise BadConversation(
                     index, f"{reason}; use a smaller `max_new_tokens=` or leave it out"
@@ -102,7 +104,7 @@ class LocalGenerator:
         weights that do not load, BadOption where memory runs out.
         """
         yield from self._in_batches(
-            [self._encode(prompt, index) for index, prompt in enumerate(prompts)],
+            [self.encode(prompt, index) for index, prompt in enumerate(prompts)],
             set(waiting),
             max(1, self._batch // sampling.n),
             sampling.seed,
@@ -116,12 +118,12 @@ class LocalGenerator:
 
         A prompt that is too long is refused. Batches and errors are those of `draw`.
         """
-        rows = [self._encode(prompt, index) for index, prompt in enumerate(prompts)]
-        reasons = [self._too_long(len(row), sampling) for row in rows]
+        rows = [self.encode(prompt, index) for index, prompt in enumerate(prompts)]
+        reasons = [self.too_long(len(row), sampling.max_new_tokens) for row in rows]
         fit = [index for index, reason in enumerate(reasons) if reason is None]
         for index in waiting:
             if (reason := reasons[index]) is not None:
-                yield index, RequestRefused(f"{self._name}: {reason}")
+                yield index, RequestRefused(f"{self.name}: {reason}")
         left = {place for place, index in enumerate(fit) if index in waiting}
         if left:
             for place, found in self._in_batches(
@@ -135,9 +137,15 @@ class LocalGenerator:
 
     @cached_property
     def _opening(self) -> str:
-        """The tag with which the chat template begins every answer, which is then thinking."""
-        probe = self._tokenizer.decode(self._encode((Message("user", "x"),), 0))
-        return THINKS if probe.rstrip().endswith(THINKS) else ""
+        """The mark with which the chat template begins every answer, which is then thinking."""
+        probe = self._tokenizer.decode(self.encode((Message("user", "x"),), 0)).rstrip()
+        return next((mark for mark in THINKING if probe.endswith(mark)), "")
+
+    def vocabulary(self, size: int) -> Iterator[tuple[int, str]]:
+        """Yields the tokens below `size`, but for special ones, with their texts."""
+        for token in range(min(size, len(self._tokenizer))):
+            if token not in self._specials:
+                yield token, self._tokenizer.decode([token])
 
     def count_tokens(self, text: str) -> int:
         """Returns the length of a text in the model's tokens."""
@@ -170,15 +178,12 @@ class LocalGenerator:
             del network
             torch.cuda.empty_cache()  # the reward model's engine counts what is free
 
-    def _too_long(self, tokens: int, sampling: Sampling) -> str | None:
+    def too_long(self, tokens: int, new: int) -> str | None:
         """Returns why a prompt of so many tokens cannot be gone on with, or None."""
         positions = getattr(self._config.get_text_config(), "max_position_embeddings", None)
-        if positions is None or tokens + sampling.max_new_tokens <= positions:
+        if positions is None or tokens + new <= positions:
             return None
-        return (
-            f"{tokens} tokens and {sampling.max_new_tokens} new ones are more than the "
-            f"model's {positions}"
-        )
+        return f"{tokens} tokens and {new} new ones are more than the model's {positions}"
 
     def _load(self) -> Any:
         from safetensors import SafetensorError
@@ -186,13 +191,13 @@ class LocalGenerator:
         from transformers.utils.logging import disable_progress_bar
 
         disable_progress_bar()
-        where = "auto" if self._spread else {"": self._device}
+        where = "auto" if self.spread else {"": self.device}
         told = self._blaming("no causal language model", SafetensorError)
-        with loading_on(self._device), told, one_name_for_full():
+        with loading_on(self.device), told, one_name_for_full():
             network, found = AutoModelForCausalLM.from_pretrained(
-                self._name,
+                self.name,
                 **self._from,
-                dtype=self._dtype,
+                dtype=self.dtype,
                 device_map=where,
                 use_safetensors=True,
                 output_loading_info=True,
@@ -203,13 +208,14 @@ class LocalGenerator:
         return network.eval()
 
     def _blaming(self, reason: str, *also: type[Exception]) -> Blaming:
-        return Blaming(BadCheckpoint, f"{self._options[0]} {self._name}: {reason}", *also)
+        return Blaming(BadCheckpoint, f"{self._options[0]} {self.name}: {reason}", *also)
 
     def _unusable(self, reason: str) -> BadCheckpoint:
-        return BadCheckpoint(f"{self._options[0]} {self._name}: {reason}")
+        return BadCheckpoint(f"{self._options[0]} {self.name}: {reason}")
 
-    def _encode(self, prompt: Conversation, index: int) -> list[int]:
-        text = render(self._tokenizer, prompt, index, add_generation_prompt=True)
+    def encode(self, prompt: Conversation, index: int, before: str = "") -> list[int]:
+        """Returns the ids of a prompt, and of its answer's beginning. Raises BadConversation."""
+        text = render(self._tokenizer, prompt, index, add_generation_prompt=True) + before
         ids: list[int] = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         return ids
 
@@ -231,10 +237,27 @@ class LocalGenerator:
         answers = []
         for row, new in zip(rows, self._generate(network, rows, sampling, 1).tolist(), strict=True):
             count = next((place for place, token in enumerate(new, 1) if token in ends), None)
-            text = self._tokenizer.decode(new[:count], skip_special_tokens=True)
+            text = self._read(new[:count])
             finish = CUT[0] if count is None else "stop"
             answers.append(Answer(text, finish, len(row), count or len(new)))
         return answers
+
+    def _read(self, ids: Sequence[int]) -> str:
+        """Returns the text of an answer; of special tokens only those that mark its thinking."""
+        marks = self._marks
+        kept = [token for token in ids if token in marks or token not in self._specials]
+        return str(self._tokenizer.decode(kept, skip_special_tokens=not marks & set(kept)))
+
+    @cached_property
+    def _specials(self) -> Set[int]:
+        return set(self._tokenizer.all_special_ids)
+
+    @cached_property
+    def _marks(self) -> Set[int]:
+        """The special tokens of which marks of thinking are made."""
+        known = self._tokenizer.get_added_vocab()
+        text = "".join([*THINKING, *THINKING.values()])
+        return {known[token] for token in known if known[token] in self._specials and token in text}
 
     @torch.inference_mode()
     def _generate(self, network: Any, rows: Rows, sampling: Sampling, count: int) -> torch.Tensor:

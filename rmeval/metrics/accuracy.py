@@ -30,14 +30,16 @@ def strict_win(preference: ScoredPreference) -> bool:
 
 
 def win_credit(preference: ScoredPreference) -> float:
-    """Returns 1 for a strict win, 0 for a loss; a tie is half a win where verdicts made it.
+    """Returns 1 for a strict win, 0 for a loss; where verdicts made a tie, the win is shared.
 
-    NaN where there is nothing to win.
+    One of k that are equally good has 1/k of it: of two that is half a win. NaN where there is
+    nothing to win.
     """
     if isnan(margin(preference)):
         return nan
     if preference.comparisons is not None and margin(preference) == 0:
-        return 0.5
+        values = [score.value for score in preference.scores]
+        return 1 / values.count(max(values)) if preference.num_chosen == 1 else 0.5
     return float(strict_win(preference))
 
 

@@ -25,7 +25,7 @@ Values = dict[str, float]  # by metric
 
 
 class Tie(Enum):
-    """What equal scores count: no win, but half of one where verdicts made them; or a share."""
+    """What equal scores count: no win, but a share of it where verdicts made them; or a share."""
 
     LOSS = "loss"
     SHARED = "shared"

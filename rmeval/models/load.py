@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack, overload
 
@@ -11,6 +12,7 @@ import torch
 from rmeval.cards import find_card
 from rmeval.engine.memory import planned_batch_tokens, serving_batch_tokens
 from rmeval.engine.scoring import Engine
+from rmeval.engine.workers import count_processes
 from rmeval.errors import BadCheckpoint, BadOption, UnknownName, Unreachable, one_line
 from rmeval.hub import local_folder
 from rmeval.known import find_template, usual_length
@@ -31,7 +33,7 @@ from rmeval.models.pairwise import PairwiseFamily, PairwiseModel
 from rmeval.models.placement import choose_device, loading_on
 from rmeval.models.reward_model import RewardModel
 from rmeval.models.text.day import parse_day
-from rmeval.records import SPECIALS
+from rmeval.records import PARALLEL, SPECIALS
 
 NO_REFERENCE = "none"
 logger = logging.getLogger("rmeval")
@@ -129,10 +131,14 @@ def _network(
 ) -> tuple[Network, Engine]:
     """Returns the network with its rule of the scored token, and how its passes are made."""
     spread = options["device"] == "auto" and "LOCAL_RANK" not in os.environ
-    network = make_network(family, device, dtype, weights=options["weights"], spread=spread)
+    parallel = options["parallel"] is not None and options["weights"]
+    network = make_network(
+        family, device, dtype, weights=options["weights"], spread=spread, parallel=parallel
+    )
     network.pool = choose_pool(network, options["pool"])
     budget = options["batch_tokens"] or _batch_tokens(network, device, dtype, options["on"])
-    return network, choose_engine(network, budget, options["engine"])
+    engine = choose_engine(network, budget, options["engine"])
+    return network, replace(engine, processes=count_processes() if parallel else 1)
 
 
 def _batch_tokens(
@@ -182,6 +188,8 @@ def _check(options: LoadOptions) -> None:
         raise UnknownName("policy of `specials=`", specials, SPECIALS)
     if options["date"] is not None:
         parse_day(options["date"])
+    if options["parallel"] not in (None, *PARALLEL):
+        raise UnknownName("way of --parallel", str(options["parallel"]), PARALLEL)
     if options["chat_template"] is not None:
         find_template(options["chat_template"])
     if tokens is not None and tokens < 1:
@@ -256,11 +264,15 @@ def make_network(
     weights: bool = True,
     spread: bool = False,
     base: Network | None = None,
+    parallel: bool = False,
 ) -> Network:
     """Returns a family's network, with its weights or without. Raises BadCheckpoint.
 
-    `base` is the network of a language model's adapter's base, if that is loaded.
+    `base` is the network of a language model's adapter's base, if that is loaded. With `parallel`
+    it is this process's part.
     """
+    if parallel and isinstance(family, DPO | LanguageModel | RemoteCode):
+        raise BadOption(f"--parallel tensor: {family.name} is not cut; leave it out")
     if isinstance(family, DPO):
         return family.join(*_make_parts(family, device, dtype, weights=weights, spread=spread))
     if isinstance(family, LanguageModel):
@@ -271,7 +283,7 @@ def make_network(
         return empty_network(family, dtype)
     if isinstance(family, RemoteCode):
         return family.load(device, dtype)
-    return load_network(family, device, dtype, spread=spread)
+    return load_network(family, device, dtype, spread=spread, parallel=parallel)
 
 
 def _make_parts(family: DPO, *args: Any, **options: Any) -> list[Network]:

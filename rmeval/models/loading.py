@@ -17,6 +17,7 @@ from rmeval.models.checkpoints.weight_files import some
 from rmeval.models.family import Family
 from rmeval.models.network import Network
 from rmeval.models.placement import device_of, dispatch, map_devices
+from rmeval.models.tensor_parallel import Parts, cut, join_parts
 from rmeval.records import DTYPES
 
 OLD_ANGLES = "rotary_emb.inv_freq"  # until 2023 each layer saved what the body computes once today
@@ -52,19 +53,24 @@ def load_network(
     *,
     spread: bool,
     base: Network | None = None,
+    parallel: bool = False,
 ) -> Network:
     """Builds a family's network and fills it with the checkpoint's weights.
 
     Host memory holds the model at most once, and one tensor more. With `spread`, a model that
     is too large for `device` goes over all devices and the host, layer by layer. What an adapter
     leaves alone of its `base`, where that is loaded, is not read again: the two networks share it.
+    With `parallel`, each process of the launch keeps its part alone.
 
     Raises BadCheckpoint naming every weight that is missing, left over, or of another shape.
     """
-    network = empty_network(family, dtype)
+    network, parts = empty_network(family, dtype), Parts()
+    if parallel:
+        parts = join_parts(device)
+        cut(network, parts)
     device_map = map_devices(network, device, dtype, spread=spread)
     shared = set() if base is None or "" not in device_map else _share(network, family, base)
-    _fill(network, family, device_map, dtype, shared)
+    _fill(network, family, device_map, dtype, shared, parts)
     network.eval().requires_grad_(False)
     dispatched: Network = dispatch(network, device_map, device)
     return dispatched
@@ -95,12 +101,13 @@ def _fill(
     device_map: Mapping[str, Any],
     dtype: torch.dtype,
     shared: set[str],
+    parts: Parts,
 ) -> None:
     from accelerate.utils import set_module_tensor_to_device
 
     head_dtype = torch.float64 if dtype == torch.float64 else torch.float32
     state = network.state_dict()
-    shapes = {name: tensor.shape for name, tensor in state.items()}
+    shapes = {name: tensor.shape for name, tensor in state.items()} | parts.shapes
     floating = {name for name, tensor in state.items() if tensor.is_floating_point()}
     waiting, left_over = shapes.keys() - shared, []
     adaptation = family.checkpoint.adaptation
@@ -122,6 +129,7 @@ def _fill(
             wanted = head_dtype if name.startswith("head.") else dtype
             wanted = wanted if value.is_floating_point() else value.dtype
             where = device_of(name, device_map)
+            value = parts.of(name, value)
             set_module_tensor_to_device(  # emptying the allocator each time takes seconds
                 network, name, where, value=value, dtype=wanted, clear_cache=False
             )

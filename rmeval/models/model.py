@@ -203,6 +203,7 @@ class LoadedModel:
             "reason": self.engine.reason,
             "kernel": self._kernel(),
             "batch_tokens": self.engine.batch_tokens,
+            **({"processes": self.engine.processes} if self.engine.processes > 1 else {}),
             "device": torch.cuda.get_device_name(self.device) if cuda else "cpu",
         }
 

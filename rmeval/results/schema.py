@@ -78,7 +78,10 @@ class ModelRecord(TypedDict):
     server: NotRequired[Annotated[str, Doc("judge: the address that was given")]]
     weights: NotRequired[Annotated[str, Doc("local judge: sha256 over config.json and weights")]]
     prompt: NotRequired[Annotated[PromptRecord, Doc("judge: what was asked")]]
-    order: NotRequired[Annotated[str, Doc("judge: `both` orders of a pair, or a `random` one")]]
+    order: NotRequired[Annotated[str, Doc("judge: `both` orders of a pair, `random`, or `latin`")]]
+    votes: NotRequired[
+        Annotated[dict[str, Any], Doc("judge: `samples` of each answer, and `by` which vote")]
+    ]
     seed: NotRequired[Annotated[Count, Doc("judge: of random order and sampling")]]
     temperature: NotRequired[Annotated[Number, Doc("judge")]]
     max_new_tokens: NotRequired[Annotated[Count, Doc("judge: tokens of an answer at most")]]
@@ -93,6 +96,9 @@ class EngineRecord(TypedDict):
     device: Annotated[str, Doc("the GPU's name, `cpu`, or a server's address")]
     kernel: NotRequired[Annotated[str | None, Doc("what computed attention")]]
     batch_tokens: NotRequired[Annotated[Count | None, Doc("tokens of a forward pass at most")]]
+    processes: NotRequired[
+        Annotated[Count, Doc("how many share each pass, each with a part of the model")]
+    ]
     client: NotRequired[Annotated[str, Doc("server: the client and its version")]]
 
 
@@ -131,6 +137,13 @@ class AccountRecord(TypedDict):
     prompt_tokens: Annotated[Count | None, Doc("tokens read; null where nobody counts them")]
     completion_tokens: Annotated[Count | None, Doc("tokens written; null likewise")]
     closing_tags_alone: NotRequired[Annotated[Count, Doc("answers that close what never opened")]]
+    label_probability: NotRequired[
+        Annotated[Number, Doc("how probable it was on average that an answer is a label")]
+    ]
+    passes: NotRequired[Annotated[dict[str, Any], Doc("how passes for probabilities were made")]]
+    sampled: NotRequired[Annotated[Count, Doc("questions with several samples")]]
+    alike: NotRequired[Annotated[Count, Doc("of these, with samples that are all equal")]]
+    repeats: NotRequired[Annotated[bool, Doc("whether a server obeyed the seed")]]
     usd: NotRequired[Annotated[Number | None, Doc("US dollars, where a price was given")]]
     usd_per_million_tokens: NotRequired[
         Annotated[list[Number], Doc("the price of tokens read, and of tokens written")]
@@ -249,7 +262,7 @@ class DisguisesLine(TypedDict):
 
 
 OF_JUDGES = ("prompt", "temperature", "max_new_tokens", "lengths")
-ORDERS = ("both", "random")
+ORDERS = ("both", "random", "latin")
 
 
 def wrong_field(document: Mapping[str, Any]) -> str | None:

@@ -1,6 +1,7 @@
 """`rmeval run`, from the options to the files."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,18 @@ def test_a_run_tells_all_that_its_rewards_depend_on(
     assert len(told["template_sha256"]) == len(told["fingerprint"]) == 64
     assert provenance["engine"]["device"] == "cpu"
     assert provenance["versions"]["torch"]
+
+
+def test_the_last_line_says_what_was_not_scoring(
+    model: Path, capsys: Capture, tmp_path: Path
+) -> None:
+    out, _ = done(capsys, *RUN, "--model", model, "--output", tmp_path / "out", "--limit", 2)
+    last = out.splitlines()[-1]
+    parts = dict(part.rsplit(" ", 1) for part in last.partition("scoring: ")[2].split(", "))
+    assert re.match(r"[\d.]+ s in all; \d+% is not scoring: ", last)
+    wanted = {"loading", "checks", "tokenising", "reading data", "statistics", "writing"}
+    assert wanted <= parts.keys()
+    assert all(float(seconds) >= 0 for seconds in parts.values())
 
 
 def test_a_second_run_computes_nothing_and_gives_the_same_bytes(

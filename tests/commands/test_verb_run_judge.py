@@ -17,6 +17,7 @@ from documented import assert_documented
 from loopback import Loopback, Reply, choices, failure
 from tiny_generator import tiny_generator
 
+from rmeval.judging.format_files import shipped_formats
 from rmeval.llm import endpoint
 
 SHOWN = re.compile(r"Start of Assistant .'s Answer\]\n(.*?)\n\[The End", re.S)
@@ -151,7 +152,9 @@ def test_aggregate_finds_the_same_without_a_judge(
     out, _ = done(capsys, *run, "--concurrency", 1)
     again, _ = done(capsys, "aggregate", folder(tmp_path))
     assert again.splitlines()[-1] == "as stored"
-    assert again.splitlines()[:-1] == out.split("\n\n", 1)[1].splitlines()[:-1]
+    of_the_run = out.split("\n\n", 1)[1].splitlines()
+    assert of_the_run[-2].startswith("kept in ")  # before where the time went
+    assert again.splitlines()[:-1] == of_the_run[:-2]
 
 
 def test_a_run_goes_on_after_failures_and_ends_with_the_same_bytes(
@@ -352,7 +355,7 @@ REFUSED = {
     "an unknown format": ((*JUDGE, *SERVER, "--prompt", "ratin"), "did you mean 'rating'"),
     "an order of ratings": (
         (*JUDGE, *SERVER, "--prompt", "rating", "--order", "both"),
-        "--order is for pairwise",
+        "--order both is not of the rating format rating: it rates one by one",
     ),
     "a judge that is no model": (JUDGE, "judge tiny: no model that transformers knows"),
     "a judge elsewhere": (
@@ -387,11 +390,8 @@ def test_store_and_list_know_judges(run, capsys: Capture, tmp_path: Path) -> Non
     done(capsys, "store", tmp_path / "out", "--prune")
     assert not list((tmp_path / "out").rglob("*.sqlite"))
     out, _ = done(capsys, "list", "judges")
-    assert [line.split()[0] for line in out.splitlines()[2:5]] == [
-        "rating",
-        "rewardbench",
-        "skywork-critic",
-    ]
+    listed = [line.split()[0] for line in out.splitlines()[2 : 2 + len(shipped_formats())]]
+    assert listed == list(shipped_formats())
 
 
 def test_a_language_model_here_is_a_judge_too(capsys: Capture, data: Path, tmp_path: Path) -> None:
@@ -430,3 +430,127 @@ def test_a_model_here_is_opened_once_for_several_benchmarks(
     assert hashed == [str(model)]
     found = (tmp_path / "out").glob("*/judge-lab__judge@rewardbench-n3/scores.jsonl")
     assert len(list(found)) == 2
+
+
+def test_the_better_of_two_ways_is_named_and_both_are_kept(
+    run, capsys: Capture, tmp_path: Path, server: Loopback
+) -> None:
+    def worse_at_rating(asked: dict[str, Any]) -> Reply:
+        rating = "[Response]" in asked["messages"][-1]["content"]
+        return choices("[[5]]") if rating else perfect(asked)
+
+    server.answer = worse_at_rating
+    out, _ = done(capsys, *run, "--prompt", "rewardbench,rating")
+    assert (
+        "mine, asked in 2 ways: rewardbench 100.0, rating 50.0; the better is rewardbench. Taken "
+        "for the judge's Score, it would be chosen after the fact: say so with it\n"
+    ) in out
+    kept = sorted(path.name for path in (tmp_path / "out/mine").iterdir())
+    assert kept[-2:] == ["judge-org__tiny_8b@rating", "judge-org__tiny_8b@rewardbench"]
+
+
+def test_samples_are_said_with_the_score_by_either_vote(
+    run, capsys: Capture, server: Loopback
+) -> None:
+    server.answer = lambda asked: (
+        perfect(asked) if asked["seed"] % 3 else choices("[[A]]", usage=(50, 4))
+    )
+    out, _ = done(capsys, *run, "--samples", "3", "--temperature", "0.5", "--vote", "majority")
+    assert (
+        "3 samples of each answer, one verdict by majority; the Score by mean 100.0, by majority "
+        "100.0; a row with its samples is one row to every interval\n"
+    ) in out
+    assert "verdicts: 72; ties 0, unparsable 0" in out
+
+
+LISTWISE = [
+    {"id": f"f{n}", "prompt": f"q{n}", "chosen": ["best"], "rejected": ["a", "b", "c"]}
+    for n in range(8)
+]
+
+
+def test_a_listwise_run_says_what_an_even_judge_would_give(
+    server: Loopback, capsys: Capture, tmp_path: Path
+) -> None:
+    data = tmp_path / "four.jsonl"
+    data.write_text("".join(json.dumps(line) + "\n" for line in LISTWISE))
+    server.answer = lambda asked: choices("[[A]]")
+    out, _ = done(
+        capsys,
+        *("run", "--model", "judge:tiny", "--endpoint", server.url, "--benchmark", data),
+        *("--prompt", "rewardbench-2", "--order", "latin", "--output", tmp_path / "out"),
+    )
+    assert (
+        "verdicts: 32; ties 0, unparsable 0 (each an even share); of the others 100.0 % for the "
+        "response shown first (25.0 % would be even)\n"
+    ) in out
+    assert "25.0" in out
+    assert "in a Latin square of orders, seed 0" in out
+
+
+RUBRIC = """name = "mine"
+kind = "rating"
+max_new_tokens = 9
+temperature = 0
+user = "{criterion} | {prompt} | {response}"
+[[criteria]]
+text = "Is it right?"
+[verdict]
+pattern = '(\\d+)'
+low = 0
+high = 10
+"""
+
+
+def test_a_file_of_criteria_takes_the_place_of_the_formats(
+    run, server: Loopback, capsys: Capture, tmp_path: Path
+) -> None:
+    server.answer = lambda asked: choices("7")
+    (tmp_path / "mine.toml").write_text(RUBRIC)
+    (tmp_path / "other.toml").write_text('[[criteria]]\ntext = "Is it brief?"\n')
+    out, _ = done(
+        capsys, *run, "--prompt", tmp_path / "mine.toml", "--criteria", tmp_path / "other.toml"
+    )
+    assert "ratings: 24; unparsable 0" in out
+    assert {a["messages"][0]["content"].split(" | ")[0] for a in server.asked} == {"Is it brief?"}
+    criteria = ("--criteria", tmp_path / "other.toml")
+    refused = refusal(capsys, *run, "--prompt", "rating", *criteria)
+    assert "the prompt format rating asks for no {criterion}" in refused
+    refused = refusal(capsys, *run, "--prompt", tmp_path / "mine.toml", "--criteria", "none.toml")
+    assert "cannot read the file of criteria none.toml: No such file or directory" in refused
+
+
+def test_a_batch_is_written_without_a_call_and_read_again(
+    run, server: Loopback, capsys: Capture, tmp_path: Path
+) -> None:
+    out, _ = done(capsys, *run, "--write-batch", tmp_path / "batch")
+    assert out == f"{tmp_path / 'batch/batch-1.jsonl'}\n"
+    assert server.asked == []
+    written = (tmp_path / "batch/batch-1.jsonl").read_text()
+    lines = [json.loads(line) for line in written.splitlines()]
+    answered = tmp_path / "output.jsonl"
+    answered.write_text(
+        "".join(
+            json.dumps(
+                {
+                    "custom_id": line["custom_id"],
+                    "response": {"status_code": 200, "body": perfect(line["body"]).body},
+                }
+            )
+            + "\n"
+            for line in lines
+        )
+    )
+    out, _ = done(capsys, *run, "--read-batch", answered)
+    assert "answers: 24 (24 kept from before)" in out
+    assert document(tmp_path)["metrics"]["overall"] == 1.0
+    assert server.asked == []
+
+
+def test_a_budget_takes_a_price(run, capsys: Capture) -> None:
+    assert "--budget takes --price IN,OUT" in refusal(capsys, *run, "--budget", "5")
+    assert "is no number of US dollars above 0" in refusal(
+        capsys, *run, "--budget", "0", "--price", "1,1"
+    )
+    said = refusal(capsys, *run, "--budget", "0.0001", "--price", "1,1")
+    assert "the next call could pass the budget of 0.0001 USD: 0.0000 spent, 0 of 24" in said

@@ -257,3 +257,8 @@ def test_lines_may_be_packed_or_columns(files: Files, capsys: Capture) -> None:
         files.input = files.folder / name
         done(capsys, *files.command)
         assert [line["score"] for line in read(files.output)] == expected
+
+
+def test_a_model_in_parts_is_for_run_alone(files: Files, capsys: Capture) -> None:
+    line = refusal(capsys, *files.command, "--parallel", "tensor")
+    assert line.startswith("--parallel is of `rmeval run`; here give each process a part")

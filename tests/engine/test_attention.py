@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from tiny_families import alone, family_tree, in_one_pack, tiny, tokens
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from rmeval.engine import attention
 from rmeval.engine.attention import Pack, attending, packed_attention, why_not_fused
@@ -159,6 +160,39 @@ def test_a_pack_of_many_is_computed_in_few_calls_on_a_gpu():
     )
     padded = sum(len(g) * max(layout.lengths[i] for i in g) ** 2 for g in groups)
     assert padded < 2 * pairs
+
+
+class MadeOnHost(TorchDispatchMode):
+    """Counts what is computed on the host, where "meta" stands for the GPU."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        made = function(*arguments, **(options or {}))
+        self.found += isinstance(made, torch.Tensor) and made.device.type == "cpu"
+        return made
+
+
+@pytest.mark.parametrize("softcap", [None, 2.0])
+@pytest.mark.parametrize("window", [None, 3])
+@pytest.mark.parametrize("together", [0, 10**6])
+def test_a_layer_makes_nothing_on_the_host_but_the_first_of_a_pack(
+    monkeypatch, together, window, softcap
+):
+    """Masks that were made there and copied cost more than a pack saves: Gemma-2, and float32."""
+    monkeypatch.setitem(attention.PAIRS_TOGETHER, "meta", together)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)  # there is no GPU
+    pack = pack_of()
+    states = [state.to("meta") for state in random_states(pack, 4, 2, 16)]
+    counts = []
+    for _ in range(3):
+        with MadeOnHost() as host:
+            attend(pack, states, scaling=0.5, sliding_window=window, softcap=softcap)
+        counts.append(host.found)
+    assert counts[0] > 0
+    assert counts[1:] == [0, 0]
 
 
 @gpu

@@ -16,7 +16,13 @@ from full_memory import names_of_full, raising
 from tiny_families import alone, family_tree, in_one_pack, tiny, tokens
 
 from rmeval.engine import memory
-from rmeval.engine.device import home, is_empty, one_name_for_full, waits_on_host
+from rmeval.engine.device import (
+    home,
+    is_empty,
+    most_held,
+    one_name_for_full,
+    waits_on_host,
+)
 from rmeval.engine.forward import forward_padded
 from rmeval.engine.memory import bytes_per_token, serving_batch_tokens, weight_bytes
 from rmeval.engine.packable import why_not_packed
@@ -184,3 +190,14 @@ def test_nor_does_a_model_that_pools_for_itself():
 
     assert forward_padded(network(Pooling(), head=False), [tokens([5, 6])]) == [5.0]
     assert seen == [False]
+
+
+def test_the_fullest_of_a_networks_own_cards_says_how_much_was_held(monkeypatch):
+    """Not the current device, which is none of the network's in all ranks but the first."""
+    held = {torch.device("cuda", 0): 9 << 30, torch.device("cuda", 1): 2 << 30}
+    held[torch.device("cuda", 3)] = 5 << 30
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", held.__getitem__)
+    weights = [SimpleNamespace(device=torch.device("cuda", n)) for n in (1, 3, 3)]
+    weights.append(SimpleNamespace(device=torch.device("meta")))  # it waits on the host
+    assert most_held(SimpleNamespace(parameters=lambda: weights)) == 5 << 30
+    assert most_held(tiny("llama")) == 0

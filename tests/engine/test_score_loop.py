@@ -180,3 +180,29 @@ def test_a_process_that_was_stopped_keeps_nothing_more_and_others_gone_stop_it()
         with pytest.raises(PeerLost):
             score(net, SEQUENCES, store=store, workers=Workers(0, 2, peers))
         assert (len(net.backbone.calls), store) == (forwards, {})
+
+
+@pytest.mark.parametrize(("rank", "kept"), [(0, 5), (1, 0)])
+def test_of_processes_that_hold_a_part_each_all_compute_all_and_one_keeps_it(
+    monkeypatch, rank, kept
+):
+    monkeypatch.setattr("rmeval.engine.scoring._Todo.await_all", lambda *_: None)
+    peers, net, store = two_of()[1].peers, network(), MemoryStore()
+    peers.gather = lambda said: [[list(range(5)), said[1]], said] if said else [said, said]
+    workers = Workers(rank, 2, peers, together=True)
+    try:
+        score_sequences(net, SEQUENCES, Engine(1, processes=2), store=store, workers=workers)
+    except AssertionError:  # rank 0's part would be there now
+        assert rank == 1
+    assert (len(net.backbone.calls), len(store)) == (5, kept)
+
+
+def test_processes_that_hold_a_part_each_never_go_ways_of_their_own():
+    engine = Engine(10**9, processes=2)
+    assert score_sequences(network(), SEQUENCES, engine) == list(map(reward, SEQUENCES))
+    with pytest.raises(BadOption, match=r"workers=join_workers\(together=True\)"):
+        score_sequences(network(), SEQUENCES, engine, store=MemoryStore())
+    net = network(Adding(out_of_memory_above(4)))
+    with pytest.raises(BadOption, match="in one of several processes: use a smaller --batch-tok"):
+        score_sequences(net, SEQUENCES, engine)
+    assert len(net.backbone.calls) <= 1

@@ -11,7 +11,7 @@ from typing import Any
 
 from conftest import DEMO_MODEL
 from mutations import spoil, spoil_bytes, spoil_json, spoil_lines
-from worlds import RANKED, ROWS, TALKS, TEMPLATE, copy, lines
+from worlds import ANSWERED, RANKED, ROWS, TALKS, TEMPLATE, copy, lines
 
 ROOT = Path(__file__).parents[2]
 Case = Callable[[Path, Random, Path], list[str]]
@@ -46,7 +46,7 @@ def damaged(path: Path, data: bytes) -> None:
 def rows(folder: Path, random: Random, _: Path) -> list[str]:
     """Rows of somebody's own, in any format that can be read."""
     kind = random.choice(["jsonl", "json", "csv", "jsonl.gz", "csv.gz", "parquet", "arrow"])
-    file, columns = folder / f"rows.{kind}", random.choice([ROWS, RANKED, TALKS])
+    file, columns = folder / f"rows.{kind}", random.choice([ROWS, RANKED, TALKS, ANSWERED])
     if kind in ("parquet", "arrow"):
         file.write_bytes(_columns(ROWS, kind, random))
     else:

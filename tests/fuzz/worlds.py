@@ -42,6 +42,16 @@ TALKS = [
     }
     for number in range(2)
 ]
+ANSWERED: list[dict[str, Any]] = [
+    {"prompt": "2 + 2?", "responses": ["4", "5"], "correct": [True, False], "answers": ["4", "5"]},
+    {
+        "prompt": "1 + 1?",
+        "responses": ["3", "4", "2"],
+        "correct": [0, 0, 1],
+        "answers": [3, 4, None],
+    },
+    {"prompt": "0 + 0?", "responses": ["9"], "correct": [False], "answers": ["9"]},
+]
 RANKED = [
     {"prompt": "Why?", "responses": ["a", "b", "c"], "scores": [0.5, 0.1, -3.0]},
     {"prompt": [{"role": "user", "content": "How?"}], "responses": ["a", "b"], "scores": [1, 2]},

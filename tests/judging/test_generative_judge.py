@@ -15,9 +15,9 @@ import rmeval
 from rmeval.engine.store import ScoreStore
 from rmeval.errors import BadData, BadOption, ServerFailure, UnknownName
 from rmeval.judging.answers import ServerAnswers
+from rmeval.judging.budget import Price
 from rmeval.judging.judge import GenerativeJudge
 from rmeval.judging.loading import Asking, make_judge
-from rmeval.judging.record import Price
 from rmeval.llm import calls, endpoint
 from rmeval.records import Comparisons, Message
 

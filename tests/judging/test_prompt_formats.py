@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from rmeval.errors import BadOption, UnknownName
+from rmeval.judging.fields import fill
 from rmeval.judging.format_files import default_format, read_format, shipped_formats
-from rmeval.judging.formats import fill
+from rmeval.judging.places import Pattern
 from rmeval.judging.verdicts import Labels, Scale
 from rmeval.records import Message
 
@@ -66,7 +67,7 @@ def test_a_rating_format_may_ask_otherwise_in_a_subset(mine) -> None:
         Message("user", "Why? | x"),
     )
     assert own.question(ASKED, ("x",), "Ties")[-1] == Message("user", "ties: Why? | x")
-    assert own.verdict == Scale(r"(\d+) stars", 0, 5)
+    assert own.verdict == Scale(Pattern(r"(\d+) stars"), 0, 5)
 
 
 def test_what_is_filled_in_is_not_read_again(mine) -> None:
@@ -128,9 +129,12 @@ def test_rewardbench_2_is_rated_and_its_ties_without_regard_to_detail() -> None:
 
 def test_every_shipped_format_names_its_source() -> None:
     known = shipped_formats()
-    assert sorted(known) == ["rating", "rewardbench", "skywork-critic"]
+    assert sorted(known) == [
+        *("genrm", "lmunit", "nemotron-genrm", "nemotron-principle", "rating", "rewardbench"),
+        *("rewardbench-2", "rm-r1", "rubric", "skywork-critic"),
+    ]
     assert all(item.source.startswith("https://") and item.summary for item in known.values())
-    assert len({item.sha256 for item in known.values()}) == 3
+    assert len({item.sha256 for item in known.values()}) == len(known)
 
 
 def test_the_hash_is_of_what_is_asked_not_of_the_name(mine) -> None:
@@ -141,7 +145,10 @@ def test_the_hash_is_of_what_is_asked_not_of_the_name(mine) -> None:
 
 BAD = {
     "no TOML": ("x =", "not TOML"),
-    "no text to ask": (PAIRWISE.replace("user =", "# user ="), "no user; needed: name, kind"),
+    "no text to ask": (
+        PAIRWISE.replace("user =", "# user ="),
+        "either user, which system may go with, or [[messages]]",
+    ),
     "a key that is none": (PAIRWISE.replace("max_new_tokens", "max_tokens"), "max_new_tokens"),
     "a kind that is none": (PAIRWISE.replace('"pairwise"', '"pairs"'), "did you mean 'pairwise'"),
     "a field that is none": (PAIRWISE.replace("{a}", "{answer}"), "unknown field"),
@@ -151,10 +158,13 @@ BAD = {
     "an empty label": (PAIRWISE.replace("TWO", ""), "'' is empty"),
     "a number as text": (PAIRWISE.replace("= 20", '= "20"'), "max_new_tokens has the wrong type"),
     "no tokens": (PAIRWISE.replace("= 20", "= 0"), "at least 1"),
-    "labels for ratings": (RATING.replace("pattern =", "a ="), "unknown key"),
+    "labels for ratings": (
+        RATING.replace("pattern =", "a ="),
+        "rating is read by pattern, json or xml",
+    ),
     "no pattern": (RATING.replace(r"(\d+) stars", "("), "the pattern is not a regular expression"),
     "a pattern without a group": (RATING.replace(r"(\d+)", r"\d+"), "needs one group"),
-    "a scale upside down": (RATING.replace("low = 0", "low = 6"), "low less than high"),
+    "a scale upside down": (RATING.replace("low = 0", "low = 6"), "low must be less than high"),
     "a subset that is no table": (
         RATING.replace("[subsets.Ties]\nuser", "[subsets]\nTies"),
         "must be a table",

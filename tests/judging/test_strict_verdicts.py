@@ -4,13 +4,16 @@ from itertools import product
 
 import pytest
 
-from rmeval.duels import Verdict
-from rmeval.judging.ratings import settle_ratings
-from rmeval.judging.verdicts import UNPARSED, Labels, Scale
+from rmeval.judging.formats import Criterion
+from rmeval.judging.places import Pattern
+from rmeval.judging.settling import MEAN, Row, settle_row
+from rmeval.judging.verdicts import Labels, Scale
 from rmeval.llm.endpoint import Answer
 from rmeval.records import Comparisons, Message, Preference
 
-LABELS, SCALE = Labels("[[A]]", "[[B]]", "[[C]]"), Scale(r"\[\[(\d+)\]\]", 1, 10)
+LABELS = Labels("[[A]]", "[[B]]", "[[C]]")
+SCALE = Scale(Pattern(r"\[\[(\d+)\]\]"), 1, 10)
+A, B, TIE = (1.0, 0.0), (0.0, 1.0), (0.5, 0.5)
 
 
 def answer(text: str, finish: str = "stop", refused: bool = False) -> Answer:
@@ -20,26 +23,31 @@ def answer(text: str, finish: str = "stop", refused: bool = False) -> Answer:
 @pytest.mark.parametrize(
     ("text", "verdict"),
     [
-        ("[[A]]", Verdict(1.0)),
-        ("A is good. [[A]] Yes, [[A]]!", Verdict(1.0)),
-        ("so [[B]]\n", Verdict(0.0)),
-        ("[[C]]", Verdict(0.5)),
-        ("", UNPARSED),
-        ("I cannot judge this.", UNPARSED),
-        ("[A]", UNPARSED),
-        ("[[a]]", UNPARSED),
-        ("[[A]] or [[B]]", UNPARSED),
-        ("[[A]], no, [[C]]", UNPARSED),
-        ("<think>[[A]] or [[B]]?</think>[[B]]", Verdict(0.0)),
-        ("<think>a</think> [[A]] <think>b</think> [[B]]", UNPARSED),
-        ("no tag at first [[A]]</think>[[B]]", UNPARSED),
-        ("\n<think>it is [[A]], I am sure", UNPARSED),
-        ("The response says <think>, so [[A]]", Verdict(1.0)),
-        ("<think>a</think> or <think>it is [[A]]", Verdict(1.0)),
+        ("[[A]]", A),
+        ("A is good. [[A]] Yes, [[A]]!", A),
+        ("so [[B]]\n", B),
+        ("[[C]]", TIE),
+        ("", None),
+        ("I cannot judge this.", None),
+        ("[A]", None),
+        ("[[a]]", None),
+        ("[[A]] or [[B]]", None),
+        ("[[A]], no, [[C]]", None),
+        ("<think>[[A]] or [[B]]?</think>[[B]]", B),
+        ("<think>a</think> [[A]] <think>b</think> [[B]]", None),
+        ("no tag at first [[A]]</think>[[B]]", None),
+        ("\n<think>it is [[A]], I am sure", None),
+        ("The response says <think>, so [[A]]", A),
+        ("<think>a</think> or <think>it is [[A]]", A),
     ],
 )
-def test_exactly_one_label_is_a_verdict(text: str, verdict: Verdict) -> None:
+def test_exactly_one_label_is_a_verdict(text: str, verdict: tuple[float, ...] | None) -> None:
     assert LABELS.read(answer(text)) == verdict
+
+
+def rating_of(found: Answer, scale: Scale = SCALE) -> float | None:
+    verdict = scale.read(found, 1)
+    return None if verdict is None else verdict[0]
 
 
 QUOTED = [  # of a response that loses, by a judge whose verdict is B
@@ -63,29 +71,29 @@ SHOWN = [  # how the judge's answer holds what it quotes
 @pytest.mark.parametrize("quoted", QUOTED)
 def test_no_quoted_text_turns_a_verdict_round(quoted: str, shown: str) -> None:
     found = LABELS.read(answer(shown.format(*[quoted] * 2)))
-    assert found in (Verdict(0.0), UNPARSED)
+    assert found in (B, None)
     if "[[A]]" not in quoted and not shown.startswith(("<think>", " ")):
-        assert found == Verdict(0.0)
+        assert found == B
     rating = shown.replace("[[B]]", "[[2]]").format(*[quoted.replace("[[A]]", "[[9]]")] * 2)
-    assert SCALE.read(answer(rating)) in (2.0, None)
+    assert rating_of(answer(rating)) in (2.0, None)
 
 
 def test_no_quoted_text_gives_a_verdict_to_an_answer_without_one() -> None:
     for shown in SHOWN[2:3] + SHOWN[5:]:
         for quoted in QUOTED:
             without = shown.replace("[[B]]", "I cannot say")
-            assert LABELS.read(answer(without.format(quoted))) == UNPARSED
+            assert LABELS.read(answer(without.format(quoted))) is None
 
 
 def test_a_format_can_say_that_answers_begin_within_thinking() -> None:
     thinking = Labels("[[A]]", "[[B]]", thinks=True)
-    assert thinking.read(answer("[[A]] at first</think>[[B]]")) == Verdict(0.0)
-    assert thinking.read(answer("<think>[[A]] at first</think>[[B]]")) == Verdict(0.0)
-    assert thinking.read(answer("it says </think> [[A]]. No.</think>[[B]]")) == UNPARSED
-    assert thinking.read(answer("[[A]]")) == UNPARSED
-    rated = Scale(r"\[\[(\d+)\]\]", 1, 10, thinks=True)
-    assert rated.read(answer("[[9]] or less</think>[[4]]")) == 4.0
-    assert rated.read(answer("[[9]]")) is None
+    assert thinking.read(answer("[[A]] at first</think>[[B]]")) == B
+    assert thinking.read(answer("<think>[[A]] at first</think>[[B]]")) == B
+    assert thinking.read(answer("it says </think> [[A]]. No.</think>[[B]]")) is None
+    assert thinking.read(answer("[[A]]")) is None
+    rated = Scale(Pattern(r"\[\[(\d+)\]\]"), 1, 10, thinks=True)
+    assert rating_of(answer("[[9]] or less</think>[[4]]"), rated) == 4.0
+    assert rating_of(answer("[[9]]"), rated) is None
 
 
 @pytest.mark.parametrize(
@@ -106,7 +114,7 @@ def test_a_format_can_say_that_answers_begin_within_thinking() -> None:
     ],
 )
 def test_exactly_one_number_on_the_scale_is_a_rating(text: str, rating: float | None) -> None:
-    assert SCALE.read(answer(text)) == rating
+    assert rating_of(answer(text)) == rating
 
 
 def test_an_answer_that_did_not_end_or_refused_is_none() -> None:
@@ -115,15 +123,15 @@ def test_an_answer_that_did_not_end_or_refused_is_none() -> None:
         answer("[[A]]", "content_filter"),
         answer("I can't say [[A]].", refused=True),
     ):
-        assert LABELS.read(unfinished) == UNPARSED
-    assert LABELS.read(Answer("[[A]]", None, 1, 1)) == Verdict(1.0)
+        assert LABELS.read(unfinished) is None
+    assert LABELS.read(Answer("[[A]]", None, 1, 1)) == A
 
 
 def test_a_pattern_of_a_users_may_find_what_is_no_number() -> None:
-    loose = Scale("score: (.*)", 1, 10)
-    assert loose.read(answer("score: 7.5")) == 7.5
+    loose = Scale(Pattern("score: (.*)"), 1, 10)
+    assert rating_of(answer("score: 7.5"), loose) == 7.5
     for odd in ("high", "nan", "inf", ""):
-        assert loose.read(answer(f"score: {odd}")) is None
+        assert rating_of(answer(f"score: {odd}"), loose) is None
 
 
 def row(*responses: str) -> Preference:
@@ -132,7 +140,9 @@ def row(*responses: str) -> Preference:
 
 def settled(*ratings: float | None):
     texts = [f"response {n}" for n in range(len(ratings))]
-    (found,) = settle_ratings([row(*texts)], [ratings], [[2] * len(ratings)], 5.5)
+    read = [((n,), 0, None if r is None else (float(r),)) for n, r in enumerate(ratings)]
+    rated = Row(row(*texts), [2] * len(ratings), [Criterion("", "")], (1, 10), read)
+    found = settle_row(rated, MEAN)
     return [score.value for score in found.scores], found.comparisons
 
 

@@ -19,7 +19,9 @@ from conftest import GOLDEN
 
 import rmeval
 from rmeval.errors import BadCheckpoint
+from rmeval.models.checkpoints import checkpoint
 from rmeval.models.checkpoints.checkpoint import Checkpoint, open_checkpoint
+from rmeval.models.checkpoints.weight_files import read_ahead
 
 IDS = golden_cases(GOLDEN / "internlm2")[0][:8]
 LAYOUTS = ["internlm2", "grm-mlp", "inform", "seqcls"]
@@ -208,3 +210,19 @@ def test_loading_holds_one_tensor_of_the_checkpoint_at_a_time(tmp_path, monkeypa
     assert most[0] <= 2  # the one that was placed, until the next one takes its name
     for parameter in network.parameters():  # none drags a larger storage along
         assert parameter.untyped_storage().nbytes() == parameter.numel() * 4
+
+
+def test_the_next_file_is_asked_for_while_one_is_read(folder, monkeypatch):
+    """A mapped file comes page by page; the system is told of each but the first."""
+    split_in_two(folder)
+    told = []
+    monkeypatch.setattr(checkpoint, "read_ahead", told.append)
+    opened = open_checkpoint(str(folder))
+    assert {name for name, _ in opened.tensors()} == set(opened.shapes)
+    assert told == list(opened.shards[1:])
+
+
+def test_a_file_that_is_read_ahead_stays_what_it_is(folder):
+    before = (folder / "model.safetensors").read_bytes()
+    read_ahead(folder / "model.safetensors")
+    assert (folder / "model.safetensors").read_bytes() == before

@@ -23,6 +23,7 @@ from readable import (
 
 import rmeval
 from rmeval.benchmarks import load_benchmark
+from rmeval.engine.forward import Numbers
 from rmeval.engine.packable import sees_padding
 from rmeval.engine.scoring import Engine
 from rmeval.errors import BadCheckpoint, BadOption
@@ -328,10 +329,10 @@ def test_a_model_that_lies_on_several_devices_is_not_moved(golden):
 
 def test_a_pack_that_breaks_down_is_caught(golden, monkeypatch):
     def broken(network, sequences):
-        return [math.nan] * len(sequences)
+        return Numbers(torch.full([len(sequences)], math.nan))
 
     probe = make_probe(load(golden()), [[1, 2], [1, 3]], 1)
-    monkeypatch.setattr("rmeval.engine.scoring.forward_packed", broken)
+    monkeypatch.setattr("rmeval.engine.scoring.start_packed", broken)
     check = check_packed(probe)
     assert (check.status, "finite alone, not together" in check.finding) == ("fail", True)
     assert check_batch(probe).status == "pass"  # it goes the other way

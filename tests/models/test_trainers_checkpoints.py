@@ -236,6 +236,15 @@ def test_shards_of_a_training_state_are_refused_with_what_joins_them(
     assert command in message
 
 
+@pytest.mark.parametrize("config", [True, False], ids=["with config.json", "alone"])
+def test_llama_cpps_files_are_said_by_what_they_are(folder, config):
+    (folder / "model.safetensors").unlink()
+    if not config:
+        (folder / "config.json").unlink()
+    (folder / "rm-Q4_K_M.gguf").write_bytes(b"GGUF")
+    assert "rm-Q4_K_M.gguf is of llama.cpp" in refusal(folder)
+
+
 def test_an_optimisers_shards_beside_whole_weights_are_no_matter(folder):
     (folder / "global_step100").mkdir()
     assert load(folder).score_tokens(IDS) == near(load_golden("seqcls").score_tokens(IDS))

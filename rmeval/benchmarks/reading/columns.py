@@ -20,6 +20,7 @@ FIELDS = (
     "responses",
     "correct",
     "answers",
+    "criterion",
 )
 ANSWERS = ("responses", "correct", "answers")  # of questions with right and wrong answers
 SCORES = "scores"  # what `correct` may be called, with 1 and 0

@@ -31,7 +31,7 @@ from rmeval.records import (
 
 ASKED = ("prompt", "messages", "responses")  # of a question with several answers
 TEXT_FIELDS = ("prompt", "messages", "chosen", "rejected")
-OPTIONAL = {"system", "tools", "reference"}  # null or absent in a row that has none
+OPTIONAL = {"system", "tools", "reference", "criterion"}  # null or absent in a row that has none
 WHOLE = (Shape.TRANSCRIPT, Shape.DIALOGUE)
 
 Values = Mapping[str, Value]  # of the text fields, by our names for them
@@ -84,6 +84,7 @@ class Layout:
             magnitude=self._number(row, "magnitude"),
             weight=self._weight(row),
             cluster=row.text(self.columns["cluster"]) if "cluster" in self.columns else "",
+            criterion=self._text_or_none(row, columns.get("criterion")),
         )
 
     def joined(self, columns: Mapping[str, str]) -> "Layout":
@@ -139,12 +140,16 @@ class Layout:
 
     def _with_system(self, row: Row, prompt: Conversation, column: str | None) -> Conversation:
         """Returns the prompt after the system message in a column of its own, unless empty."""
-        text = "" if column is None or is_missing(row.values[column]) else row.text(column)
+        text = self._text_or_none(row, column)
         if text and prompt[0].role == "system":
             raise BadData(
                 f"{row.place}: has a system message in its column and another in the prompt"
             )
         return (Message("system", text), *prompt) if text else prompt
+
+    def _text_or_none(self, row: Row, column: str | None) -> str:
+        """Returns the text in a column that a row may lack, "" where it does."""
+        return "" if column is None or is_missing(row.values[column]) else row.text(column)
 
     def _tools(self, row: Row, column: str | None) -> str:
         if column is None:

@@ -2,13 +2,20 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 from rmeval.benchmarks import Benchmark
 from rmeval.commands.shared.options import number_up_to, one_of, positive
-from rmeval.duels import JUDGE, ORDERS
+from rmeval.duels import JUDGE
 from rmeval.errors import BadOption
+from rmeval.files import prepare_folder
+from rmeval.judging.answers import ServerAnswers
+from rmeval.judging.batches import read_batch, write_batches
+from rmeval.judging.budget import Budget, Price
 from rmeval.judging.format_files import default_format, read_format
-from rmeval.judging.formats import RATING
+from rmeval.judging.formats import PromptFormat
 from rmeval.judging.judge import GenerativeJudge
 from rmeval.judging.loading import (
     BATCH,
@@ -19,12 +26,19 @@ from rmeval.judging.loading import (
     make_judge,
     open_answers,
 )
-from rmeval.judging.record import Price
+from rmeval.judging.questions import BOTH, JUDGE_ORDERS, Ask, Manner, require_order
+from rmeval.judging.settling import MEAN, VOTES
 from rmeval.llm.endpoint import KEY, SECONDS
 from rmeval.load_options import LOAD_OPTIONS
 
-OF_SERVERS = ("concurrency", "timeout", "price", "key_over_http")
-OF_JUDGES = ("endpoint", "prompt", "order", "seed", "max_new_tokens", "temperature", "judge_batch")
+OF_SERVERS = (
+    *("concurrency", "timeout", "price", "budget", "key_over_http"),
+    *("write_batch", "read_batch"),
+)
+OF_JUDGES = (
+    *("endpoint", "prompt", "criteria", "order", "seed", "samples", "vote"),
+    *("max_new_tokens", "temperature", "judge_batch"),
+)
 NOT_OF_JUDGES = (
     *(name for name, option in LOAD_OPTIONS.items() if option.flag and not option.of_judges),
     "no_checks",
@@ -46,19 +60,43 @@ def add_judge_options(parser: argparse.ArgumentParser) -> None:
         "--prompt",
         metavar="NAME|FILE.toml",
         help="the prompt format, see `rmeval list judges`; rating for rewardbench-2, otherwise "
-        "rewardbench",
+        "rewardbench; several with commas are asked one after the other",
+    )
+    group.add_argument(
+        "--criteria",
+        metavar="FILE.toml",
+        help="[[criteria]] with text, name and weight, for a format that judges by criteria",
     )
     group.add_argument(
         "--order",
-        type=one_of("order", ORDERS),
-        metavar="|".join(ORDERS),
-        help="show two responses in both orders, the default, or in one at random",
+        type=one_of("order", JUDGE_ORDERS),
+        metavar="|".join(JUDGE_ORDERS),
+        help="show two responses in both orders, the default, or in one at random; several at "
+        "once at random, the default, or as often as there are, each in every place (latin)",
     )
+    _add_sample_options(group)
     _add_answer_options(group)
 
 
+def _add_sample_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--seed", type=_seed, metavar="S", help="of a random order, and of samples; 0 if unsaid"
+    )
+    group.add_argument(
+        "--samples",
+        type=positive,
+        metavar="K",
+        help="answers to each question, at a temperature above 0; 1 if unsaid",
+    )
+    group.add_argument(
+        "--vote",
+        type=one_of("vote", VOTES),
+        metavar="|".join(VOTES),
+        help=f"what samples are worth together: {MEAN} if unsaid; both are kept",
+    )
+
+
 def _add_answer_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--seed", type=_seed, metavar="S", help="of the random order; 0 if unsaid")
     group.add_argument(
         "--max-new-tokens", type=positive, metavar="N", help="of an answer; the format's if unsaid"
     )
@@ -77,12 +115,31 @@ def _add_answer_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--price", type=_price, metavar="IN,OUT", help="USD per million tokens, for the cost"
     )
+    _add_large_run_options(group)
     add_key_option(group)
     group.add_argument(
         "--judge-batch",
         type=positive,
         metavar="K",
         help=f"questions that a model here answers at once; {BATCH} if unsaid",
+    )
+
+
+def _add_large_run_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--budget",
+        type=_usd,
+        metavar="USD",
+        help="ask nothing that could pass it, with --price; answers kept before count too",
+    )
+    group.add_argument(
+        "--write-batch",
+        type=Path,
+        metavar="FOLDER",
+        help="write the questions as files of OpenAI's Batch API, and ask nothing",
+    )
+    group.add_argument(
+        "--read-batch", type=Path, metavar="FILE", help="the answers of such a batch, its output"
     )
 
 
@@ -112,20 +169,41 @@ def check_judge_options(parser: argparse.ArgumentParser, options: argparse.Names
         _refuse(given, OF_SERVERS, "goes with --endpoint only")
     else:
         _refuse(given, NOT_OF_SERVERS, "is for a model on this machine, not for --endpoint")
-    if options.prompt is not None and read_format(options.prompt).kind == RATING:
-        _refuse(given, ("order",), "is for pairwise prompt formats; this one rates")
-    if options.order != "random" and not options.temperature:
-        _refuse(given, ("seed",), "goes with --order random, or with a --temperature above 0")
+    if options.budget is not None and options.price is None:
+        raise BadOption("--budget takes --price IN,OUT, in USD per million tokens")
+    if not (options.samples or 1) > 1:
+        _refuse(given, ("vote",), "goes with --samples above 1")
+    for name in (options.prompt or "").split(",") if options.prompt else ():
+        _check_format(read_format(name), options)
     from rmeval.engine.workers import count_processes
 
     if count_processes() > 1:
         raise BadOption("a judge runs in one process; start it without a launcher")
 
 
+def _check_format(asked: PromptFormat, options: argparse.Namespace) -> None:
+    try:
+        require_order(options.order, asked)
+    except BadOption as error:
+        raise BadOption(f"--{error}") from error
+    manner = Manner(order=options.order, temperature=options.temperature)
+    if manner.order_of(asked) in (None, BOTH) and not manner.sampling(asked).temperature:
+        given = {"seed"} if options.seed is not None else set()
+        _refuse(given, ("seed",), "goes with a random order, or with a --temperature above 0")
+
+
+def formats_asked(options: argparse.Namespace, benchmark: Benchmark) -> list[str]:
+    """Returns the prompt formats that a benchmark is asked with."""
+    return (options.prompt or default_format(benchmark.definition)).split(",")
+
+
 def load_judges_from(
     options: argparse.Namespace, benchmarks: Sequence[Benchmark]
 ) -> list[GenerativeJudge]:
-    """Returns the judge that the options describe, asked about each benchmark as is usual there."""
+    """Returns the judge that the options describe, asked about each benchmark as is usual there.
+
+    Of several prompt formats there is a judge for each, all of one benchmark side by side.
+    """
     name = judge_name(options.model)
     how = Answering(
         endpoint=options.endpoint,
@@ -137,27 +215,48 @@ def load_judges_from(
         device=options.device,
         date=options.date,
         batch=options.judge_batch or BATCH,
+        budget=options.budget and Budget(options.budget, options.price),
     )
     answers = open_answers(name, how)
     asked = [
         Asking(
-            prompt=options.prompt or default_format(benchmark.definition),
-            order=options.order or ORDERS[0],
+            prompt=prompt,
+            order=options.order,
             seed=options.seed or 0,
             temperature=options.temperature,
             max_new_tokens=options.max_new_tokens,
+            samples=options.samples or 1,
+            vote=options.vote or MEAN,
+            criteria=options.criteria,
             price=options.price,
         )
         for benchmark in benchmarks
+        for prompt in formats_asked(options, benchmark)
     ]
-    return [make_judge(name, answers, asking, options.revision) for asking in asked]
+    judges = [make_judge(name, answers, asking, options.revision) for asking in asked]
+    if options.read_batch is not None and isinstance(answers, ServerAnswers):
+        given = partial(read_batch, options.read_batch, answers=answers)
+        judges = [replace(judge, given=given) for judge in judges]
+    return judges
+
+
+def write_batches_from(
+    options: argparse.Namespace, judges: Sequence[GenerativeJudge], benchmarks: Sequence[Benchmark]
+) -> list[Path]:
+    """Writes what the judges would ask as files of a batch, and returns these."""
+    asks: dict[bytes, Ask] = {}
+    for judge, benchmark in zip(judges, benchmarks, strict=True):
+        asks |= judge.asks(benchmark.preferences)
+    answers = judges[0].answers
+    assert isinstance(answers, ServerAnswers)
+    return write_batches(prepare_folder(options.write_batch), asks, answers)
 
 
 def describe_judge_run(judge: GenerativeJudge, benchmark: Benchmark) -> str:
     """Returns what a run would send; nothing is asked."""
-    unique = {q.digest: q.conversation for q in judge.plan(benchmark.preferences)}
-    sent = sum(len(message.content) for asked in unique.values() for message in asked)
-    most = len(unique) * judge.sampling.max_new_tokens
+    unique = {question.digest: question.ask for question in judge.plan(benchmark.preferences)}
+    sent = sum(len(m.content) for ask in unique.values() for m in ask.conversation)
+    most = sum(ask.sampling.max_new_tokens for ask in unique.values())
     lines = [
         f"{judge.name} on {benchmark.name}, nothing asked",
         f"  rows            {len(benchmark):,}",
@@ -182,6 +281,16 @@ def _seed(value: str) -> int:
     if not 0 <= seed < MOST_SEED:
         raise argparse.ArgumentTypeError(f"{value!r} is not a whole number from 0 to 2**32 - 1")
     return seed
+
+
+def _usd(value: str) -> float:
+    try:
+        usd = float(value)
+    except ValueError:
+        usd = -1.0
+    if not 0 < usd < float("inf"):
+        raise argparse.ArgumentTypeError(f"{value!r} is no number of US dollars above 0")
+    return usd
 
 
 def _price(value: str) -> Price:

@@ -146,6 +146,8 @@ def load_model_from(
     """
     if str(options.model).startswith(JUDGE):
         raise BadOption(f"--model {options.model}: a judge gives no rewards; use `rmeval run`")
+    if options.parallel is not None:
+        raise BadOption("--parallel is of `rmeval run`; here give each process a part of the input")
     from rmeval.models.load import require_reward_model
 
     return require_reward_model(

@@ -20,6 +20,7 @@ from rmeval.models.checkpoints.not_readable import (
     ADAPTER,
     adapter_files,
     refuse_folder_of_a_run,
+    refuse_gguf,
     refuse_quantised,
     refuse_shards_of_training,
 )
@@ -35,6 +36,7 @@ from rmeval.models.checkpoints.weight_files import (
     choose_files,
     find_weights,
     open_weights,
+    read_ahead,
     read_index,
     read_shapes,
 )
@@ -98,8 +100,11 @@ class Checkpoint:
 
         What an adapter changes comes merged, in float32 at least.
         """
-        with self.adaptation.merging() if self.adaptation else nullcontext() as merged:
-            for shard in self.shards:
+        merging = self.adaptation.merging() if self.adaptation else nullcontext()
+        with merging as merged, ThreadPoolExecutor(1) as ahead:
+            for shard, following in zip(self.shards, [*self.shards[1:], None], strict=True):
+                if following is not None:
+                    ahead.submit(read_ahead, following)
                 with open_weights(shard) as read:
                     for name, key in self.held_by(shard).items():
                         if names is not None and name not in names:
@@ -162,6 +167,7 @@ def open_whole(name: str, folder: Path, commit: str | None, opening: Opening) ->
     if not (folder / "config.json").exists():
         refuse_shards_of_training(folder)
         refuse_folder_of_a_run(folder)
+        refuse_gguf(folder)
     config = read_object(folder / "config.json")
     require_kinds(folder / "config.json", config)
     refuse_quantised(folder, config)

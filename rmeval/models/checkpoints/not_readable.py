@@ -118,6 +118,15 @@ def refuse_shards_of_training(folder: Path) -> None:
             )
 
 
+def refuse_gguf(folder: Path) -> None:
+    """Raises BadCheckpoint where a folder holds llama.cpp's files in place of weights."""
+    if found := sorted(file.name for file in folder.glob("*.gguf")):
+        raise BadCheckpoint(
+            f"{folder}: {found[0]} is of llama.cpp, mostly quantised, which moves "
+            "rewards; pass the checkpoint in 16 bits that it was made from"
+        )
+
+
 def refuse_quantised(folder: Path, config: Mapping[str, Any]) -> None:
     """Raises BadCheckpoint where config.json says that the weights are quantised."""
     parts = [config, *(part for part in config.values() if isinstance(part, dict))]

@@ -4,6 +4,7 @@ What transformers reads is read: an index, or one file, or numbered files. An in
 by tensor. Whatever would make a weight a guess is refused, with the names of what disagrees.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 
 from rmeval.errors import BadCheckpoint, first_line
 from rmeval.models.checkpoints.json_files import read_object
-from rmeval.models.checkpoints.not_readable import refuse_shards_of_training
+from rmeval.models.checkpoints.not_readable import refuse_gguf, refuse_shards_of_training
 
 PICKLE_ADVICE = (
     "only in pickle format, which can run code when it is read; convert it to "
@@ -126,6 +127,7 @@ def find_weights(folder: Path, allow_pickle: bool) -> WeightFiles:
     chosen = safe or choose_files(folder, PICKLED, _names(folder, PICKLED))
     if chosen is None:
         refuse_shards_of_training(folder)
+        refuse_gguf(folder)
         others = sorted(file.name for file in folder.glob(SAFE.others))
         beside = f"; nothing says what {some(others)} is" if others else ""
         raise BadCheckpoint(f"{folder}: no weights (model*.safetensors) beside config.json{beside}")
@@ -231,6 +233,13 @@ def open_weights(file: Path) -> Iterator[Callable[[str], torch.Tensor]]:
         return
     with safe_open(file, framework="pt") as tensors:
         yield tensors.get_tensor
+
+
+def read_ahead(file: Path) -> None:
+    """Has the system bring a file into its memory, which a mapped one enters page by page."""
+    if hasattr(os, "posix_fadvise"):
+        with file.open("rb") as stream:
+            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
 
 def _load_pickle(file: Path, device: str) -> dict[str, Any]:

@@ -4,7 +4,8 @@ A language model alone is no reward model, so this family is in no registry:
 `rmeval.models.dpo.network` makes rewards of one or two of them.
 """
 
-from functools import cached_property
+from collections.abc import Iterator, Sequence
+from functools import cached_property, partial
 from typing import Any, NoReturn
 
 import torch
@@ -156,14 +157,27 @@ class CausalModel(nn.Module):
         Only so many logits exist at once as `LOGIT_BYTES` holds. They are made in the model's
         dtype, as its authors do, and normalised in float32 at least.
         """
-        rows = max(1, LOGIT_BYTES // (torch.float32.itemsize * self.config.vocab_size))
         found = []
-        for some, wanted in zip(torch.split(states, rows), torch.split(tokens, rows), strict=True):
-            logits = self._logits(some[None])[0]  # (rows, V)
-            logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-            own = logits.gather(1, wanted[:, None].to(logits.device))[:, 0]
+        for some, logits in self._in_parts(states):
+            own = logits.gather(1, tokens[some, None].to(logits.device))[:, 0]
             found.append((own - logits.logsumexp(-1)).double().cpu())
         return torch.cat(found)
+
+    def group_log_probabilities(self, states: Tensor, groups: Sequence[Sequence[int]]) -> Tensor:
+        """Returns log p of the next token being one of each group: (S, H) -> (S, K) float32."""
+        found = []
+        for _, logits in self._in_parts(states.to(self.rest.dtype)):
+            own = [logits[:, list(group)].logsumexp(-1) for group in groups]
+            found.append(torch.stack(own, -1) - logits.logsumexp(-1, keepdim=True))
+        return torch.cat(found)
+
+    def _in_parts(self, states: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """Yields which of the states, (S, H), and their logits, (rows, V), float32 at least."""
+        rows = max(1, LOGIT_BYTES // (torch.float32.itemsize * self.config.vocab_size))
+        for first in range(0, len(states), rows):
+            some = slice(first, first + rows)
+            logits = self._logits(states[some][None])[0]
+            yield some, logits.to(torch.promote_types(logits.dtype, torch.float32))
 
     @torch.inference_mode()
     def difference_to_own_logits(self) -> float:
@@ -196,6 +210,18 @@ class CausalModel(nn.Module):
         before: nn.Module = getattr(self.rest, name)
         setattr(self.rest, name, body)
         return before
+
+
+class LabelHead(nn.Module):
+    """Log p of the next token being one of each of K groups of tokens: (N, H) -> (N, K)."""
+
+    def __init__(self, model: CausalModel, groups: Sequence[Sequence[int]]) -> None:
+        super().__init__()
+        self._of = partial(model.group_log_probabilities, groups=groups)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Returns (N, K) float32 at least."""
+        return self._of(states)
 
 
 class _Given(nn.Module):

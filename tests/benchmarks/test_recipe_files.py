@@ -7,10 +7,12 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from rmeval import BadData, BadOption, RmevalError, UnknownName, load_benchmark
 from rmeval.benchmarks import scheme_of, shipped_recipes
+from rmeval.benchmarks.arithmetic import ARITHMETIC
 from rmeval.benchmarks.recipes import find_recipe, recipe_from, recipes_in
 from rmeval.known import published_tables
 from rmeval.records import Message, Score, ScoredPreference
@@ -31,8 +33,8 @@ def rows_to(path: Path, rows: list[dict[str, Any]], kind: str = "jsonl") -> Path
 
 def test_the_recipes_that_ship_are_those_in_configs_and_say_all_that_they_must() -> None:
     assert SHIPPED == [
-        "helpsteer3", "if-rewardbench", "ppe-preference", "rag-rewardbench", "rewardmath",
-        "themis-code-reward-bench", "writing-preference-bench",
+        "acemath-rewardbench", "helpsteer3", "if-rewardbench", "ppe-preference", "rag-rewardbench",
+        "rewardmath", "themis-code-reward-bench", "writing-preference-bench",
     ]  # fmt: skip
     assert [path.stem for path in sorted((ROOT / "configs" / "benchmarks").iterdir())] == SHIPPED
     for recipe in shipped_recipes().values():
@@ -147,6 +149,24 @@ def test_rewardmaths_rows_of_one_problem_are_one_right_solution_against_the_wron
         load_benchmark("rewardmath", rows_to(tmp_path / "b.jsonl", [row(0, "right", "1")]))
     with pytest.raises(BadData, match="its problem_id has no response of one kind"):
         load_benchmark("rewardmath", rows_to(tmp_path / "c.jsonl", [row(0, "chosen", "1")]))
+
+
+def test_acemaths_problems_are_questions_with_right_and_wrong_answers(tmp_path: Path) -> None:
+    for name, right in (("gsm8k", [True, False, True]), ("math500", [False, False, False])):
+        (tmp_path / name).mkdir()
+        table = pa.Table.from_pylist(
+            [{"question": f"of {name}?", "code": ["a", "b", "c"], "score": right, "gt": "1"}]
+        )
+        path = str(tmp_path / name / "data-00000-of-00001.arrow")
+        with pa.OSFile(path, "wb") as sink, pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
+    rows_to(tmp_path / "scripts" / "orm_eval" / "minerva_math_s0.jsonl", [{"question": "no"}])
+    found = load_benchmark("acemath-rewardbench", tmp_path)
+    first, second = found.preferences
+    assert (first.subset, first.responses, first.num_chosen) == ("gsm8k", ("a", "c", "b"), 2)
+    assert (second.subset, second.num_chosen) == ("math500", 0)
+    assert str(found.partial).startswith("2 rows instead of 8987: gsm8k has 1 of 1319")
+    assert found.scheme is ARITHMETIC["answers"]
 
 
 def test_themiss_published_items_make_every_figure_that_is_published(shared: Path) -> None:
