@@ -20,8 +20,15 @@ from rmeval.results.ensemble import Mixture
 
 PACKAGE = Path(__file__).parents[2] / "rmeval"
 OF_THE_COMMAND_LINE = ("commands", "cli.py")
-OF_OTHER_PROGRAMS = {  # zero_to_fp32.py, verl.model_merger, OpenRLHF
-    *("--safe_serialization", "--backend", "--local_dir", "--target_dir", "--normalize_reward"),
+OF_OTHER_PROGRAMS = {  # zero_to_fp32.py, verl.model_merger, OpenRLHF, torchrun
+    *(
+        "--safe_serialization",
+        "--backend",
+        "--local_dir",
+        "--target_dir",
+        "--normalize_reward",
+        "--nproc_per_node",
+    ),
 }
 COMMAND = re.compile(r"`rmeval [^`]*`")  # a command as it is typed
 BEYOND_THE_INTERFACE = (

@@ -82,7 +82,7 @@ def test_a_config_without_architectures_says_so(tmp_path):
 def test_a_plain_language_model_is_no_reward_model(tmp_path):
     folder = copy_golden("nemotron", tmp_path / "some-model")
     edit_config(folder, remove=("_name_or_path",))
-    said = "'LlamaForCausalLM' in .*: a language model without a reward head; .* with --reference"
+    said = "'LlamaForCausalLM' in .*: a language model without a reward head; .* with `reference="
     with pytest.raises(BadCheckpoint, match=said.replace(": ", "; ", 1)) as error:
         family_of(folder)
     assert "known:" not in str(error.value)  # no list of what it is not

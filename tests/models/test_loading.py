@@ -94,7 +94,7 @@ def test_what_is_no_device_is_an_unknown_name(asked):
 
 def test_a_missing_gpu_is_noticed_before_any_file_is_read(gpus):
     gpus(0)
-    with pytest.raises(BadOption, match="not there"):
+    with pytest.raises(BadOption, match="not available"):
         rmeval.load_model("/no/such/folder", device="cuda")
 
 
