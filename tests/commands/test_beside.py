@@ -149,4 +149,4 @@ def test_a_name_of_another_kind_is_no_result(model: Path, capsys: Capture, tmp_p
     [path] = results(tmp_path / "out")
     path.write_text(json.dumps({**json.loads(path.read_text()), "name": 3}))
     line = refusal(capsys, "aggregate", path.parent)
-    assert line == f"{path}: not a result of rmeval: name is of another kind"
+    assert line == f"{path}: not a result of rmeval: name is missing or of another kind"

@@ -43,7 +43,9 @@ class Classifier(Family):
         model_type = checkpoint.config.get("model_type")
         known = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES.get(model_type)
         headed = any(key == SCORE or key.startswith(HEADS) for key in checkpoint.shapes)
-        return headed and checkpoint.architecture == known
+        parts = {key.partition(".")[0] for key in checkpoint.shapes} - {"lm_head"}
+        headless = len(parts) == 1 and "score" not in parts  # its head is missed as it is loaded
+        return (headed or headless) and checkpoint.architecture == known
 
     def read_config(self) -> PretrainedConfig:
         config = super().read_config()
