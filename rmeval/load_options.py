@@ -131,7 +131,7 @@ class ModelOptions(TypedDict, total=False):
             "tensor: each process of a launch holds a part of every large matrix, and all compute "
             "each forward pass together, for a model that is larger than a GPU",
             choices=PARALLEL,
-            noun="way of --parallel",
+            noun="way of `parallel=`",
         ),
     ]
     pool: Annotated[

@@ -293,7 +293,7 @@ class _Passes:
         if not self._alone:  # the others would wait for passes that this one does not make
             raise BadOption(
                 f"out of memory on {size} sequences at once, in one of several processes: use a "
-                "smaller --batch-tokens"
+                "smaller `batch_tokens=`"
             ) from error
         if size == 1:
             raise BadOption(

@@ -189,7 +189,7 @@ def _check(options: LoadOptions) -> None:
     if options["date"] is not None:
         parse_day(options["date"])
     if options["parallel"] not in (None, *PARALLEL):
-        raise UnknownName("way of --parallel", str(options["parallel"]), PARALLEL)
+        raise UnknownName("way of `parallel=`", str(options["parallel"]), PARALLEL)
     if options["chat_template"] is not None:
         find_template(options["chat_template"])
     if tokens is not None and tokens < 1:
@@ -272,7 +272,7 @@ def make_network(
     it is this process's part.
     """
     if parallel and isinstance(family, DPO | LanguageModel | RemoteCode):
-        raise BadOption(f"--parallel tensor: {family.name} is not cut; leave it out")
+        raise BadOption(f"`parallel='tensor'`: {family.name} is not cut; leave it out")
     if isinstance(family, DPO):
         return family.join(*_make_parts(family, device, dtype, weights=weights, spread=spread))
     if isinstance(family, LanguageModel):

@@ -203,6 +203,6 @@ def test_processes_that_hold_a_part_each_never_go_ways_of_their_own():
     with pytest.raises(BadOption, match=r"workers=join_workers\(together=True\)"):
         score_sequences(network(), SEQUENCES, engine, store=MemoryStore())
     net = network(Adding(out_of_memory_above(4)))
-    with pytest.raises(BadOption, match="in one of several processes: use a smaller --batch-tok"):
+    with pytest.raises(BadOption, match="in one of several processes: use a smaller `batch_tok"):
         score_sequences(net, SEQUENCES, engine)
     assert len(net.backbone.calls) <= 1
