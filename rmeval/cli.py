@@ -1,4 +1,4 @@
-"""The command line: finds the verb, runs it, and turns what a user can mend into one line."""
+"""The command line: finds the verb, runs it, and turns what a user can fix into one line."""
 
 import argparse
 import os
@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 from rmeval.clock import importing
+from rmeval.commands.shared.flags import as_flags, warnings_with_flags
 from rmeval.door import opened
 from rmeval.errors import BadOption, RmevalError, brief, nearest_name, one_line
 from rmeval.files import reading
@@ -19,22 +20,22 @@ VERBS = {
     "score": "score conversations from a file",
     "rank": "rank the responses to each prompt",
     "best-of-n": "draw candidates, keep the best, and show what N is worth",
-    "pairs": "make preference data of ranked responses",
+    "pairs": "make preference data from ranked responses",
     "filter": "keep the preference pairs that a model agrees with",
-    "aggregate": "make every number again from stored scores, and explain it",
+    "aggregate": "recompute every number from stored scores, and explain it",
     "compare": "say whether one result is really better than another",
     "agreement": "say how far judges agree with each other, and with themselves",
     "check": "fail when a result is worse than a baseline: the gate for CI",
     "baseline": "write what `check` compares with, small enough to commit",
-    "overlap": "count the rows of a benchmark that stand in training data",
-    "ensemble": "put stored scores of several models together, as a model of its own",
+    "overlap": "count the rows of a benchmark that are in training data",
+    "ensemble": "combine stored scores of several models into an ensemble",
     "merge": "average two checkpoints of one architecture",
     "convert": "write a model as the plain class that other programs load",
     "leaderboard": "rank results and published rows",
     "report": "write a report that opens in any browser",
     "plot": "write the report's figures as files",
-    "export": "give a result the form of a model card, the Hub, or a paper",
-    "store": "show and prune what interrupted runs kept",
+    "export": "export a result for a model card, the Hub or a paper",
+    "store": "show and delete what interrupted runs kept",
     "list": "show adapters, benchmarks and known checkpoints",
 }
 EXAMPLES = {
@@ -99,9 +100,9 @@ class Parser(argparse.ArgumentParser):
         """Refuses what no option can mean before its own type sees it: nothing, or no text."""
         named = "/".join(action.option_strings) or action.metavar or action.dest
         if not arg_string.strip():
-            raise BadOption(f"{named} is given an empty word; was a variable unset?")
+            raise BadOption(f"{named} is empty; is a shell variable unset?")
         if "\0" in arg_string or any("\ud800" <= letter <= "\udfff" for letter in arg_string):
-            raise BadOption(f"{named} is given {arg_string!a}, which is no text in UTF-8")
+            raise BadOption(f"{named} is {arg_string!a}, which is not valid UTF-8")
         return super()._get_value(action, arg_string)
 
     def _advice(self, unknown: str) -> str:
@@ -119,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status.
 
     0: done. 1: what was examined is not fit, is worse than its baseline, or is not whole. 2:
-    something that the user can mend, said in one line on stderr. 70: a bug, with its traceback.
+    something that the user can fix, said in one line on stderr. 70: a bug, with its traceback.
     130: interrupted; what was scored is kept. A gate's word stands also where stdout cannot be
     written; of any other verb that is an error.
     """
@@ -138,14 +139,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _mended(arguments: list[str]) -> int:
-    """Returns the exit status of a command; what the user can mend is said in one line."""
+    """Returns the exit status of a command; what the user can fix is said in one line."""
     try:
-        return _dispatch(arguments)
+        with warnings_with_flags():
+            return _dispatch(arguments)
     except RmevalError as error:
-        print(f"rmeval: {one_line(brief(str(error)))}", file=sys.stderr)
+        print(f"rmeval: {one_line(brief(as_flags(str(error))))}", file=sys.stderr)
         return MENDABLE
     except KeyboardInterrupt:
-        print("rmeval: interrupted; run the same command again to go on", file=sys.stderr)
+        print("rmeval: interrupted; run the same command again to resume", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -179,7 +181,7 @@ def _dispatch(arguments: list[str]) -> int:
     for verb, summary in VERBS.items():
         verbs.add_parser(verb, help=summary)
     if arguments and arguments[0].startswith("-") and arguments[0] not in OF_NO_VERB:
-        hint = "options belong after a verb, see rmeval --help"
+        hint = "options go after a verb, see rmeval --help"
         raise BadOption(f"unknown option {arguments[0]!r}; {hint}")
     if arguments and not arguments[0].startswith("-"):
         nearest = nearest_name(arguments[0], VERBS)

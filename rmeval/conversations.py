@@ -49,7 +49,9 @@ def to_conversation(
     if isinstance(conversation, Mapping) and "messages" in conversation:
         others = one_line(", ".join(map(str, conversation.keys() - {"messages", *BESIDE})))
         if others or tools is not None:
-            raise BadData(f"{place}: beside messages and tools stands {others or 'tools again'}")
+            raise BadData(
+                f"{place}: unexpected beside messages and tools: {others or 'tools again'}"
+            )
         given = (conversation.get(name) for name in BESIDE)
         return to_conversation(conversation["messages"], place, *given)
     if isinstance(conversation, str | Mapping) or not isinstance(conversation, Sequence):
@@ -91,7 +93,7 @@ def to_message(given: object, place: str) -> Message:
         raise BadData(f'{place}: a message needs text in "role" and in "content"')
     extra = _to_json(others, place, "a message's fields") if others else ""
     if HALF_PAIR.search(content) or HALF_PAIR.search(extra):
-        raise BadData(f"{place}: holds half of a surrogate pair, which is no text")
+        raise BadData(f"{place}: holds half of a surrogate pair, which is not valid text")
     return Message(role, content, extra)
 
 
@@ -102,7 +104,7 @@ def to_reply(given: object, place: str) -> Reply:
     message = to_message(given, place)
     if message.role != "assistant":
         role = one_line(message.role)[:40]
-        raise BadData(f"{place}: a message of the {role}, no response of the assistant")
+        raise BadData(f"{place}: a message of the {role}, not a response of the assistant")
     return as_reply(message)
 
 
@@ -158,7 +160,7 @@ def _only_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {one_line(twice)[:80]!r} stands there twice")
+        raise ValueError(f"the key {one_line(twice)[:80]!r} appears twice")
     return found
 
 
@@ -166,7 +168,7 @@ def _from_json(text: str, place: str) -> object:
     try:
         return parse_json(text)
     except (ValueError, RecursionError) as error:
-        raise BadData(f"{place}: tools are no JSON ({first_line(error)})") from error
+        raise BadData(f"{place}: tools are not JSON ({first_line(error)})") from error
 
 
 def _to_json(value: object, place: str, what: str) -> str:

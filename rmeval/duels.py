@@ -64,7 +64,7 @@ def texts_of(preference: Preference) -> tuple[str, ...]:
             found = ["tools"] if message.tools else list(json.loads(message.extra))
             raise BadData(
                 f"preference {preference.id} ({preference.subset}): has "
-                f"{one_line(', '.join(found))[:80]}, and who compares responses is shown text only"
+                f"{one_line(', '.join(found))[:80]}, and pairwise models and judges take text only"
             )
     return tuple(as_message(response).content for response in preference.responses)
 

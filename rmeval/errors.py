@@ -1,4 +1,4 @@
-"""What a user can repair, as a small tree.
+"""What a user can fix, as a small tree.
 
 Every message is one line: what went wrong, where, and what to do now. The command line prints it
 and exits with status 2. Anything that is not an `RmevalError` is a bug and keeps its traceback.
@@ -30,7 +30,7 @@ FOREIGN = (
 
 
 class RmevalError(Exception):
-    """Something that the user can mend."""
+    """Something that the user can fix."""
 
 
 class UnknownName(RmevalError):
@@ -49,15 +49,15 @@ class UnknownName(RmevalError):
 
 
 class BadOption(RmevalError):
-    """An option whose value cannot be served, on this machine or for this model."""
+    """An option whose value does not apply on this machine or to this model."""
 
 
 class BadCheckpoint(RmevalError):
-    """A model folder that is incomplete, unsafe, or of no known layout."""
+    """A model folder that is incomplete, unsafe, or in no known layout."""
 
 
 class BadPlugin(RmevalError):
-    """Another package's entry that cannot be used: a taken name, no import, no such class."""
+    """Another package's entry that cannot be used: its name is taken, or it fails to import."""
 
 
 class BadData(RmevalError):
@@ -82,7 +82,7 @@ class BadReward(RmevalError):
 
     def __init__(self, index: int, value: float, place: str | None = None) -> None:
         where = place or f"sequence {index}"
-        super().__init__(f"{where}: the reward is {value}; try --dtype float32 or bfloat16")
+        super().__init__(f"{where}: the reward is {value}; try `dtype='float32'` or bfloat16")
         self.index = index
         self.value = value
 
@@ -92,11 +92,11 @@ class BadReward(RmevalError):
 
 
 class OutputFailure(RmevalError):
-    """A place where results should be kept that cannot be written."""
+    """A place for results that cannot be written."""
 
 
 class ServerFailure(RmevalError):
-    """A server that did not answer, or whose answer is none, after every retry."""
+    """A server that gave no answer, or no usable one, after every retry."""
 
 
 class PeerLost(RmevalError):
@@ -104,7 +104,7 @@ class PeerLost(RmevalError):
 
 
 class Unreachable(RmevalError):
-    """A file that is neither on this machine nor to be had from the Hub."""
+    """A file that is not on this machine and cannot be had from the Hub."""
 
 
 class Blaming(AbstractContextManager[None]):

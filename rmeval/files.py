@@ -13,7 +13,7 @@ from tempfile import NamedTemporaryFile
 
 from rmeval.errors import BadData, OutputFailure, RmevalError, first_line
 
-NO_LOCKS = "%s: no locks here, on this file system or machine; start no second run into it"
+NO_LOCKS = "%s: this file system or machine has no locks; do not start a second run into it"
 logger = logging.getLogger("rmeval")
 
 
@@ -30,7 +30,7 @@ def prepare_folder(folder: Path) -> Path:
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputFailure(
-            f"cannot write to {folder} ({reason}); choose another --output"
+            f"cannot write to {folder} ({reason}); choose another `output=`"
         ) from error
     return folder
 
@@ -94,7 +94,7 @@ def reading(path: Path | None = None, kind: type[RmevalError] = BadData) -> Iter
             raise
         reason = error.strerror or first_line(error)
         raise kind(
-            f"{named}: cannot be read ({reason}); pass another, or mend its rights"
+            f"{named}: cannot be read ({reason}); pass another, or fix its permissions"
         ) from error
 
 
@@ -152,7 +152,7 @@ def only_owner(lock: Path, of: Path) -> Iterator[None]:
     with writing(lock):
         stream, locked = _take(lock, wait=False)
     if stream is None:
-        raise OutputFailure(f"another run is writing {of}; wait for its end, or choose another")
+        raise OutputFailure(f"another run is writing {of}; wait for it to end, or choose another")
     if not locked:
         logger.warning(NO_LOCKS, of)
     try:

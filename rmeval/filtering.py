@@ -20,7 +20,7 @@ KEEP = re.compile(rf"agree|margin>=(?P<margin>-?{NUMBER})|top=(?P<top>{NUMBER})%
 
 
 class KeepRule:
-    """Which margins are kept; `text` as --keep has it. Raises BadOption for anything else."""
+    """Which margins are kept: `text` is the `keep` of `filter`. Raises BadOption for another."""
 
     def __init__(self, text: str) -> None:
         found = KEEP.fullmatch(text)
@@ -32,7 +32,7 @@ class KeepRule:
         except ValueError:
             found = None
         if found is None or not 0 < (100 if self._top is None else self._top) <= 100:
-            raise BadOption(f"--keep {text}: pass agree, 'margin>=X' (in quotes) or top=P%")
+            raise BadOption(f"`keep={text!r}`: pass agree, 'margin>=X' (in quotes) or top=P%")
 
     def least(self, margins: Sequence[float]) -> float:
         """Returns the smallest margin that is kept."""

@@ -96,7 +96,7 @@ def fetch_snapshot(
             lambda: snapshot_download(repository, repo_type=kind, **files)
         )
     except HFValidationError as error:
-        raise BadOption(f"{repository!r} is no local folder and no Hub name") from error
+        raise BadOption(f"{repository!r} is neither a local folder nor a Hub name") from error
     except GatedRepoError as error:
         raise Unreachable(
             f"{kind} {repository} is gated: accept its licence on the Hub, then `hf auth login`"
@@ -149,7 +149,7 @@ def _why(error: BaseException) -> str:
     if status is not None and status >= 400:
         return f"the Hub answers {status}"
     if names & BROKEN_OFF:
-        return "the connection to the Hub broke off: the same command again goes on from there"
+        return "the connection to the Hub was lost: run the same command again to continue"
     return "the Hub cannot be reached"
 
 
@@ -174,9 +174,9 @@ def require_repository(name: str) -> str:
     try:
         validate_repo_id(name)
     except HFValidationError as error:
-        raise BadOption(f"{name!r} is no repository on the Hub, ORG/NAME") from error
+        raise BadOption(f"{name!r} is not a repository on the Hub, ORG/NAME") from error
     if "/" not in name:
-        raise BadOption(f"{name!r} is no repository on the Hub, ORG/NAME")
+        raise BadOption(f"{name!r} is not a repository on the Hub, ORG/NAME")
     return name
 
 

@@ -175,7 +175,7 @@ def find_template(name_or_file: str) -> ChatTemplate:
     try:
         return ChatTemplate(path.read_text(encoding="utf-8"), f"the file {path.name}")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadOption(f"--chat-template {path}: cannot be read as text") from error
+        raise BadOption(f"`chat_template={str(path)!r}`: cannot be read as text") from error
 
 
 def objective_names(family: str, number: int) -> tuple[str, ...]:
@@ -314,7 +314,7 @@ def published_in(content: Mapping[str, Any], benchmark: str, place: str) -> tupl
 def published_from(facts: Mapping[str, Any], place: str) -> Published:
     """Returns a row from FACTS and a percentage per section; a blank is no section.
 
-    Raises BadData for a fact that is missing, or a figure that is no percentage.
+    Raises BadData for a fact that is missing, or a figure that is not a percentage.
     """
     missing = [fact for fact in FACTS if not isinstance(facts.get(fact), str | int | float)]
     if missing:
@@ -341,7 +341,7 @@ def published_from(facts: Mapping[str, Any], place: str) -> Published:
 
 
 def _read_table(text: str, name: str) -> tuple[Published, ...]:
-    reader = csv.DictReader(StringIO(text), restkey="a cell too many", strict=True)
+    reader = csv.DictReader(StringIO(text), restkey="one cell too many", strict=True)
     try:
         missing = [fact for fact in FACTS if fact not in (reader.fieldnames or ())]
         if missing:
@@ -359,5 +359,5 @@ def _percent(value: Any, place: str, ends: tuple[float, float] | None) -> float:
     except (TypeError, ValueError, OverflowError):
         percent = nan
     if not low <= percent <= high:  # also not for NaN
-        raise BadData(f"{place} is {value!r}, no percentage")
+        raise BadData(f"{place} is {value!r}, not a percentage")
     return percent

@@ -45,18 +45,21 @@ class ModelOptions(TypedDict, total=False):
         str | None, Option("branch, tag or commit on the Hub", metavar="R", of_judges=True)
     ]
     family: Annotated[
-        str | None, Option("an adapter of `rmeval list`, where nothing tells it", metavar="NAME")
+        str | None,
+        Option("the adapter (`rmeval list`), where the files do not tell it", metavar="NAME"),
     ]
     base: Annotated[
         str | Path | None,
         Option(
-            "what an adapter (LoRA) is of, where that is not what it says itself",
+            "the base of an adapter (LoRA), if it is not the one that the adapter names",
             metavar="ID_OR_FOLDER",
         ),
     ]
     chat_template: Annotated[
         str | None,
-        Option("in place of the tokenizer's own", metavar="FILE_OR_NAME", names=shipped_templates),
+        Option(
+            "used instead of the tokenizer's own", metavar="FILE_OR_NAME", names=shipped_templates
+        ),
     ]
     specials: Annotated[
         str | None,
@@ -70,7 +73,7 @@ class ModelOptions(TypedDict, total=False):
     date: Annotated[
         str | None,
         Option(
-            "the day that a chat template writes which asks for today's; default: the template's "
+            "the date for chat templates that ask for today's; default: the template's "
             "or the model card's, else 2024-07-26",
             metavar="2024-07-26",
             of_judges=True,
@@ -79,14 +82,14 @@ class ModelOptions(TypedDict, total=False):
     system: Annotated[
         str | None,
         Option(
-            "a system prompt for every conversation of the run, of which none may have one",
+            "a system prompt for every conversation; none may have one of its own",
             metavar="TEXT|FILE",
         ),
     ]
     trust_remote_code: Annotated[
         bool, Option("run the repository's own code where rmeval has no adapter", default=False)
     ]
-    allow_pickle: Annotated[bool, Option("read .bin weights", default=False)]
+    allow_pickle: Annotated[bool, Option("read .bin weights (pickle)", default=False)]
     dtype: Annotated[
         str,
         Option(
@@ -118,7 +121,7 @@ class ModelOptions(TypedDict, total=False):
         int | None,
         Option(
             "tokens in a forward pass: unique ones if packed, else padding included; default: as "
-            "many as memory serves",
+            "many as fit into memory",
             metavar="N",
         ),
     ]
@@ -128,13 +131,13 @@ class ModelOptions(TypedDict, total=False):
             "tensor: each process of a launch holds a part of every large matrix, and all compute "
             "each forward pass together, for a model that is larger than a GPU",
             choices=PARALLEL,
-            noun="way of --parallel",
+            noun="way of `parallel=`",
         ),
     ]
     pool: Annotated[
         str | None,
         Option(
-            "the token that the reward is read from, in place of the family's own rule",
+            "the token that the reward is read from, instead of the family's own rule",
             choices=POOLS,
         ),
     ]
@@ -168,7 +171,7 @@ class ModelOptions(TypedDict, total=False):
     ]
     without_reference: Annotated[
         str | None,
-        Option("which of the rows to come has no reference, if any is known to", flag=False),
+        Option("a row that has no reference, if any, for the message of an error", flag=False),
     ]
 
 
@@ -198,7 +201,7 @@ def with_defaults(options: Mapping[str, object]) -> LoadOptions:
     """Returns all options. Raises TypeError for one that is none, as Python does."""
     for name in options:
         if name not in LOAD_OPTIONS:
-            raise TypeError(f"{name!r} is no option of loading; see help(rmeval.load_model)")
+            raise TypeError(f"{name!r} is not a loading option; see help(rmeval.load_model)")
     defaults = {name: option.default for name, option in LOAD_OPTIONS.items()}
     return cast(LoadOptions, {**defaults, **options})
 

@@ -126,7 +126,7 @@ class PairRule:
         if self.strategy not in STRATEGIES:
             raise UnknownName("strategy", self.strategy, STRATEGIES)
         if not (isfinite(self.min_margin) and self.min_margin >= 0):
-            raise BadOption(f"--min-margin {self.min_margin}: a number of at least 0 is needed")
+            raise BadOption(f"`min_margin={self.min_margin}`: a number of at least 0 is needed")
 
     def pairs(self, candidates: Candidates, scores: Sequence[float]) -> list[ScoredPair]:
         """Returns the preferences of one prompt, the larger rewards first."""
@@ -184,7 +184,7 @@ def pairs_of_line(fields: Mapping[str, Any], place: str, rule: PairRule) -> list
         raise BadData(f'{place}: no list of "scores"; `rmeval rank` adds them')
     for score in scores:
         if not (type(score) in (int, float) and abs(score) <= float_info.max):
-            raise BadData(f"{place}: a score is {one_line(repr(score))[:40]}, no finite number")
+            raise BadData(f"{place}: a score is {one_line(repr(score))[:40]}, not a finite number")
     if len(scores) != len(candidates.responses):
         raise BadData(f"{place}: {len(scores)} scores for {len(candidates.responses)} responses")
     return rule.pairs(candidates, scores)

@@ -68,7 +68,7 @@ class Registry:
             reason = f"{type(error).__name__}: {error}"
             raise BadPlugin(
                 f"the {self.kind} {name!r} cannot be imported from {entry.origin} ({reason}); "
-                "mend or uninstall that package"
+                "fix or uninstall that package"
             ) from error
 
     def __contains__(self, name: object) -> bool:

@@ -114,7 +114,9 @@ def test_what_are_no_tools_is_refused(given):
 
 
 def test_tools_in_two_places_and_fields_beside_messages_are_refused():
-    with pytest.raises(BadData, match="conversation 0: beside messages and tools stands system"):
+    with pytest.raises(
+        BadData, match="conversation 0: unexpected beside messages and tools: system"
+    ):
         to_conversations([{"messages": [ASK], "system": "x"}])
     with pytest.raises(BadData, match="tools again"):
         to_prompt({"prompt": {"messages": [ASK], "tools": TOOLS}, "tools": TOOLS}, "")
@@ -130,7 +132,7 @@ def test_a_response_may_be_a_message_and_a_plain_one_is_its_text():
     found = to_candidates(fields, "")
     assert found.responses[:2] == ("a", "a")
     assert found.conversations()[2][-1].fields() == CALLING
-    with pytest.raises(BadData, match=r"^x: a message of the user, no response"):
+    with pytest.raises(BadData, match=r"^x: a message of the user, not a response"):
         to_candidates({**fields, "responses": [ASK]}, "x")
 
 
@@ -148,7 +150,7 @@ def test_who_is_shown_text_refuses_more_and_names_it():
         ({"messages": [ASK], "tools": TOOLS}, "b", "tools"),
         ("hi", CALLING, "tool_calls, content"),
     ):
-        with pytest.raises(BadData, match=rf"^preference compare \(\): has {named}, and who"):
+        with pytest.raises(BadData, match=rf"^preference compare \(\): has {named}, and pairwise"):
             texts_of(one_pair(prompt, "a", answer))
 
 

@@ -304,7 +304,7 @@ def test_a_call_that_drips_for_ever_ends(server):
         finally:
             await asked.close()
 
-    with pytest.raises(ServerFailure, match=r"no whole answer in 0\.2 s"):
+    with pytest.raises(ServerFailure, match=r"no complete answer in 0\.2 s"):
         asyncio.run(once())
 
 
@@ -363,7 +363,7 @@ def test_a_key_crosses_no_network_in_the_clear(url, monkeypatch):
     monkeypatch.delenv(endpoint.KEY, raising=False)
     Endpoint(url, "tiny")
     monkeypatch.setenv(endpoint.KEY, "sk-secret")
-    with pytest.raises(BadOption, match=r"in the clear, to http://.* or pass --key-over-http"):
+    with pytest.raises(BadOption, match=r"in the clear, to http://.* or pass `key_over_http=True`"):
         Endpoint(url, "tiny")
     Endpoint(url, "tiny", key_over_http=True)
 

@@ -104,7 +104,7 @@ def test_the_longer_response_wins_with_a_model_that_measures_length() -> None:
 
 def test_a_limited_run_is_partial_and_has_no_score() -> None:
     result = evaluate(limit=23)
-    assert result.partial == "23 of 138 rows (--limit)"
+    assert result.partial == "23 of 138 rows, evenly spread"
     assert result.overall is None
     assert len(result.scored) == 23
     assert result.metrics.partial_sections == ("Chat", "Chat Hard", "Safety", "Reasoning")
@@ -191,7 +191,7 @@ def test_a_whole_run_takes_the_place_of_a_limited_one(tmp_path: Path) -> None:
 def test_an_output_that_cannot_be_written_is_found_before_scoring(tmp_path: Path) -> None:
     (tmp_path / "demo").write_text("a file in the way")
     model = LengthModel()
-    with pytest.raises(OutputFailure, match="choose another --output"):
+    with pytest.raises(OutputFailure, match="choose another `output=`"):
         evaluate(model, output=tmp_path)
     assert model.calls == []
 

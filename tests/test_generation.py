@@ -131,7 +131,7 @@ def test_a_folder_of_another_run_is_refused_with_what_differs(tmp_path):
         (prompts(3), SAMPLING, "prompts"),
         (prompts(2), SAMPLING._replace(temperature=0.9, seed=1), "temperature, seed"),
     ):
-        with pytest.raises(BadOption, match=f"drawn with other {name}; choose another --output"):
+        with pytest.raises(BadOption, match=f"drawn with other {name}; choose another `output=`"):
             draw(tmp_path, asked, Fake(), sampling)
     other = Fake()
     other.settings = lambda: {"generator": "fake", "revision": "r"}

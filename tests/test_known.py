@@ -328,11 +328,11 @@ def test_a_table_of_ones_own_is_read_with_a_byte_order_mark_and_a_blank_section(
     [
         ("", "no column benchmark"),
         (HEADER.replace("Score,", ""), "no column Score"),
-        (HEADER + "rewardbench,m,t,nan,w,s,d,,9\n", "line 2: Score is 'nan', no percentage"),
-        (HEADER + "rewardbench,m,t,101,w,s,d,,9\n", "line 2: Score is '101', no percentage"),
-        (HEADER + "rewardbench,m,t,90,w,s,d,,-1\n", "line 2: Chat is '-1', no percentage"),
-        (HEADER + "rewardbench,m,t,,w,s,d,,9\n", "line 2: Score is '', no percentage"),
-        (HEADER + "rewardbench,m,t,90,w,s,d,,9,8\n", "line 2: a cell too many is ['8']"),
+        (HEADER + "rewardbench,m,t,nan,w,s,d,,9\n", "line 2: Score is 'nan', not a percentage"),
+        (HEADER + "rewardbench,m,t,101,w,s,d,,9\n", "line 2: Score is '101', not a percentage"),
+        (HEADER + "rewardbench,m,t,90,w,s,d,,-1\n", "line 2: Chat is '-1', not a percentage"),
+        (HEADER + "rewardbench,m,t,,w,s,d,,9\n", "line 2: Score is '', not a percentage"),
+        (HEADER + "rewardbench,m,t,90,w,s,d,,9,8\n", "line 2: one cell too many is ['8']"),
         (HEADER + "rewardbench,m,t,90\n", "line 2: no weighting"),
         (HEADER + 'rewardbench,"m"x,t,90,w,s,d,,9\n', "line 2: not CSV"),
     ],
@@ -361,10 +361,10 @@ def test_ties_runs_from_minus_1_to_101_and_nothing_else_does(ties: float, good: 
     facts = {"benchmark": "rewardbench-2", "model": "m", "type": "t", "Score": -0.1}
     facts |= {"weighting": "mean", "source": "s", "date": "d", "note": "", "Ties": ties}
     if not good:
-        with pytest.raises(BadData, match=r"^here: Ties is .*, no percentage$"):
+        with pytest.raises(BadData, match=r"^here: Ties is .*, not a percentage$"):
             published_from(facts, "here")
         return
     assert published_from(facts, "here").sections == {"Ties": ties}
     for other in ({"Math": -1}, {"benchmark": "rewardbench", "Score": 1}):
-        with pytest.raises(BadData, match="no percentage"):
+        with pytest.raises(BadData, match="not a percentage"):
             published_from({**facts, **other}, "here")

@@ -162,11 +162,11 @@ def test_a_row_is_in_trls_layout():
         ("12345", 'no list of "scores"'),
         ([1.0] * 4, "4 scores for 5 responses"),
         ([1.0] * 6, "6 scores for 5 responses"),
-        ([1.0] * 4 + [float("nan")], "a score is nan, no finite number"),
-        ([1.0] * 4 + [float("inf")], "a score is inf, no finite number"),
+        ([1.0] * 4 + [float("nan")], "a score is nan, not a finite number"),
+        ([1.0] * 4 + [float("inf")], "a score is inf, not a finite number"),
         ([1.0] * 4 + [10**400], "a score is 1000"),
-        ([1.0] * 4 + [True], "a score is True, no finite number"),
-        ([1.0] * 4 + ["2"], "a score is '2', no finite number"),
+        ([1.0] * 4 + [True], "a score is True, not a finite number"),
+        ([1.0] * 4 + ["2"], "a score is '2', not a finite number"),
     ],
 )
 def test_scores_that_are_none_are_named_with_their_line(scores, complaint):

@@ -135,7 +135,7 @@ def test_nothing_but_scores_and_result_is_left_behind(tmp_path: Path) -> None:
 def test_a_file_where_a_folder_should_be_is_found_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file/below"):
-        with pytest.raises(OutputFailure, match="choose another --output"):
+        with pytest.raises(OutputFailure, match="choose another `output=`"):
             prepare_folder(folder)
 
 

@@ -102,8 +102,8 @@ def load_benchmark(
         data: a local folder or file in the layout of the published data set; without it the
             rows come from the Hub.
         revision: the data set's branch, tag or commit on the Hub.
-        columns: of data of your own, their column for our name.
-        split: of data of your own, where there are several.
+        columns: for data of your own, which of its columns holds each of our fields.
+        split: for data of your own, which one where there are several.
 
     Raises:
         UnknownName: no benchmark of this name.
@@ -197,7 +197,7 @@ def scheme_of(definition: str) -> Scheme:
 
 
 def remark_on(definition: str) -> str:
-    """Returns what is to be said under every result of a benchmark, or ""."""
+    """Returns the remark under every result of a benchmark, or ""."""
     return define_benchmark(definition).remark if definition in BENCHMARKS else ""
 
 

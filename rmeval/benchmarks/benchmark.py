@@ -53,21 +53,21 @@ class Definition:
         if self.shipped is not None:
             return self._load_shipped(data, revision)
         if data is not None and revision is not None:
-            raise BadOption(f"--data-revision applies to the Hub; {data} is on this machine")
+            raise BadOption(f"a data set's revision applies to the Hub; {data} is on this machine")
         if data is not None:
             return self._benchmark(self.read(data), str(data), None)
         if self.repository is None:
-            raise BadOption(f"{self.name} is not on the Hub: pass --data FOLDER_OR_FILE")
+            raise BadOption(f"{self.name} is not on the Hub: pass `data=FOLDER_OR_FILE`")
         folder = fetch_snapshot(
-            self.repository, "dataset", revision, self.patterns, "pass --data FOLDER_OR_FILE"
+            self.repository, "dataset", revision, self.patterns, "pass `data=FOLDER_OR_FILE`"
         )
         return self._benchmark(self.read(folder), self.repository, folder.name)
 
     def _load_shipped(self, data: Path | None, revision: str | None) -> "Benchmark":
         if data is not None or revision is not None:
             raise BadOption(
-                f"the {self.name} benchmark ships with rmeval: --data and --data-revision do not "
-                "apply"
+                f"the {self.name} benchmark ships with rmeval and takes neither other data nor "
+                "a revision"
             )
         with as_file(files("rmeval") / "data" / str(self.shipped)) as path:
             return self._benchmark(self.read(path), "shipped with rmeval", None)
@@ -118,12 +118,12 @@ class Benchmark:
     def limited(self, limit: int) -> "Benchmark":
         """Returns `limit` rows, evenly spread so that every subset is seen, marked partial."""
         if limit < 1:
-            raise BadOption(f"--limit {limit}: at least one row is needed")
+            raise BadOption(f"`limit={limit}`: at least one row is needed")
         total = len(self.preferences)
         if limit >= total:
             return self
         chosen = tuple(self.preferences[i * total // limit] for i in range(limit))
-        return self._part(chosen, f"{limit} of {total} rows (--limit)")
+        return self._part(chosen, f"{limit} of {total} rows, evenly spread")
 
     def only(self, subsets: Sequence[str]) -> "Benchmark":
         """Returns the rows of these subsets, marked partial.
@@ -143,7 +143,7 @@ class Benchmark:
         if len(chosen) == len(self.preferences):
             return self
         total = len(self.preferences)
-        return self._part(chosen, f"{len(chosen)} of {total} rows (--subset {','.join(subsets)})")
+        return self._part(chosen, f"{len(chosen)} of {total} rows, only {', '.join(subsets)}")
 
     def _part(self, chosen: tuple[Preference, ...], reason: str) -> "Benchmark":
         reasons = "; ".join(filter(None, [self.partial, reason]))

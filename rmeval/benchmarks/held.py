@@ -73,7 +73,8 @@ def _hold(data: object, split: str | None) -> Held:
         return Held("a list in memory", None, _of_list(data))
     kind = type(data).__name__
     raise BadData(
-        f"{kind} is no benchmark; pass a name, a file, a list of mappings, a DataFrame or a Dataset"
+        f"{kind} is not a benchmark; pass a name, a file, a list of mappings, a DataFrame "
+        "or a Dataset"
     )
 
 

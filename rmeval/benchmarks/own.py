@@ -40,7 +40,7 @@ from rmeval.errors import BadData, BadOption, one_line
 from rmeval.hub import fetch_snapshot, local_path
 from rmeval.records import Preference
 
-UNREAD_ID = "; pass --columns id= to number the rows instead"
+UNREAD_ID = "; pass `columns={'id': ''}` to number the rows instead"
 OTHERWISE = "download it elsewhere and pass the folder"
 
 PlacedRow = tuple[str, Row, Sequence[str]]
@@ -101,7 +101,7 @@ def load_own(
 
 @dataclass
 class Reading:
-    """Rows on their way into preferences, and what is found out on it."""
+    """Turns rows into preferences, and keeps what it learns about them."""
 
     asked: Mapping[str, str]
     layout: Layout | None = None
@@ -133,7 +133,7 @@ class Reading:
     def clustered(self, preferences: tuple[Preference, ...]) -> tuple[Preference, ...]:
         """Returns the rows with the clusters that a column says, or else those of equal prompts.
 
-        One prompt for all rows is no prompt, but a heading.
+        A prompt that all rows share is a heading, not a prompt.
         """
         told = self.layout is not None and "cluster" in self.layout.columns
         if told or len({item.prompt for item in preferences}) == 1:
@@ -145,7 +145,7 @@ class Reading:
         if not self.left_out:
             return None
         left_out, first = len(self.left_out), self.left_out[0]
-        reason = f"in which more than a last reply differs, first at {first}"
+        reason = f"that differ in more than the last reply, the first at {first}"
         if not kept:
             raise BadData(f"nothing to compare: {left_out:,} rows {reason}")
         return f"{kept:,} of {kept + left_out:,} rows; left out {left_out:,} {reason}"
@@ -179,14 +179,14 @@ def find_source(source: str, split: str | None, revision: str | None) -> Source:
         if os.path.exists(source):  # whatever it is, without an error
             require_file(Path(source))
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", source) or is_readable(source):
-            raise BadData(f"{source}: no such file or folder, and no data set ORGANISATION/NAME")
+            raise BadData(f"{source}: no such file or folder, and not a data set ORGANISATION/NAME")
         return _find_on_hub(source, split, revision)
     if revision is not None:
-        raise BadOption(f"--data-revision applies to the Hub; {source} is on this machine")
+        raise BadOption(f"a data set's revision applies to the Hub; {source} is on this machine")
     files = data_files(path, "")
     if path.is_file():
         if split is not None:
-            raise BadOption(f"--split {split}: {source} is one file, not a folder of splits")
+            raise BadOption(f"`split={split!r}`: {source} is one file, not a folder of splits")
         return Source(_safe(split_name(path.name)), files, path.parent)
     names = {file.relative_to(path).as_posix(): file for file in files}
     _require_splits(path, names)
@@ -195,7 +195,7 @@ def find_source(source: str, split: str | None, revision: str | None) -> Source:
 
 
 def _require_splits(folder: Path, files: Iterable[str]) -> None:
-    """Raises BadData where a folder of save_to_disk lacks a split that it says to have."""
+    """Raises BadData where a folder of save_to_disk lacks a split that it lists."""
     listed = folder / "dataset_dict.json"
     if not listed.is_file():
         return
@@ -204,7 +204,7 @@ def _require_splits(folder: Path, files: Iterable[str]) -> None:
     except (ValueError, TypeError, KeyError) as error:
         raise BadData(f"{listed}: does not say which splits there are") from error
     if missing := splits - {split_name(file) for file in files}:
-        raise BadData(f"{folder}: split {one_line(', '.join(map(str, missing)))} is not here")
+        raise BadData(f"{folder}: split {one_line(', '.join(map(str, missing)))} is missing")
 
 
 def _find_on_hub(repository: str, split: str | None, revision: str | None) -> Source:
@@ -237,6 +237,6 @@ def _names_on_hub(repository: str, revision: str | None) -> list[str] | None:
 
 
 def _safe(name: str) -> str:
-    """Returns a name that can be that of a folder, and is no published benchmark's."""
+    """Returns a name that is safe for a folder and is not a published benchmark's."""
     safe = re.sub(r"[^\w.-]+", "-", name).lstrip(".") or "data"
     return f"own-{safe}" if safe in BENCHMARKS else safe

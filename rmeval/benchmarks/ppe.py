@@ -31,7 +31,7 @@ COLUMNS = ("prompt", "scores", *(f"response_{n}" for n in range(1, RESPONSES + 1
 ALL, ALIKE = "all pairs", "all pairs by prompt"  # weightings
 BEST_OF_ALL = replace(BEST, part=f"best of {RESPONSES}")
 LEAVES = {ALL: replace(PAIRS, part=""), ALIKE: PAIRS_BY_PROMPT}
-ELSEWHERE = "pass --data FOLDER with the five data sets in it"
+ELSEWHERE = "pass `data=FOLDER` with the five data sets in it"
 
 
 def repository_of(name: str) -> str:

@@ -29,7 +29,7 @@ MAY_SAY = ("unseen", "repository", "revision", "split", "score")
 TABLES = ("columns", "joined", "better", "grouped")
 KEYS = (*MUST_SAY, *MAY_SAY, "files", "rows", "each", *TABLES, "published")
 SCORES = ("rows", "subsets")
-OTHERWISE = "pass --data FOLDER_OR_FILE"
+OTHERWISE = "pass `data=FOLDER_OR_FILE`"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Recipe:
     """A benchmark as a file says it.
 
     `files` are globs of its files in `repository`, a data set on the Hub, or else in the folder
-    that --data names; without them `split` says which. `rows` is the published number of rows, or
+    that `data` names; without them `split` says which. `rows` is the published number of rows, or
     that of each subset. `score` is that of all rows, or the mean of the subsets. `source` is where
     the layout was read, `unseen` what could not be seen there. `content` is the file as it was.
     """
@@ -107,7 +107,7 @@ class Recipe:
                 f"{self.name} is not on the Hub: get it from {self.source}; {OTHERWISE}"
             )
         if data is not None and revision is not None:
-            raise BadOption(f"--data-revision applies to the Hub; {data} is on this machine")
+            raise BadOption(f"a data set's revision applies to the Hub; {data} is on this machine")
         if data is not None and not data.is_dir():
             return find_source(str(data), None, None)
         revision = revision or (None if data else self.revision)

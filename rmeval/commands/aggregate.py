@@ -1,4 +1,4 @@
-"""Make every number again from stored scores, without a model, and explain how."""
+"""Recompute every number from stored scores, without a model, and explain it."""
 
 import argparse
 import json
@@ -32,7 +32,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     parser.add_argument("--weighting", metavar="NAME", help="how subsets make a section")
     parser.add_argument("--explain", action="store_true", help="print the arithmetic")
     parser.add_argument(
-        "--write", action="store_true", help="put the numbers into result.json where it has others"
+        "--write", action="store_true", help="correct the numbers in result.json where they differ"
     )
     parser.add_argument("--json", action="store_true", help="print metrics and statistics as JSON")
     options = parser.parse_args(arguments)
@@ -41,7 +41,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     weighting = scheme.check_weighting(options.weighting or result.weighting)
     as_it_was = weighting == result.weighting and len(read) == 1
     if options.write and not as_it_was:
-        raise BadOption("--write goes with one folder, under the weighting that it was run with")
+        raise BadOption("--write takes one folder, under the weighting that it was run with")
     again = replace(
         result, weighting=weighting, metrics=describe_scores(scheme, result.scored, weighting)
     )
@@ -65,9 +65,9 @@ def _hold_to_stored(result: Result, stored: Mapping[str, Any], options: argparse
     if name is None:
         said = "as stored"
     elif options.write:
-        said = "written: result.json holds what the scores make"
+        said = "written: result.json now has the numbers that follow from the scores"
     else:
-        said = f"NOT as stored: {one_line(name)} is another in result.json; --write puts it right"
+        said = f"NOT as stored: {one_line(name)} differs in result.json; --write corrects it"
     if options.write and result.folder is not None:
         write_result(result.folder, result)
     print(said, file=sys.stderr if options.json else sys.stdout)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rmeval.benchmarks.reading.files import json_lines
 from rmeval.checking import Checker, add_checks, find_checker, require_answer
+from rmeval.commands.shared.flags import as_flags
 from rmeval.commands.shared.judge_options import add_key_option
 from rmeval.commands.shared.lines import read_lines, require_one_process, score_lines
 from rmeval.commands.shared.options import (
@@ -71,7 +72,10 @@ def _draw_and_rank(
     )
     _say_missing(missing, len(prompts))
     if missing and (not options.skip_missing or len(missing) == len(prompts)):
-        print("what was drawn is kept; the same command again asks only the rest", file=sys.stderr)
+        print(
+            "the candidates drawn so far are kept; run the same command again for the rest",
+            file=sys.stderr,
+        )
         return 1
     options.input, options.output = write_candidates(folder, prompts), folder / RANKED
     checker: Checker | None = options.answers
@@ -144,6 +148,7 @@ def _open_generator(options: argparse.Namespace) -> Generator:
         device=options.device,
         date=options.date,
         batch=options.generator_batch,
+        options=("--generator", "--generator-batch"),
     )
 
 
@@ -164,11 +169,11 @@ def _say_missing(missing: Sequence[Missing], prompts: int) -> None:
     """Names what is missing; what was not asked any more in one line, from its first on."""
     for place, reason in missing:
         if reason is not None:
-            print(f"{place}: no candidates ({reason})", file=sys.stderr)
+            print(f"{place}: no candidates ({as_flags(reason)})", file=sys.stderr)
     unasked = [place for place, reason in missing if reason is None]
     if unasked:
         said = f"{unasked[0]} to {unasked[-1]}: {len(unasked)} prompts not asked"
-        print(f"{said}, the server failed too often in a row", file=sys.stderr)
+        print(f"{said}; the server failed too often in a row", file=sys.stderr)
     if missing:
         print(f"{len(missing)} of {prompts} prompts have no candidates", file=sys.stderr)
 
@@ -226,8 +231,8 @@ def _say_what_is_flat(rewards: Sequence[Sequence[float]], same: int) -> None:
     """Says where the curve tells nothing of n: equal candidates, or equal rewards."""
     if same:
         print(
-            f"{same:,} of {len(rewards):,} prompts have one candidate several times: there n makes "
-            "no difference; a higher --temperature draws others"
+            f"{same:,} of {len(rewards):,} prompts have the same candidate several times, so n "
+            "makes no difference there; a higher --temperature draws others"
         )
     elif len(rewards[0]) > 1 and all(len(set(found)) == 1 for found in rewards):
         print("the curve is flat: the model gives all candidates of a prompt the same reward")
@@ -242,7 +247,9 @@ def _number(least: float, most: float) -> Callable[[str], float]:
         except ValueError:
             number = least
         if not least < number <= most:
-            raise argparse.ArgumentTypeError(f"{value!r} is no number above {least:g} to {most:g}")
+            raise argparse.ArgumentTypeError(
+                f"{value!r} is not a number above {least:g} and up to {most:g}"
+            )
         return number
 
     return check
@@ -288,7 +295,7 @@ def _add_generator_options(group: argparse._ArgumentGroup) -> None:
     )
     add_key_option(group)
     group.add_argument(
-        "--skip-missing", action="store_true", help="go on without prompts that a server refused"
+        "--skip-missing", action="store_true", help="leave out prompts that a server refused"
     )
 
 
@@ -297,7 +304,7 @@ def _add_sampling_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--temperature", type=_number(0, 100), default=CARD.temperature, metavar="T")
     group.add_argument(
         "--top-k", type=_top_k, metavar="K",
-        help=f"0 is none; {CARD.top_k} if unsaid, but a server is only told what you say",
+        help=f"0 turns it off; default: {CARD.top_k}, but a server gets it only if you pass it",
     )  # fmt: skip
     group.add_argument("--top-p", type=_number(0, 1), default=CARD.top_p, metavar="P")
     group.add_argument("--max-new-tokens", type=positive, default=CARD.max_new_tokens, metavar="N")

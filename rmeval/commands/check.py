@@ -67,7 +67,7 @@ def _hold(result: Result, options: argparse.Namespace) -> tuple[list[Gate], list
             )
         )
         text = sentence(gates[-1], result, baseline.source)
-        texts.append(f"also published, less near, and not held to: {text}" if texts else text)
+        texts.append(f"also published, but further away and not used: {text}" if texts else text)
     return gates, texts
 
 
@@ -87,22 +87,22 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         type=number_up_to(100),
         default=0.5,
         metavar="POINTS",
-        help="the loss that is allowed, in points of a hundred; 0.5",
+        help="the loss that is allowed, in percentage points; default: 0.5",
     )
     parser.add_argument(
         "--alpha",
         type=number_up_to(1),
         default=0.05,
         metavar="P",
-        help="how improbable a difference must be without a change, up or down: for the Score, for "
-        "all sections together, for all subsets together; 0.05",
+        help="how unlikely a difference must be if nothing changed, up or down: for the Score, for "
+        "all sections together, for all subsets together; default: 0.05",
     )
     parser.add_argument(
         "--per",
         type=one_of("level", LEVELS),
         default="section",
         metavar="|".join(LEVELS),
-        help="what is held: the Score alone, the sections too (the default), or the subsets too",
+        help="what is checked: the Score alone, the sections too (the default), or the subsets too",
     )
     parser.add_argument("--junit", type=Path, metavar="FILE", help="default: DIR/check.xml")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="default: DIR/check.md")

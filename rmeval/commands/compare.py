@@ -16,7 +16,9 @@ from rmeval.results.files import read_result
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     """Runs the verb; the exit status does not say which is better, see `rmeval check`."""
     parser.add_argument("a", type=Path, metavar="A", help="the folder of a result")
-    parser.add_argument("b", type=Path, metavar="B", help="that of another, over the same rows")
+    parser.add_argument(
+        "b", type=Path, metavar="B", help="the folder of another result over the same rows"
+    )
     parser.add_argument("--weighting", metavar="NAME", help="how subsets make a section")
     parser.add_argument(
         "--pairs", type=positive, default=10, metavar="N", help="show the N rows most different"

@@ -44,7 +44,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--drop-bias",
         action="store_true",
-        help="leave out a number that the head adds to every reward: order and margins stay",
+        help="leave out what the head adds to every reward; order and margins stay the same",
     )
     parser.add_argument(
         "--dtype",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from rmeval.commands.shared.flags import as_flags
 from rmeval.commands.shared.options import add_model_options, load_model_from
 from rmeval.errors import BadCheckpoint, BadOption, one_line
 from rmeval.verbs.lines import doctor
@@ -30,7 +31,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     from rmeval.models.doctor.check import is_healthy, verdict
 
     if options.json:
-        fields = [asdict(check) for check in checks]
+        fields = [_with_flags(check) for check in checks]
         document = {"model": options.model, "verdict": verdict(checks), "checks": fields}
         print(json.dumps(document, indent=2, ensure_ascii=False))
     else:
@@ -44,9 +45,13 @@ def format_checks(checks: Sequence["Check"]) -> str:
     width = max(len(check.name) for check in checks)
     lines = []
     for check in checks:
-        told = one_line(f"{check.finding}; {check.advice}" if check.advice else check.finding)
-        lines.append(f"{WORDS[check.status]:<5} {check.name:<{width}}  {told}")
+        told = f"{check.finding}; {check.advice}" if check.advice else check.finding
+        lines.append(f"{WORDS[check.status]:<5} {check.name:<{width}}  {one_line(as_flags(told))}")
     return "\n".join(lines)
+
+
+def _with_flags(check: "Check") -> dict[str, str]:
+    return {name: as_flags(text) for name, text in asdict(check).items()}
 
 
 def _examine(options: argparse.Namespace) -> "list[Check]":

@@ -1,4 +1,4 @@
-"""Put several models' stored scores together, and evaluate the sum as a model of its own."""
+"""Combine several models' stored scores, and evaluate the sum as a model of its own."""
 
 import argparse
 import sys
@@ -174,4 +174,6 @@ def _weights(value: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in value.split(","))
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{value!r} is no list of numbers like 0.7,0.3") from error
+        raise argparse.ArgumentTypeError(
+            f"{value!r} is not a list of numbers like 0.7,0.3"
+        ) from error

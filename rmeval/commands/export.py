@@ -1,4 +1,4 @@
-"""Give a result the form that model cards, the Hub or papers want. Uploads only with --push."""
+"""Export a result for a model card, the Hub or a paper. Uploads only with --push."""
 
 import argparse
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ def _require_consistent(options: argparse.Namespace) -> None:
     if options.push and options.format == "model-index" and not options.readme:
         raise BadOption(
             "--push of a model-index needs --readme with the repository's README.md: "
-            "without it, nothing else of the card would be left"
+            "without it, the rest of the card would be lost"
         )
 
 
@@ -78,7 +78,7 @@ def _render(results: Sequence[Result], options: argparse.Namespace) -> str:
             raise BadOption("one file holds one benchmark's results: pass one folder")
         return eval_results_yaml(results[0])
     if len({(result.benchmark, result.definition) for result in results}) > 1:
-        raise BadOption("one table is of one benchmark: pass folders of one")
+        raise BadOption("a table covers one benchmark: pass folders of one")
     return format_ranking(rank_rows(results, []), options.format) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Score preference pairs and keep those that a model agrees with; the others can go apart."""
+"""Score preference pairs and keep those that a model agrees with; --others keeps the rest."""
 
 import argparse
 import json
@@ -6,8 +6,8 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from rmeval.benchmarks.reading.columns import parse_columns
 from rmeval.benchmarks.reading.files import json_lines
+from rmeval.commands.shared.benchmark_options import parse_columns
 from rmeval.commands.shared.lines import add_line_options, require_file_name, score_lines
 from rmeval.errors import BadOption
 from rmeval.files import prepare_folder, real, replacing
@@ -23,8 +23,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         type=KeepRule,
         default=KeepRule("agree"),
         metavar="agree|margin>=X|top=P%",
-        help="chosen has the higher reward (the default); or a least margin, in quotes; or the P "
-        "percent of largest margins, with those that equal the last of them",
+        help="chosen has the higher reward (the default); or a minimum margin, in quotes; or the P "
+        "percent with the largest margins, including those equal to the last",
     )
     parser.add_argument("--others", type=Path, metavar="FILE", help="where the others go")
     parser.add_argument("--columns", metavar="OURS=THEIRS,…", help="as for `rmeval run`")

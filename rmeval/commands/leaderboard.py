@@ -83,13 +83,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="one table of models by benchmarks, measured and published together",
     )
     parser.add_argument(
-        "--weighting", metavar="NAME", help="apply this one to all that was measured here"
+        "--weighting", metavar="NAME", help="use this one for everything that was measured here"
     )
     parser.add_argument(
         "--format",
         type=one_of("format", FORMATS),
         metavar="|".join(FORMATS),
-        help="default: what the name of --output ends in, or table",
+        help="default: by the suffix of --output, or table",
     )
     parser.add_argument(
         "--sort", metavar="COLUMN", help="default: Score; with --across, a benchmark"
@@ -122,7 +122,9 @@ def _rank(
     tables = rank_each(results, published, options.benchmark, options.weighting, options.sort)
     if len(tables) > 1 and form in ("csv", "latex"):
         names = sorted({name.partition(" (")[0] for name in tables})
-        raise BadOption(f"one table per file: pass --across, or --benchmark, of {', '.join(names)}")
+        raise BadOption(
+            f"one table per file: pass --across, or --benchmark with one of {', '.join(names)}"
+        )
     return tables
 
 

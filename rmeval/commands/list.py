@@ -15,11 +15,11 @@ Rows = list[dict[str, Any]]
 
 NOTE = """\
 GiB to load: parameters x bytes of the dtype, for the weights alone, on a GPU; a CPU takes float32.
-A dtype that nobody here has read is not known; the memory is then that of 16 bits.
+Where the dtype is not known, the memory is given for 16 bits.
 Published: RewardBench v1 with its weighting, and RewardBench 2; more by leaderboard --across.
 Policy: the special tokens around a text (docs/reading.md), the longest text that its authors read,
 and the format of those without a chat template; --specials, --max-length, --chat-template set them.
-Golden cases: scores of the authors' own code for this layout, which the tests hold rmeval to.
+Golden cases: scores of the authors' own code for this layout, which the tests reproduce.
 Inspection: the layout was read, and tests/golden holds no scores of it.
 """
 

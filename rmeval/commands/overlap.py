@@ -1,4 +1,4 @@
-"""How many rows of a benchmark stand in training data, and the Score without them."""
+"""Count the rows of a benchmark that are in training data, and score it without them."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""Make preference data of ranked responses, in TRL's layout, with a card that says how."""
+"""Make preference data from ranked responses, in TRL's layout, with a card that says how."""
 
 import argparse
 from pathlib import Path
@@ -26,7 +26,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         type=one_of("strategy", STRATEGIES),
         default=STRATEGIES[0],
         metavar="|".join(STRATEGIES),
-        help="of each prompt: best with worst, best with one of the others, or every two",
+        help="for each prompt: best with worst, best with one of the others, or every two",
     )
     parser.add_argument(
         "--min-margin", type=float, default=0.0, metavar="X", help="rewards differ by X or more"

@@ -135,7 +135,7 @@ def _load_benchmarks(options: argparse.Namespace, default: str) -> list[Benchmar
     benchmarks = load_benchmarks_from(options, default, options.weighting)
     if options.subset:
         if len(benchmarks) > 1:
-            raise BadOption("--subset goes with one benchmark; run them one by one")
+            raise BadOption("--subset takes one benchmark; run them one at a time")
         benchmarks = [benchmark.only(options.subset.split(",")) for benchmark in benchmarks]
     if options.limit:
         benchmarks = [benchmark.limited(options.limit) for benchmark in benchmarks]
@@ -236,7 +236,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_checks_option(parser)
     add_quiet_option(parser)
-    parser.add_argument("--fresh", action="store_true", help="drop what earlier runs kept")
+    parser.add_argument("--fresh", action="store_true", help="discard what earlier runs kept")
     parser.add_argument(
         "--dry-run",
         action="store_true",

@@ -1,4 +1,4 @@
-"""Show what runs have kept for going on after an interruption, and delete what is not needed."""
+"""Show what interrupted runs have kept, and delete what is no longer needed."""
 
 import argparse
 from pathlib import Path

@@ -293,18 +293,18 @@ class _Passes:
         if not self._alone:  # the others would wait for passes that this one does not make
             raise BadOption(
                 f"out of memory on {size} sequences at once, in one of several processes: use a "
-                "smaller --batch-tokens"
+                "smaller `batch_tokens=`"
             ) from error
         if size == 1:
             raise BadOption(
                 f"out of memory on one sequence of up to {max(map(len, group))} tokens: use a "
-                "smaller --max-length or --dtype, or a larger device"
+                "smaller `max_length=` or `dtype=`, or a larger device"
             ) from error
         self._parts *= 2
         torch.cuda.empty_cache()
         logger.warning(
-            "out of memory on %d sequences at once: going on in parts of a %dth of a batch; "
-            "a smaller --batch-tokens avoids this",
+            "out of memory on %d sequences at once: continuing with 1/%d of a batch at a time; "
+            "a smaller `batch_tokens=` avoids this",
             size,
             self._parts,
         )

@@ -90,7 +90,7 @@ class ScoreStore:
                 _insert(self._database, digest, blob)
         except sqlite3.DatabaseError as error:  # a full disk, a folder gone read-only
             raise OutputFailure(
-                f"{self.path}: {error}; what was scored before is kept: make room, run again"
+                f"{self.path}: {error}; earlier scores are kept: free some space and run again"
             ) from error
 
     def _leave_out(self, path: Path, error: sqlite3.DatabaseError) -> None:
@@ -102,7 +102,7 @@ class ScoreStore:
             self._database.close()
             self._database = self._mend()
         else:
-            raise OutputFailure(f"{path}: {error}; run again to go on") from error
+            raise OutputFailure(f"{path}: {error}; run again to continue") from error
 
     def refresh(self) -> None:
         """Opens the parts of other processes as they are now."""
@@ -118,7 +118,7 @@ class ScoreStore:
 
     def _pass_over(self, path: Path, error: sqlite3.DatabaseError) -> None:
         if path not in self._passed_over and str(error) != EMPTY:
-            logger.warning("%s is passed over: %s", path, error)
+            logger.warning("%s is skipped: %s", path, error)
         self._passed_over.add(path)
 
     def __len__(self) -> int:
@@ -158,9 +158,11 @@ class ScoreStore:
             _move(self.path, aside)
             new.replace(self.path)
         except (OSError, sqlite3.DatabaseError) as error:
-            raise OutputFailure(f"{self.path} is damaged and cannot be mended: {error}") from error
+            raise OutputFailure(
+                f"{self.path} is damaged and cannot be repaired: {error}"
+            ) from error
         logger.warning(
-            "%s was damaged: %d groups taken over, the rest is computed anew; it is kept as %s",
+            "%s was damaged: %d groups recovered, the rest is computed again; the old file is %s",
             self.path,
             kept,
             aside.name,
@@ -177,7 +179,7 @@ class ScoreStore:
             version = database.execute("PRAGMA user_version").fetchone()[0]
             if version > SCHEMA:
                 raise OutputFailure(
-                    f"{path}: written by a newer rmeval; update, or start over with --fresh"
+                    f"{path}: written by a newer rmeval; update, or start over with `fresh=True`"
                 )
             if database.execute("PRAGMA quick_check").fetchone() != ("ok",):
                 raise sqlite3.DatabaseError("damaged")
@@ -222,7 +224,7 @@ def store_files(folder: Path) -> Iterator[StoreFile]:
                 raise ValueError("no settings")
             yield StoreFile(path, groups, rewards, settings)
         except (sqlite3.DatabaseError, OSError, ValueError, TypeError) as error:
-            logger.warning("%s is passed over: %s", path, error)
+            logger.warning("%s is skipped: %s", path, error)
 
 
 def _connect(path: Path, how: str) -> sqlite3.Connection:

@@ -27,7 +27,7 @@ def truncate(
     tail = common_prefix(probe[::-1], other_probe[::-1])
     if max_length <= head + tail:
         raise BadOption(
-            f"--max-length {max_length} leaves no room for text: the chat template alone takes "
+            f"`max_length={max_length}` leaves no room for text: the chat template alone takes "
             f"{head + tail} tokens; pass at least {head + tail + 1}"
         )
     if len(ids) <= max_length:

@@ -67,7 +67,7 @@ class Workers:
                 name = next((name for name in names if name == "engine.device"), names[0])
                 advice = "give each the same files, options and versions"
                 if set(names) <= OF_DEVICE:
-                    advice = "start them on devices of one kind, or with --device cpu"
+                    advice = "start them on devices of one kind, or with `device='cpu'`"
                 differing = f"{first.get(name)} in rank 0, {other.get(name)} in rank {rank}"
                 raise BadOption(
                     f"the processes disagree about {name}: {one_line(differing)}; {advice}"
@@ -87,7 +87,7 @@ class Workers:
         if not all(seen):
             raise BadOption(
                 f"{folder} is not one folder for all {self.count} processes: give each the same "
-                "--output, on a disk that all of them see"
+                "`output=`, on a disk that all of them see"
             )
 
     def partition(self, costs: Sequence[int]) -> list[int]:
@@ -121,8 +121,8 @@ def launched(name: str, least: int) -> int:
     value = os.environ.get(name) or str(least)
     if not value.isascii() or not value.isdecimal() or not least <= int(value[:9]) < MOST_PROCESSES:
         raise BadOption(
-            f"{name}={value[:40]} in the environment is no whole number from {least}; a launcher "
-            "of several processes sets it: unset it to run in one"
+            f"{name}={value[:40]} in the environment is not a whole number from {least}; a "
+            "launcher of several processes sets it: unset it to run in one"
         )
     return int(value)
 
@@ -162,7 +162,9 @@ def patience() -> float:
     """Returns the seconds without a word after which a process counts as gone. Raises BadOption."""
     value = os.environ.get(OWN_PATIENCE) or f"{PATIENCE:.0f}"
     if not value.isascii() or not value.isdecimal() or not int(value[:9]) > 0:
-        raise BadOption(f"{OWN_PATIENCE}={value[:40]} in the environment is no number of seconds")
+        raise BadOption(
+            f"{OWN_PATIENCE}={value[:40]} in the environment is not a number of seconds"
+        )
     return float(value[:9])
 
 

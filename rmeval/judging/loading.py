@@ -133,7 +133,7 @@ def open_local(name: str, how: Answering) -> LocalAnswers:
         device=how.device,
         date=how.date,
         batch=how.batch,
-        options=("judge", "--judge-batch"),
+        options=("judge", "`batch=`"),
     )
     return LocalAnswers(generator, name, how.revision)
 

@@ -113,7 +113,9 @@ def _compiled(pattern: str, place: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        raise BadOption(f"{place}: the pattern is none ({first_line(error)})") from error
+        raise BadOption(
+            f"{place}: the pattern is not a regular expression ({first_line(error)})"
+        ) from error
 
 
 def _place(table: Mapping[str, Any], place: str) -> Place:
@@ -157,7 +159,7 @@ def require_keys(
         kinds = KINDS_OF_KEYS[key]
         is_bool = isinstance(value, bool)
         if not isinstance(value, kinds) or (is_bool and bool not in kinds):
-            raise BadOption(f"{place}: {key} is of the wrong kind")
+            raise BadOption(f"{place}: {key} has the wrong type")
     for key in required:
         if key not in table:
             raise BadOption(f"{place}: no {key}; needed: {', '.join(required)}")

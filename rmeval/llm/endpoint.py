@@ -21,7 +21,7 @@ CUT = ("length", "max_tokens", "model_length")  # how servers say that there was
 FILTERED = "content_filter"
 BROKEN = ("error", "abort", "insufficient_system_resource")  # ends of OpenRouter, vLLM, DeepSeek
 REFUSALS = (400, 413, 422)  # statuses that come again for the same request
-MOVED = "; none is followed, since it may drop the question: pass that address"
+MOVED = "; redirects are not followed, since they may drop the question: pass that address"
 KEY_LETTERS = 8  # characters from which a key is one, and no dummy such as "x"
 PORTS = {"http": 80, "https": 443}
 MOST_TOKENS = 2**53  # what a server counts beyond it is no count
@@ -94,7 +94,7 @@ class Endpoint:
             raise BadOption(
                 f"{KEY} would go over the network in the clear, to "
                 f"{one_line(url)[:MESSAGE_LETTERS]}: use https://, unset it, or pass "
-                "--key-over-http"
+                "`key_over_http=True`"
             )
         try:
             self._client: Any = AsyncOpenAI(
@@ -190,7 +190,7 @@ class Endpoint:
                 self._heed(raw.headers)
                 return raw.parse()
         except TimeoutError:
-            raise ServerFailure(f"{self.url}: no whole answer in {self._patience:g} s") from None
+            raise ServerFailure(f"{self.url}: no complete answer in {self._patience:g} s") from None
         except (OpenAIError, ValueError, RecursionError) as error:  # ValueError: not JSON
             status = error.status_code if isinstance(error, APIStatusError) else None
             if isinstance(error, APIStatusError) and 300 <= error.status_code < 400:
@@ -236,13 +236,13 @@ class Endpoint:
     def _texts(self, choices: list[Any]) -> list[str]:
         messages = [getattr(choice, "message", None) for choice in choices]
         if any(getattr(message, "tool_calls", None) for message in messages):
-            raise ServerFailure(f"{self.url}: an answer that calls a tool, which is no text")
+            raise ServerFailure(f"{self.url}: an answer that calls a tool instead of giving text")
         found = [getattr(message, "content", None) for message in messages]
         texts = [text for text in found if isinstance(text, str)]
         if len(texts) < len(choices):
             raise self._without_text(choices)
         if any(HALF_PAIR.search(text) for text in texts):
-            raise ServerFailure(f"{self.url}: half of a surrogate pair, which is no text")
+            raise ServerFailure(f"{self.url}: half of a surrogate pair, which is not valid text")
         return texts
 
     def _without_text(self, choices: list[Any]) -> ServerFailure:
@@ -250,7 +250,7 @@ class Endpoint:
         return ServerFailure(
             f"{self.url}: an answer without text (finish_reason "
             f"{one_line(', '.join(ends))[:MESSAGE_LETTERS]}); a model that thinks first may "
-            "need more --max-new-tokens"
+            "need more `max_new_tokens=`"
         )
 
 

@@ -203,7 +203,7 @@ class _Kept:
             return int(index), list(responses)
         except (TypeError, ValueError) as error:
             raise BadData(
-                f"{self._path}: damaged; delete it, or choose another --output"
+                f"{self._path}: damaged; delete it, or choose another `output=`"
             ) from error
 
 
@@ -221,12 +221,12 @@ def _require_same(folder: Path, settings: dict[str, Any]) -> None:
         write_atomically(path, json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
         return
     if not path.exists():
-        raise BadOption(f"{folder} has candidates but no {SETTINGS}; choose another --output")
+        raise BadOption(f"{folder} has candidates but no {SETTINGS}; choose another `output=`")
     try:
         before = dict(json.loads(path.read_text(encoding="utf-8")))
     except (TypeError, ValueError) as error:
-        raise BadData(f"{path}: damaged; choose another --output") from error
+        raise BadData(f"{path}: damaged; choose another `output=`") from error
     other = [key for key in {**settings, **before} if before.get(key) != settings.get(key)]
     if other:
         names = ", ".join(key.removesuffix("_sha256") for key in other)
-        raise BadOption(f"{folder} was drawn with other {names}; choose another --output")
+        raise BadOption(f"{folder} was drawn with other {names}; choose another `output=`")

@@ -43,7 +43,7 @@ class LocalGenerator:
         device: str = "auto",
         date: str | None = None,
         batch: int,
-        options: tuple[str, str] = ("--generator", "--generator-batch"),
+        options: tuple[str, str] = ("generator", "`batch=`"),
     ) -> None:
         """Reads everything but the weights. Raises BadCheckpoint, also without a chat template."""
         from transformers import AutoConfig
@@ -91,7 +91,7 @@ class LocalGenerator:
             reason = self.too_long(len(self.encode(prompt, index)), sampling.max_new_tokens)
             if reason is not None:
                 raise BadConversation(
-                    index, f"{reason}; use a smaller --max-new-tokens or leave it out"
+                    index, f"{reason}; use a smaller `max_new_tokens=` or leave it out"
                 )
 
     def draw(
@@ -172,7 +172,7 @@ class LocalGenerator:
         except torch.OutOfMemoryError as error:
             raise BadOption(
                 f"out of memory while {self._batch} sequences are sampled at once: use a smaller "
-                f"{self._options[1]}, --max-new-tokens or model"
+                f"{self._options[1]}, `max_new_tokens=` or model"
             ) from error
         finally:
             del network

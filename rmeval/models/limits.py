@@ -23,7 +23,7 @@ def choose_engine(network: Network, batch_tokens: int, engine: str) -> Engine:
     asked = [] if empty and network.head is not None else network.bodies
     reason = next(filter(None, map(why_not_packed, asked)), None)
     if reason is not None and engine == "packed":
-        raise BadOption(f"this model cannot be packed: {reason}; use --engine padded")
+        raise BadOption(f"this model cannot be packed: {reason}; use `engine='padded'`")
     return Engine(batch_tokens, packed=reason is None, reason=reason, boundary=boundary)
 
 
@@ -49,7 +49,7 @@ def choose_pool(network: Network, rule: str | None) -> Pool:
     if rule not in POOLS:
         raise UnknownName("pool", rule, POOLS)
     if network.head is None:
-        raise BadOption(f"--pool {rule}: this model pools for itself; leave it out")
+        raise BadOption(f"`pool={rule!r}`: this model pools for itself; leave it out")
     return network.pool._replace(rule=rule)
 
 
@@ -62,7 +62,7 @@ def choose_max_length(
     """
     positions = longest or min(map(_positions, network.bodies))
     if asked is not None and not 0 < asked <= positions:
-        raise BadOption(f"--max-length {asked}: this model takes 1 to {positions} tokens")
+        raise BadOption(f"`max_length={asked}`: this model takes 1 to {positions} tokens")
     return asked or min(usual or positions, positions)
 
 

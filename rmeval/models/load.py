@@ -123,7 +123,7 @@ def _max_length(family: Family, network: Network, asked: int | None) -> int:
 
 def _require_adapter(family: Family, name: str, base: str | Path | None) -> None:
     if base is not None and not any(part.adaptation for part in family.checkpoints):
-        raise BadOption(f"--base is what an adapter is of, and {name} is none; leave it out")
+        raise BadOption(f"`base=` is for adapters, and {name} is not one; leave it out")
 
 
 def _network(
@@ -154,7 +154,7 @@ def _device(options: LoadOptions) -> torch.device:
     if options["on"] is None:
         return choose_device(options["device"])
     if options["weights"]:
-        raise BadOption("--on is for --dry-run (on, in Python, for weights=False): it is not here")
+        raise BadOption("`on=` is for a card that is not here: pass `weights=False` as well")
     find_card(options["on"])
     return torch.device("cuda", 0)
 
@@ -185,23 +185,23 @@ def _open(name: str, revision: str | None, options: LoadOptions) -> Checkpoint:
 def _check(options: LoadOptions) -> None:
     specials, tokens = options["specials"], options["batch_tokens"]
     if specials is not None and specials not in SPECIALS:
-        raise UnknownName("policy of --specials", specials, SPECIALS)
+        raise UnknownName("policy of `specials=`", specials, SPECIALS)
     if options["date"] is not None:
         parse_day(options["date"])
     if options["parallel"] not in (None, *PARALLEL):
-        raise UnknownName("way of --parallel", str(options["parallel"]), PARALLEL)
+        raise UnknownName("way of `parallel=`", str(options["parallel"]), PARALLEL)
     if options["chat_template"] is not None:
         find_template(options["chat_template"])
     if tokens is not None and tokens < 1:
-        raise BadOption(f"--batch-tokens {tokens}: at least one token is needed")
+        raise BadOption(f"`batch_tokens={tokens}`: at least one token is needed")
     reference = options["reference"]
     if options["per_token"] and reference is None:
-        raise BadOption("--per-token is for DPO models; pass --reference as well")
+        raise BadOption("`per_token=True` is for DPO models; pass `reference=` as well")
     if reference is not None and not str(reference).strip():
-        raise BadOption("--reference names no model; pass a folder, a name on the Hub, or none")
+        raise BadOption("`reference=` names no model; pass a folder, a name on the Hub, or none")
     for name, value in (("family", options["family"]), ("pool", options["pool"])):
         if reference is not None and value is not None:
-            raise BadOption(f"--{name} is of a model with a head; leave it or --reference out")
+            raise BadOption(f"`{name}=` is for a model with a head; leave it out, or `reference=`")
 
 
 def _choose_family(checkpoint: Checkpoint, options: LoadOptions) -> Family:
@@ -213,7 +213,7 @@ def _choose_family(checkpoint: Checkpoint, options: LoadOptions) -> Family:
         if not found.compatible(checkpoint):
             lacking = ", ".join(key for key in found.needs if key not in checkpoint.shapes)
             raise BadCheckpoint(
-                f"--family {found.name} does not fit {checkpoint.folder}: "
+                f"`family={found.name!r}` does not fit {checkpoint.folder}: "
                 f"{f'it lacks {lacking}' if lacking else 'its config.json or weights differ'}"
             )
         return found(checkpoint)
@@ -230,7 +230,7 @@ def _open_dpo(policy: Checkpoint, reference: str, options: LoadOptions) -> DPO:
     except (BadOption, UnknownName, Unreachable) as error:
         reason = str(error).partition(";")[0].removeprefix(f"model {reference}: ")
         raise BadOption(
-            f"--reference {reference}: {reason}; pass a local folder, organisation/name on the "
+            f"`reference={reference!r}`: {reason}; pass a local folder, organisation/name on the "
             f"Hub, or {NO_REFERENCE}"
         ) from error
     require_language_model(opened)
@@ -272,7 +272,7 @@ def make_network(
     it is this process's part.
     """
     if parallel and isinstance(family, DPO | LanguageModel | RemoteCode):
-        raise BadOption(f"--parallel tensor: {family.name} is not cut; leave it out")
+        raise BadOption(f"`parallel='tensor'`: {family.name} is not cut; leave it out")
     if isinstance(family, DPO):
         return family.join(*_make_parts(family, device, dtype, weights=weights, spread=spread))
     if isinstance(family, LanguageModel):

@@ -35,7 +35,7 @@ def choose_dtype(dtype: str, config: Mapping[str, Any], device: torch.device) ->
     real = [name for name in DTYPES if name != "auto"]
     if own not in real:  # transformers cannot read such a config.json either
         raise BadCheckpoint(
-            f"config.json: dtype (or torch_dtype) is {own!r}; write that of the weights there: "
+            f"config.json: dtype (or torch_dtype) is {own!r}; set it to that of the weights: "
             f"{', '.join(real)}"
         )
     if dtype == "auto":
@@ -86,7 +86,7 @@ def empty_network(family: Family, dtype: torch.dtype) -> Network:
     # sdpa would drop Gemma-2's soft cap without a word; eager computes it
     softcap = getattr(config, "attn_logit_softcapping", None)
     require_sizes(config, family.checkpoint.shapes, family.checkpoint.folder)
-    told = f"{family.checkpoint.folder}: transformers makes no network of this config.json"
+    told = f"{family.checkpoint.folder}: transformers cannot build a network from this config.json"
     with Blaming(BadCheckpoint, told, StrictDataclassError):
         head = family.head()
         with init_empty_weights(include_buffers=False):
@@ -173,7 +173,7 @@ def _leave_out_pad(config: Any, folder: Path) -> None:
         return
     if "roberta" in text.model_type:
         raise BadCheckpoint(
-            f"{folder}/config.json: pad_token_id {pad} is none of the {size} tokens, and "
+            f"{folder}/config.json: pad_token_id {pad} is not one of the {size} tokens, and "
             f"{text.model_type} counts positions from it"
         )
     text.pad_token_id = None
@@ -221,5 +221,5 @@ def _require_all_found(
         raise BadCheckpoint(f"{checkpoint.folder}: weights are missing: {some(missing)}")
     if left_over:
         raise BadCheckpoint(
-            f"{checkpoint.folder}: weights that no part of the model takes: {some(left_over)}"
+            f"{checkpoint.folder}: weights that no part of the model uses: {some(left_over)}"
         )

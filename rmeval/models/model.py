@@ -93,7 +93,7 @@ class LoadedModel:
             tokenizer.chat_template = other.text
         used = self.family.template(tokenizer)
         if self.template is not None and used != self.template.text:
-            raise BadOption(f"--chat-template: {self.family.name} renders texts in its own way")
+            raise BadOption(f"`chat_template=`: {self.family.name} renders texts in its own way")
         tokenizer.day = choose_day(self.day_asked, used, self.family.checkpoint.folders[0])
         return tokenizer
 
@@ -144,7 +144,7 @@ class LoadedModel:
 
     @property
     def dtype_name(self) -> str:
-        """The backbone's dtype as `--dtype` takes it."""
+        """The backbone's dtype as `load_model` takes it."""
         return str(self.dtype).removeprefix("torch.")
 
     @cached_property

@@ -53,7 +53,7 @@ class PairwiseModel(LoadedModel):
 
     def __post_init__(self) -> None:
         if self.system is not None:
-            raise BadOption("--system is for models that give rewards; this one compares")
+            raise BadOption("`system=` is for models that give rewards; this one compares")
 
     def compare(self, prompt: str | ConversationLike, a: str, b: str) -> float:
         """Returns the probability that `a` answers better than `b`, both orders averaged.

@@ -40,7 +40,7 @@ def choose_device(device: str) -> torch.device:
     index = int(device.partition(":")[2] or rank % max(available, 1))
     if index >= available:
         found = f"{available} CUDA devices" if available else "no CUDA device"
-        raise BadOption(f"device {device!r} is not there: torch sees {found} on this machine")
+        raise BadOption(f"device {device!r} is not available: torch sees {found} on this machine")
     return torch.device("cuda", index)
 
 
@@ -75,7 +75,7 @@ def map_devices(
     if "disk" in device_map.values():
         raise BadOption(
             f"the model needs {needed / 2**30:.0f} GiB in {dtype}: more than all devices and "
-            "the host's memory; use a smaller --dtype or a larger machine"
+            "the host's memory; use a smaller `dtype=` or a larger machine"
         )
     _say_spread(device_map, device, needed)
     return device_map
@@ -116,8 +116,8 @@ def loading_on(device: torch.device) -> AbstractContextManager[None]:
     return fitting(
         device,
         "the model is loaded",
-        "use a smaller --dtype, a larger device, or --device auto in one process, which spreads it "
-        "over all devices and the host",
+        "use a smaller `dtype=`, a larger device, or `device='auto'` in one process, which spreads "
+        "it over all devices and the host",
     )
 
 
@@ -126,7 +126,7 @@ def checking_on(device: torch.device) -> AbstractContextManager[None]:
     return fitting(
         device,
         "the model is checked",
-        "use a smaller --max-length or --dtype, or a larger device",
+        "use a smaller `max_length=` or `dtype=`, or a larger device",
     )
 
 
@@ -143,13 +143,13 @@ def _require_free(device: torch.device, needed: int) -> None:
     if needed > total:
         raise BadOption(
             f"the model needs {needed / 2**30:.1f} GiB and {device} has {total / 2**30:.1f}: use a "
-            "smaller --dtype, or --device auto in one process, which spreads it over all devices"
+            "smaller `dtype=`, or `device='auto'` in one process, which spreads it over all devices"
         )
     if needed > free:
         raise BadOption(
             f"{device} has {free / 2**30:.1f} of {total / 2**30:.1f} GiB free, and the model needs "
-            f"{needed / 2**30:.1f}: stop what else uses it, pass --device cuda:N for another, or "
-            "use a smaller --dtype"
+            f"{needed / 2**30:.1f}: stop what else uses it, pass `device='cuda:N'` for another, or "
+            "use a smaller `dtype=`"
         )
 
 
@@ -157,7 +157,7 @@ def _say_spread(device_map: Mapping[str, Any], device: torch.device, needed: int
     places = [f"cuda:{place}" for place in dict.fromkeys(device_map.values()) if place != "cpu"]
     waiting = sum(place == "cpu" for place in device_map.values())
     if waiting:
-        places.append(f"the host, from which {waiting} parts come anew for every pass")
+        places.append(f"the host, from which {waiting} parts are copied for every pass")
     logger.warning(
         "the model takes %.0f GiB, more than fits %s: it is spread over %s",
         needed / 2**30,

@@ -173,7 +173,7 @@ class RewardModel(LoadedModel):
         for index, talk in enumerate(conversations):
             if any(message.role == "system" for message in talk):
                 raise BadConversation(
-                    index, "has a system message, and --system is another; leave one of them out"
+                    index, "has a system message, and `system=` is another; leave one of them out"
                 )
         return [with_system(talk, self.system) for talk in conversations]
 

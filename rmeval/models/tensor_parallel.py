@@ -48,11 +48,11 @@ def join_parts(device: torch.device) -> Parts:
     """Returns this process's place among those of the launch. Raises BadOption for one alone."""
     if count_processes() == 1:
         raise BadOption(
-            "--parallel tensor is for several processes, and there is one: start it with `torchrun "
-            "--nproc_per_node N -m rmeval run`, or leave it out"
+            "`parallel='tensor'` is for several processes, and there is one: start it with "
+            "`torchrun --nproc_per_node N -m rmeval run`, or leave it out"
         )
     if not distributed.is_initialized():
-        with Blaming(BadOption, "--parallel tensor: the processes do not come together"):
+        with Blaming(BadOption, "`parallel='tensor'`: the processes do not come together"):
             backend = "nccl" if device.type == "cuda" else "gloo"
             most = timedelta(seconds=SLOWEST_SUM * patience())
             distributed.init_process_group(backend, timeout=most)
@@ -70,7 +70,7 @@ def cut(network: Network, parts: Parts) -> None:
     unknown = set(plan.values()) - {*CUT, *WHOLE}
     if not plan or unknown or {_starred(name) for name in styles if styles[name]} != set(plan):
         reason = f"its plan has {min(unknown)!r}" if unknown else "transformers has no plan for it"
-        raise BadOption(f"--parallel tensor: this model is not cut here ({reason}); leave it out")
+        raise BadOption(f"`parallel='tensor'`: this model is not cut here ({reason}); leave it out")
     for kind in ("num_attention_heads", "num_key_value_heads"):
         heads = getattr(config, kind, None) or config.num_attention_heads
         _require_equal_parts(kind, heads, parts.count)
@@ -109,5 +109,5 @@ def _starred(name: str) -> str:
 def _require_equal_parts(what: str, size: int, count: int) -> None:
     if size % count:
         raise BadOption(
-            f"--parallel tensor: {what} is {size}, which {count} processes do not divide"
+            f"`parallel='tensor'`: {what} is {size}, which {count} processes do not divide"
         )

@@ -59,7 +59,7 @@ def _with_front(text: str, index: Any) -> str:
     """Returns a README that had no metadata with some, behind its byte order mark."""
     body = text.removeprefix("\ufeff")
     if re.match(rf"\s*---(?:{END}|\Z)", body):
-        raise BadData("the README's metadata begins with --- and has no end; mend it first")
+        raise BadData("the README's metadata begins with --- and has no end; fix it first")
     newline = "\r\n" if "\r\n" in text else "\n"
     front = f"---\n{dump({INDEX: index})}---\n".replace("\n", newline)
     return text[: len(text) - len(body)] + front + body
@@ -69,11 +69,11 @@ def _load(metadata: str) -> Item:
     try:
         found = yaml.safe_load(metadata)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise BadData("the README's metadata is no YAML; mend it first") from error
+        raise BadData("the README's metadata is not YAML; fix it first") from error
     if found is None:
         return {}
     if not isinstance(found, dict):
-        raise BadData("the README's metadata is no table of names and values; mend it first")
+        raise BadData("the README's metadata is not a table of names and values; fix it first")
     return found
 
 
@@ -111,9 +111,9 @@ def _choose(elements: Any, name: str) -> int | None:
         names = [element["name"] for element in elements]
         lists = [element.get("results") or [] for element in elements]
     except (KeyError, TypeError, AttributeError) as error:
-        raise BadData(f"the README's {INDEX} cannot be read; mend it first") from error
+        raise BadData(f"the README's {INDEX} cannot be read; fix it first") from error
     if not all(isinstance(item, list) for item in lists):
-        raise BadData(f"the README's {INDEX} cannot be read; mend it first")
+        raise BadData(f"the README's {INDEX} cannot be read; fix it first")
     if not names:
         return None
     if name in names:

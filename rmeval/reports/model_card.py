@@ -68,8 +68,8 @@ def eval_results_yaml(result: Result) -> str:
     data_set = data_set_of(result)
     if data_set is None:
         raise BadData(
-            f"{result.folder}: its rows are not from the Hub; run it without --data, or use "
-            "--format model-index"
+            f"{result.folder}: its rows are not from the Hub; run it without `data=`, or "
+            "export the format model-index"
         )
     entries = [
         EvalResultEntry(
@@ -141,7 +141,7 @@ def _keys(item: Any) -> list[tuple[Any, ...]]:
         data = (item["dataset"]["type"], item["dataset"]["name"])
         metrics = [(metric.get("name"), metric.get("args")) for metric in item["metrics"]]
     except (KeyError, TypeError, AttributeError) as error:
-        raise BadData("the README's model-index cannot be read; mend it first") from error
+        raise BadData("the README's model-index cannot be read; fix it first") from error
     return [
         (*data, name, args.get("weighting") if isinstance(args, dict) else None)
         for name, args in metrics

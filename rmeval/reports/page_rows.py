@@ -69,7 +69,7 @@ def thinned(results: Sequence[Result]) -> tuple[list[int], list[str]]:
         return list(range(total)), []
     kept = [index * total // most for index in range(most)]
     return kept, [
-        f"{most:,} of {total:,} rows are listed, evenly spread; all that is above is of every row."
+        f"{most:,} of {total:,} rows are listed, evenly spread; everything above covers every row."
     ]
 
 
@@ -104,7 +104,7 @@ def _short(score: Score) -> list[float | int]:
 def _notes_of_texts(rows: Sequence[Row], texts: Texts) -> list[str]:
     if texts.missing:
         why = one_line(texts.missing)
-        return [f"The texts are not at hand ({why}): rows show ids and scores."]
+        return [f"The texts are not available ({why}): rows show ids and scores."]
     lost = sum(row["prompt"] is None for row in rows)
     if not lost:
         return []

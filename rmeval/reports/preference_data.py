@@ -52,7 +52,7 @@ def prepare_data_folder(folder: Path, form: str) -> Path:
     """
     card = prepare_folder(folder) / CARD
     if card.exists() and TITLE not in card.read_text(encoding="utf-8", errors="replace"):
-        raise OutputFailure(f"{card} is not of rmeval's making; choose another --output")
+        raise OutputFailure(f"{card} was not written by rmeval; choose another `output=`")
     for other in FORMATS:
         if other != form and (folder / f"train.{other}").exists():
             raise OutputFailure(f"{folder} holds train.{other}; delete it or choose another folder")
@@ -93,7 +93,9 @@ def _write_parquet(rows: Iterator[dict[str, Any]], stream: TextIOWrapper) -> Non
             others = [name for name in message if name not in ("role", "content")]
             if others or "tools" in row:
                 found = one_line(others[0] if others else "tools")[:80]
-                raise BadData(f"messages have {found}, no column of one type; --format jsonl")
+                raise BadData(
+                    f"messages have {found}, which no single column type can hold; write jsonl"
+                )
         return row
 
     messages = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))

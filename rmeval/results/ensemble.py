@@ -100,7 +100,7 @@ def place_result(result: Result, output: Path) -> Result:
     folder = run_folder(output, result.benchmark, result.model)
     there = folder / RESULT
     if there.is_file() and "ensemble" not in read_result_document(there)["provenance"]:
-        raise OutputFailure(f"{folder} holds a model's result; choose another --name or --output")
+        raise OutputFailure(f"{folder} holds a model's result; choose another `name=` or `output=`")
     claim = claim_of(result.provenance, result.scored, result.partial)
     place, why = find_place(folder, claim)
     if why:
@@ -124,7 +124,7 @@ def _check(members: Sequence[Result], mixture: Mixture) -> None:
         raise BadOption(f"{len(bounds)} bounds for {len(members)} members; pass one for each")
     for member, (low, high) in zip(members, bounds, strict=True):
         if not (isfinite(low) and isfinite(high) and low < high):
-            raise BadOption(f"the bounds of {member.model}, {low:g} and {high:g}, are no range")
+            raise BadOption(f"the bounds of {member.model}, {low:g} and {high:g}, are not a range")
 
 
 def _combine(members: Sequence[Result], mixture: Mixture) -> tuple[ScoredPreference, ...]:
@@ -141,7 +141,7 @@ def _combine(members: Sequence[Result], mixture: Mixture) -> tuple[ScoredPrefere
         scaled.append(mixture.weights[place] * values)
     total = np.sum(scaled, axis=0)
     if not np.isfinite(total).all():
-        raise BadData("the weighted sum is not finite; use smaller weights or --normalise rank")
+        raise BadData("the weighted sum is not finite; use smaller weights or `normalise='rank'`")
     remaining = iter(total.tolist())
     return tuple(_with_scores(same, remaining) for same in zip(*ordered, strict=True))
 

@@ -205,8 +205,8 @@ def read_result(folder: Path) -> Result:
         was, made = stored.get(name, "absent"), result.metrics.values.get(name, "none")
         raise BadData(
             f"{result.folder}: {one_line(name)} is {one_line(str(was))[:VALUE_LETTERS]} in "
-            f"{RESULT}, but its scores make {made}; `rmeval aggregate DIR --write` puts right "
-            "what was made of them"
+            f"{RESULT}, but its scores make {made}; `rmeval aggregate DIR --write` corrects "
+            "the numbers"
         )
     return result
 

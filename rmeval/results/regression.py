@@ -102,7 +102,7 @@ def gate_result(
     )
     outcome = Outcome.REGRESSED if any(item.regressed for item in held) else Outcome.PASSED
     remark = "" if p_values else (
-        "the baseline has no rows of its own: a drop could be noise, and counts all the same"
+        "the baseline has no rows of its own: a drop counts even where it could be noise"
     )  # fmt: skip
     return Gate(outcome, held, baseline.weighting, remark)
 

@@ -189,7 +189,7 @@ class Provenance(TypedDict):
     started: Annotated[str, Doc("ISO 8601, UTC")]
     seconds: Annotated[Number, Doc("from start to metrics; less for what was resumed")]
     checks: NotRequired[Annotated[str, Doc("how the model's checks went")]]
-    warnings: NotRequired[Annotated[list[str], Doc("what was found that is no error")]]
+    warnings: NotRequired[Annotated[list[str], Doc("what was found that is not an error")]]
     account: NotRequired[Annotated[AccountRecord, Doc("judge: what its answers took")]]
     ensemble: NotRequired[Annotated[EnsembleRecord, Doc("ensemble: its members")]]
 

@@ -58,7 +58,7 @@ class BestOfN(NamedTuple):
 def rank(model: RewardScorer, candidates: Iterable[Mapping[str, Any]]) -> list[Fields]:
     """Returns lines with `scores`, `ranks` and `best` added, as `rmeval rank` writes them.
 
-    A line is {"prompt": … or "messages": …, "responses": […]}. Raises BadData for what is none.
+    A line is {"prompt": … or "messages": …, "responses": […]}. Raises BadData for anything else.
     """
     lines = [dict(fields) for fields in candidates]
     read = [
@@ -82,14 +82,14 @@ def filter(
     keep: str = "agree",
     columns: Mapping[str, str] | None = None,
 ) -> Filtered:
-    """Returns preference pairs with their scores, apart: those that the model agrees with first.
+    """Returns preference pairs with their scores: those that the model agrees with, and the others.
 
     Args:
         pairs: rows of any layout that `load_benchmark` reads, all of one.
         keep: "agree", "margin>=X", or "top=P%" for the P percent of largest margins.
-        columns: their column for our name.
+        columns: which of their columns holds each of our fields.
 
-    Raises BadData for rows that are no pairs, BadOption for another `keep`.
+    Raises BadData for rows that are not pairs, BadOption for an unknown `keep`.
     """
     rule, reader = KeepRule(keep), PairReader(columns or {})
     rows = [dict(fields) for fields in pairs]
@@ -120,8 +120,8 @@ def best_of_n(
         generator: a causal language model, a folder or on the Hub; or an object that draws, such
             as `rmeval.llm.generation.ServerGenerator`.
         prompts: texts, or lines with "prompt" or "messages".
-        output: a folder; what was interrupted goes on there.
-        sampling: how to draw; by default as InternLM2-Reward's card does, ten of each.
+        output: a folder; an interrupted call is resumed there.
+        sampling: how to draw; by default ten for each, as on InternLM2-Reward's card.
         answers: who says whether a response is right, by its line's `answer`: "exact", "numeric",
             "numeric:0.01", "choice", "command:…", or a function of response and answer.
 

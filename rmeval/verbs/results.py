@@ -33,7 +33,7 @@ ResultLike = Result | str | Path
 
 
 def read_result(folder: str | Path) -> Result:
-    """Returns a result with its scores. Raises BadData for none, or a damaged one."""
+    """Returns a result with its scores. Raises BadData where there is none, or it is damaged."""
     return read_one(Path(folder))
 
 
@@ -59,13 +59,13 @@ def check(
     alpha: float = 0.05,
     per: str = "section",
 ) -> Gate:
-    """Returns whether a result is worse than its baseline; `verdict` is 0 where it passed.
+    """Returns whether a result is worse than its baseline; `outcome` is 0 where it passed.
 
     Args:
         baseline: what `baseline` returned or wrote, or "published" for the authors' row.
-        max_drop: the loss that is allowed, in points of a hundred.
-        alpha: how improbable a difference must be without a change, up or down.
-        per: "overall" holds the Score, "section" the sections too, "subset" all.
+        max_drop: the loss that is allowed, in percentage points.
+        alpha: how unlikely a difference must be if nothing changed, in either direction.
+        per: "overall" checks the Score, "section" the sections too, "subset" all.
 
     Raises BadData for a damaged result or baseline, BadOption where nothing is published.
     """
@@ -82,7 +82,7 @@ def check(
 
 
 def baseline(result: ResultLike, output: str | Path) -> Baseline:
-    """Writes what a later result is held to, small enough to commit, and returns it.
+    """Writes what a later result is compared with, small enough to commit, and returns it.
 
     Raises OutputFailure.
     """
@@ -105,11 +105,11 @@ def leaderboard(
     Args:
         results: results, or folders with results in or below them.
         published: True for every shipped table, or the names of some, such as "grm".
-        benchmark: only this one; by default all, one after the other.
-        weighting: applied to all that was measured here.
-        sort: a column in place of Score.
+        benchmark: only this one; by default all, one after another.
+        weighting: applied to everything that was measured here.
+        sort: the column to sort by, instead of Score.
 
-    Rows of one `group` are statistically tied with its best. What is not like the others says so
+    Rows of one `group` are statistically tied with its best. What differs from the others is said
     in `notes`. Raises UnknownName.
     """
     import pandas as pd

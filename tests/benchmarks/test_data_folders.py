@@ -143,7 +143,7 @@ def test_rows_in_the_hubs_cache_need_no_network(hub_cache: Path, revision: str |
 
 def test_a_cache_without_the_split_says_which_file_is_missing(hub_cache: Path) -> None:
     fill(hub_cache, "data/raw-00000-of-00001.parquet")
-    with pytest.raises(Unreachable, match=r"has no data/filtered-\*; pass --data FOLDER_OR_FILE"):
+    with pytest.raises(Unreachable, match=r"has no data/filtered-\*; pass `data=FOLDER_OR_FILE`"):
         load_benchmark("rewardbench")
 
 
@@ -154,7 +154,7 @@ def test_without_network_and_cache_the_file_and_the_way_out_are_named(
     with pytest.raises(Unreachable) as caught:
         load_benchmark("rewardbench", revision=revision)
     assert "data/filtered-* of dataset allenai/reward-bench" in str(caught.value)
-    assert "pass --data FOLDER_OR_FILE" in str(caught.value)
+    assert "pass `data=FOLDER_OR_FILE`" in str(caught.value)
     assert not hub_cache.exists() or not list(hub_cache.rglob("*.parquet"))
 
 

@@ -17,7 +17,7 @@ from own_rows import load, only, refused
 
 from rmeval.benchmarks import load_benchmark
 from rmeval.benchmarks.own import load_own
-from rmeval.benchmarks.reading.columns import parse_columns
+from rmeval.commands.shared.benchmark_options import parse_columns
 from rmeval.errors import BadData, BadOption, UnknownName
 from rmeval.records import Message, Preference, tools_of
 
@@ -88,10 +88,10 @@ def test_other_packings_are_refused_by_name(tmp_path: Path) -> None:
 
 
 TWICE = {
-    "csv": ("prompt,chosen,rejected,chosen\na,b,c,d\n", "rows.csv: column 'chosen' stands"),
-    "jsonl": ('\n{"chosen": 1, "chosen": 2}\n', "rows.jsonl line 2: .*the key 'chosen' stands"),
-    "json": ('[{"chosen": 1, "chosen": 2}]', "rows.json: .*the key 'chosen' stands there twice"),
-    "deep": ('{"prompt": [{"role": "user", "role": "x"}]}', "deep line 1: .*the key 'role' stands"),
+    "csv": ("prompt,chosen,rejected,chosen\na,b,c,d\n", "rows.csv: column 'chosen' appears"),
+    "jsonl": ('\n{"chosen": 1, "chosen": 2}\n', "rows.jsonl line 2: .*the key 'chosen' appears"),
+    "json": ('[{"chosen": 1, "chosen": 2}]', "rows.json: .*the key 'chosen' appears"),
+    "deep": ('{"prompt": [{"role": "user", "role": "x"}]}', "deep line 1: .*key 'role' appears"),
 }  # fmt: skip
 
 
@@ -107,15 +107,15 @@ def test_a_parquet_or_arrow_column_that_stands_twice_is_refused(tmp_path: Path) 
     names = ["prompt", "chosen", "rejected", "chosen"]
     table = pa.Table.from_arrays([pa.array([name]) for name in "abcd"], names=names)
     pq.write_table(table, tmp_path / "rows.parquet")
-    assert "rows.parquet: column 'chosen' stands there twice" in refusal(tmp_path / "rows.parquet")
+    assert "rows.parquet: column 'chosen' appears twice" in refusal(tmp_path / "rows.parquet")
     saved(tmp_path / "rows.arrow", table)
-    assert "rows.arrow: column 'chosen' stands there twice" in refusal(tmp_path / "rows.arrow")
+    assert "rows.arrow: column 'chosen' appears twice" in refusal(tmp_path / "rows.arrow")
 
 
 def test_messages_in_a_text_with_a_key_twice_are_refused(tmp_path: Path) -> None:
     text = '[{"role": "user", "content": "a", "content": "b"}]'
     row = {"prompt": text, "chosen": "a", "rejected": "b"}
-    assert "messages in a text: the key 'content' stands there twice" in refused(tmp_path, row)
+    assert "messages in a text: the key 'content' appears twice" in refused(tmp_path, row)
     other = '[{"a": 1, "a": 2}]'  # a response that looks like JSON is text
     assert only(tmp_path, {**row, "prompt": "a", "chosen": other}).responses == (other, "b")
 
@@ -160,7 +160,7 @@ def test_saved_splits_are_chosen_like_others(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="split"):
         read(tmp_path, "validation")
     listed.write_text('{"splits": ["train", "test", "validation\\n"]}')
-    assert "split validation is not here" in refusal(tmp_path)
+    assert "split validation is missing" in refusal(tmp_path)
     listed.write_text("[]")
     assert "does not say which splits there are" in refusal(tmp_path)
 
@@ -268,11 +268,11 @@ def test_ids_that_come_again_or_are_no_names_say_what_to_pass(tmp_path: Path) ->
     rows = [{**ROWS[0], "id": "p1"}, {**ROWS[1], "id": "p1"}]
     message = refused(tmp_path, *rows)
     assert message.endswith(
-        "is also that of rows.jsonl line 1; pass --columns id= to number the rows instead"
+        "is also that of rows.jsonl line 1; pass `columns={'id': ''}` to number the rows instead"
     )
     assert [item.id for item in load(tmp_path, *rows, id="").preferences] == ["1", "2"]
     for value in (None, float("nan"), 1.5, True, ["a"], {"a": 1}, ""):
-        assert "or pass --columns id= to leave it unread" in refused(
+        assert "or pass `columns={'id': ''}` to leave it unread" in refused(
             tmp_path, {**ROWS[0], "id": value}
         )
 
@@ -307,6 +307,6 @@ def test_a_column_may_have_two_uses_that_are_no_texts(tmp_path: Path) -> None:
 def test_a_pipe_is_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     os.mkfifo(path)
-    assert "a pipe can be read only once; write it to a file" in refusal(path)
+    assert "a pipe can be read only once; save it to a file" in refusal(path)
     with pytest.raises(BadData, match="a pipe can be read only once"):
         load_benchmark("rewardbench", path)

@@ -94,7 +94,7 @@ def test_what_is_wrong_names_the_row():
         rmeval.load_benchmark(pd.DataFrame([ROWS[0], {**ROWS[1], "chosen": None}]))
     with pytest.raises(BadData, match="a list in memory: no rows"):
         rmeval.load_benchmark([])
-    with pytest.raises(BadData, match="int is no benchmark; pass a name, a file"):
+    with pytest.raises(BadData, match="int is not a benchmark; pass a name, a file"):
         rmeval.load_benchmark(3)
     with pytest.raises(BadData, match="the DataFrame: not a readable table"):
         rmeval.load_benchmark(pd.DataFrame({"prompt": ["a", 3], "chosen": "b", "rejected": "c"}))

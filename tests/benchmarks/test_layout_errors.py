@@ -34,18 +34,20 @@ def test_a_system_column_stands_before_the_prompt(layout: str, tmp_path: Path) -
 def test_two_system_messages_are_refused(tmp_path: Path) -> None:
     prompt = [{"role": "system", "content": "Be"}, USER]
     message = refused(tmp_path, {**PLAIN, "prompt": prompt, "system": "Be"})
-    assert message == "rows.jsonl line 1: one system message in its column, another in the prompt"
+    assert (
+        message == "rows.jsonl line 1: has a system message in its column and another in the prompt"
+    )
 
 
 @pytest.mark.parametrize(
     ("field", "value", "fault"),
     [
-        ("magnitude", "much", "holds 'much', no finite number"),
-        ("magnitude", None, "holds None, no finite number"),
-        ("magnitude", float("inf"), "holds inf, no finite number"),
-        ("magnitude", True, "holds True, no finite number"),
-        ("magnitude", [1], "holds [1], no finite number"),
-        ("weight", float("nan"), "holds nan, no finite number"),
+        ("magnitude", "much", "holds 'much', not a finite number"),
+        ("magnitude", None, "holds None, not a finite number"),
+        ("magnitude", float("inf"), "holds inf, not a finite number"),
+        ("magnitude", True, "holds True, not a finite number"),
+        ("magnitude", [1], "holds [1], not a finite number"),
+        ("weight", float("nan"), "holds nan, not a finite number"),
         ("weight", 10**400, "holds 1000"),
         ("weight", 0, "holds 0; a weight is from 1e-09 to 1e+09"),
         ("weight", -1.5, "holds -1.5; a weight is from 1e-09"),
@@ -59,7 +61,7 @@ def test_a_value_that_is_none_names_the_row_and_the_way_out(
     rows = {**PLAIN, **FIELDS}, {**PLAIN, **FIELDS, "id": "8", field: value}
     message = refused(tmp_path, *rows)
     assert message.startswith(f"rows.jsonl line 2: column '{field}' {fault}")
-    assert message.endswith(f"; mend it, or pass --columns {field}= to leave it unread")
+    assert message.endswith(f"; fix it, or pass `columns={{{field!r}: ''}}` to leave it unread")
     assert len(load(tmp_path, *rows, **{field: ""})) == 2
 
 
@@ -83,7 +85,7 @@ def test_an_id_that_stands_twice_names_both_rows(tmp_path: Path) -> None:
         ("rejected", 5, "column 'rejected' holds int, neither text nor texts nor messages"),
         ("prompt", ["a", "b"], "column 'prompt' is a list of texts; a prompt is text or a list"),
         ("prompt", USER, "column 'prompt' is one message; a prompt is text or a list"),
-        ("chosen", USER, "chosen is a message of the user, no response"),
+        ("chosen", USER, "chosen is a message of the user, not a response"),
         ("chosen", [USER, GOOD], "chosen is a list of messages, rejected is text; both must hold"),
         ("rejected", SAID, r"chosen is text, rejected is a dialogue in '\n\nHuman:' text; both"),
     ],
@@ -141,7 +143,7 @@ def test_responses_without_a_prompt_are_refused_with_what_to_pass(tmp_path: Path
     message = refused(tmp_path, row, suffix="parquet")
     assert message == (
         "rows.parquet row 1: no column prompt; found: system, question, chosen, rejected; "
-        "pass --columns prompt=question"
+        "pass `columns={'prompt': 'question'}`"
     )
     [preference] = load(tmp_path, row, suffix="parquet", prompt="question").preferences
     assert list(preference.prompt) == [("system", "s"), ("user", "hi")]
@@ -150,15 +152,15 @@ def test_responses_without_a_prompt_are_refused_with_what_to_pass(tmp_path: Path
 def test_the_advice_keeps_names_that_were_given(tmp_path: Path) -> None:
     row = {"question": "hi", "a": "good", "b": "bad"}
     assert refused(tmp_path, row, chosen="a", rejected="b").endswith(
-        "pass --columns chosen=a,rejected=b,prompt=question"
+        "pass `columns={'chosen': 'a', 'rejected': 'b', 'prompt': 'question'}`"
     )
 
 
 def test_two_prompts_are_ambiguous_and_the_error_says_what_to_pass(tmp_path: Path) -> None:
     row = {**PLAIN, "messages": [USER, ASSISTANT]}
     assert refused(tmp_path, row) == (
-        "rows.jsonl line 1: prompt and messages may both be the prompt; pass --columns "
-        "prompt=prompt or --columns messages=messages"
+        "rows.jsonl line 1: prompt and messages may both be the prompt; pass "
+        "`columns={'prompt': 'prompt'}` or `columns={'messages': 'messages'}`"
     )
     assert len(load(tmp_path, row, prompt="prompt").preferences[0].prompt) == 1
     assert len(load(tmp_path, row, messages="messages").preferences[0].prompt) == 2
@@ -171,7 +173,7 @@ def test_a_prompt_that_contradicts_the_conversations_is_refused(
     row = {"prompt": prompt, **WHOLE}
     assert refused(tmp_path, row) == (
         "rows.jsonl line 1: column 'prompt' is not in what chosen and rejected share; pass "
-        "--columns prompt= to leave it unread"
+        "`columns={'prompt': ''}` to leave it unread"
     )
     assert len(load(tmp_path, row, prompt="")) == 1
 

@@ -119,10 +119,10 @@ def test_rows_that_are_no_two_replies_are_left_out_and_counted(
     benchmark = load(tmp_path, plain, other, plain)
     assert [item.id for item in benchmark.preferences] == ["1", "3"]
     assert benchmark.partial == (
-        "2 of 3 rows; left out 1 in which more than a last reply differs, first at "
+        "2 of 3 rows; left out 1 that differ in more than the last reply, the first at "
         "rows.jsonl line 2"
     )
-    assert "nothing to compare: 2 rows in which more" in refused(tmp_path, other, other)
+    assert "nothing to compare: 2 rows that differ in more" in refused(tmp_path, other, other)
 
 
 def test_replies_of_several_turns_beside_a_prompt_are_left_out_too(tmp_path: Path) -> None:

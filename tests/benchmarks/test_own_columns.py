@@ -1,9 +1,12 @@
-"""--columns: our names for theirs, and errors that say what to pass."""
+"""`columns`: our names for theirs, and errors that say what to pass."""
 
 import pytest
 
-from rmeval.benchmarks.reading.columns import check_fields, find_columns, parse_columns
+from rmeval.benchmarks.reading.columns import check_fields, find_columns
+from rmeval.commands.shared.benchmark_options import parse_columns
 from rmeval.errors import BadData, BadOption, UnknownName
+
+BOTH = "pass `columns={'chosen': 'COLUMN', 'rejected': 'COLUMN'}`"
 
 
 def refused(found: list[str], **asked: str) -> str:
@@ -34,7 +37,7 @@ def test_an_option_of_another_form_is_refused(text: str) -> None:
 
 
 def test_a_field_that_stands_twice_is_refused() -> None:
-    with pytest.raises(BadOption, match="prompt stands there twice"):
+    with pytest.raises(BadOption, match="prompt appears twice"):
         parse_columns("prompt=a,prompt=b")
 
 
@@ -79,7 +82,7 @@ def test_a_prompt_that_is_named_is_the_only_one(asked: str, other: str) -> None:
 
 def test_a_column_that_is_asked_for_must_be_there() -> None:
     assert refused(["question", "chosen"], prompt="query") == (
-        "no column 'query' (--columns prompt=query); found: question, chosen"
+        "no column 'query' (`columns={'prompt': 'query'}`); found: question, chosen"
     )
 
 
@@ -87,18 +90,18 @@ def test_a_column_that_is_asked_for_must_be_there() -> None:
     ("found", "advice"),
     [
         (["qid", "question", "response_j", "response_k"],
-         "pass --columns prompt=question,chosen=response_j,rejected=response_k"),
-        (["prompt", "good", "bad"], "pass --columns chosen=good,rejected=bad"),
-        (["good", "bad"], "pass --columns chosen=good,rejected=bad"),
-        (["prompt", "chosen", "worse"], "pass --columns rejected=worse"),
-        (["instruction", "input", "good", "bad"], "pass --columns chosen=COLUMN,rejected=COLUMN"),
-        (["prompt", "chosen", "x"], "pass --columns rejected=COLUMN"),
-        (["prompt", "good", "better", "bad"], "pass --columns chosen=COLUMN,rejected=COLUMN"),
+         "pass `columns={'prompt': 'question', 'chosen': 'response_j', 'rejected': 'response_k'}`"),
+        (["prompt", "good", "bad"], "pass `columns={'chosen': 'good', 'rejected': 'bad'}`"),
+        (["good", "bad"], "pass `columns={'chosen': 'good', 'rejected': 'bad'}`"),
+        (["prompt", "chosen", "worse"], "pass `columns={'rejected': 'worse'}`"),
+        (["instruction", "input", "good", "bad"], BOTH),
+        (["prompt", "chosen", "x"], "pass `columns={'rejected': 'COLUMN'}`"),
+        (["prompt", "good", "better", "bad"], BOTH),
         (["prompt", "response_0", "response_1", "better_response_id"],
          "if 'better_response_id' says which response is better, make chosen and rejected from it"),
         (["input", "output_1", "output_2", "label"],
          "if 'label' says which response is better, make chosen and rejected from it"),
-        ([], "pass --columns chosen=COLUMN,rejected=COLUMN"),
+        ([], BOTH),
     ],
 )  # fmt: skip
 def test_other_peoples_names_are_offered_and_never_taken(found: list[str], advice: str) -> None:
@@ -107,7 +110,7 @@ def test_other_peoples_names_are_offered_and_never_taken(found: list[str], advic
 
 def test_an_offer_keeps_what_was_asked_for() -> None:
     assert refused(["q", "good", "bad"], prompt="q", id="").endswith(
-        "pass --columns prompt=q,id=,chosen=good,rejected=bad"
+        "pass `columns={'prompt': 'q', 'id': '', 'chosen': 'good', 'rejected': 'bad'}`"
     )
 
 

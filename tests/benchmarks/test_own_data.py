@@ -84,9 +84,9 @@ def test_a_folder_of_splits_is_its_test_split_or_the_one_that_is_asked_for(tmp_p
 
 def test_a_split_or_a_revision_of_a_file_is_refused(tmp_path: Path) -> None:
     path = str(write(tmp_path / "rows.jsonl"))
-    with pytest.raises(BadOption, match=r"--split test: .* is one file"):
+    with pytest.raises(BadOption, match=r"`split='test'`: .* is one file"):
         load_own(path, split="test")
-    with pytest.raises(BadOption, match="--data-revision applies to the Hub"):
+    with pytest.raises(BadOption, match="a data set's revision applies to the Hub"):
         load_own(path, revision="main")
 
 
@@ -94,7 +94,7 @@ def test_a_split_or_a_revision_of_a_file_is_refused(tmp_path: Path) -> None:
     "source", ["nothing", "no/such.jsonl", "/no/such", "a/b/c", "", "a b/c", "x" * 5000, "~nobody"]
 )
 def test_a_source_that_is_neither_here_nor_a_hub_name_is_refused(source: str) -> None:
-    with pytest.raises(BadData, match="no such file or folder, and no data set ORG"):
+    with pytest.raises(BadData, match="no such file or folder, and not a data set ORG"):
         load_own(source)
 
 
@@ -106,7 +106,7 @@ def test_names_of_columns_are_checked_before_anything_is_read() -> None:
 @pytest.mark.parametrize("suffix", ["jsonl", "json", "csv", "parquet"])
 def test_data_without_any_of_our_columns_says_what_it_has(suffix: str, tmp_path: Path) -> None:
     path = written(tmp_path, suffix, {"x": 1, "y": "a"}, {"x": 2, "y": "b"})
-    with pytest.raises(BadData, match="no column chosen, rejected; found: x, y; pass --columns"):
+    with pytest.raises(BadData, match="no column chosen, rejected; found: x, y; pass `columns="):
         load_own(str(path))
 
 
@@ -156,7 +156,7 @@ def test_the_only_split_on_the_hub_is_taken_and_a_choice_is_the_users(hub_cache:
     (hub_cache / "dataset_infos.json").write_text("{}")
     assert len(load_own("org/pairs")) == 1
     write(hub_cache / "raw.jsonl", ROW, ROW)
-    with pytest.raises(BadOption, match="pass --split, of: filtered, raw"):
+    with pytest.raises(BadOption, match="pass one of them as `split=`: filtered, raw"):
         load_own("org/pairs")
     assert len(load_own("org/pairs", split="raw")) == 2
 
@@ -243,7 +243,7 @@ def test_what_was_left_out_is_still_told_of_a_part(tmp_path: Path) -> None:
     partial = load_own(str(tmp_path / "hh.jsonl")).limited(1).partial
     assert partial is not None
     assert partial.startswith("2 of 3 rows; left out 1 ")
-    assert partial.endswith("; 1 of 2 rows (--limit)")
+    assert partial.endswith("; 1 of 2 rows, evenly spread")
 
 
 def test_gzipped_lines_are_read_and_cut_ones_refused(tmp_path: Path) -> None:

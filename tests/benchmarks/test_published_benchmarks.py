@@ -82,7 +82,7 @@ def test_rows_in_the_hubs_cache_are_found_by_their_published_names(name: str, hu
 @pytest.mark.parametrize("name", ON_HUB)
 def test_a_snapshot_without_rows_says_what_is_missing(name: str, hub: Path) -> None:
     (folder_of(hub, name) / "README.md").write_text("a card")
-    with pytest.raises(Unreachable, match="pass --data FOLDER_OR_FILE"):
+    with pytest.raises(Unreachable, match="pass `data=FOLDER_OR_FILE`"):
         load_benchmark(name)
 
 

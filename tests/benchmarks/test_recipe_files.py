@@ -273,7 +273,7 @@ def test_a_folder_of_recipes_is_all_of_them_unless_it_holds_data_too(tmp_path: P
         (
             ('"MIT"', '"MIT"\npublished = [{ model = "m", Score = 101 }]'),
             BadData,
-            "published row 1: Score is 101, no percentage",
+            "published row 1: Score is 101, not a percentage",
         ),
         (('"MIT"', '"MIT"\neach = 1'), BadOption, "each, and what is joined, must be texts"),
         (("prompt =", "promt ="), UnknownName, r"\[columns\] 'promt'; did you mean 'prompt'"),
@@ -311,7 +311,7 @@ def test_a_column_that_is_not_there_is_named_with_what_was_found(tmp_path: Path)
 
 
 def test_a_recipe_without_a_place_on_the_hub_needs_data(tmp_path: Path) -> None:
-    with pytest.raises(BadOption, match="get it from our own; pass --data FOLDER_OR_FILE"):
+    with pytest.raises(BadOption, match="get it from our own; pass `data=FOLDER_OR_FILE`"):
         load_benchmark(mine(tmp_path))
     recipe = mine(tmp_path, MINE.replace('"MIT"', '"MIT"\nfiles = ["*.json"]'))
     with pytest.raises(BadData, match=r"no file .*\.json, as mine needs it"):

@@ -74,7 +74,7 @@ def test_the_other_set_is_refused(rmb: Path) -> None:
 
 def test_rmb_is_not_on_the_hub() -> None:
     for name in ("rmb-pairwise", "rmb-bon"):
-        with pytest.raises(BadOption, match="is not on the Hub: pass --data FOLDER_OR_FILE"):
+        with pytest.raises(BadOption, match="is not on the Hub: pass `data=FOLDER_OR_FILE`"):
             load_benchmark(name)
 
 

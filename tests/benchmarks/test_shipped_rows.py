@@ -55,7 +55,7 @@ def test_a_limit_spreads_over_every_subset(limit: int) -> None:
     limited = DEMO.limited(limit)
     assert len(limited) == limit
     assert set(subset_rows(limited.preferences)) == set(ROWS)
-    assert limited.partial == f"{limit} of 138 rows (--limit)"
+    assert limited.partial == f"{limit} of 138 rows, evenly spread"
 
 
 def test_limited_rows_are_evenly_spread_and_in_order() -> None:
@@ -72,7 +72,7 @@ def test_a_limit_of_all_rows_changes_nothing(limit: int) -> None:
 
 @pytest.mark.parametrize("limit", [0, -1])
 def test_a_limit_of_no_row_is_refused(limit: int) -> None:
-    with pytest.raises(BadOption, match=f"--limit {limit}: at least one row is needed"):
+    with pytest.raises(BadOption, match=f"`limit={limit}`: at least one row is needed"):
         DEMO.limited(limit)
 
 

@@ -54,7 +54,7 @@ def test_the_test_split_comes_first_then_validation_then_the_only_one(
     ],
 )
 def test_a_choice_is_the_users_and_the_splits_are_named(files: str, shown: str) -> None:
-    with pytest.raises(BadOption, match=rf"pass --split, of: {shown}$"):
+    with pytest.raises(BadOption, match=rf"pass one of them as `split=`: {shown}$"):
         chosen(*files.split())
 
 
@@ -64,7 +64,7 @@ def test_a_split_that_is_asked_for_is_taken() -> None:
     assert chosen(*files, split="test_gen") == ("test_gen", "test_gen.csv")
     assert chosen(*files, split="test") == ("test", "test.csv")
     assert chosen("train.csv", "test_prefs.csv", split="test") == ("test_prefs", "test_prefs.csv")
-    with pytest.raises(BadOption, match="of: test_gen, test_prefs"):
+    with pytest.raises(BadOption, match="`split=`: test_gen, test_prefs"):
         chosen(*files[:3], split="test")
     with pytest.raises(UnknownName, match="split of org/data 'tset'; did you mean 'test'"):
         chosen(*files, split="tset")
@@ -78,7 +78,7 @@ def test_files_of_one_split_in_several_folders_belong_together() -> None:
 def test_all_files_of_a_folder_are_meant_unless_they_are_called_like_splits() -> None:
     assert chosen("a.csv", "b.csv", or_all=True) == (None, "a.csv b.csv")
     assert chosen("a.csv", "train.csv", "test.csv", or_all=True) == ("test", "test.csv")
-    with pytest.raises(BadOption, match="of: a, train"):
+    with pytest.raises(BadOption, match="`split=`: a, train"):
         chosen("a.csv", "train.csv", or_all=True)
 
 
@@ -86,7 +86,7 @@ def test_all_files_of_a_folder_are_meant_unless_they_are_called_like_splits() ->
 def test_a_split_of_which_a_part_is_missing_is_refused(or_all: bool) -> None:
     parts = [f"data/rows-0000{part}-of-00003.parquet" for part in range(3)]
     assert chosen(*parts, or_all=or_all)[1] == " ".join(parts)
-    with pytest.raises(BadData, match="org/data: 2 of 3 parts of data/rows are here"):
+    with pytest.raises(BadData, match="org/data: only 2 of 3 parts of data/rows are here"):
         chosen(*parts[1:], or_all=or_all)
 
 

@@ -87,7 +87,7 @@ def test_files_of_rows_that_share_a_name_run_one_by_one(
 ) -> None:
     one, two = rows(tmp_path / names[0]), rows(tmp_path / names[1], "worse")
     line = refusal(capsys, *RUN, "--model", model, "--benchmark", f"{one},{two}")
-    assert line.endswith("run them one by one")
+    assert line.endswith("run them one at a time")
     commands = [("--model", model, "--benchmark", file) for file in (one, two)]
     require_two(capsys, caplog, tmp_path / "out", *commands)
 
@@ -140,7 +140,7 @@ def test_a_name_is_shown_and_what_was_loaded_stays_known(
     other = small_model(tmp_path / "other", reward=1.0)
     out, _ = done(capsys, *RUN, "--config", recipe, *data, "--model", other)
     assert f"{other} on pairs" in out
-    assert refusal(capsys, *RUN, *data, "--name", " ").endswith("was a variable unset?")
+    assert refusal(capsys, *RUN, *data, "--name", " ").endswith("is a shell variable unset?")
 
 
 def test_a_name_of_another_kind_is_no_result(model: Path, capsys: Capture, tmp_path: Path) -> None:

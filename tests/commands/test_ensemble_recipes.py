@@ -142,8 +142,11 @@ def test_with_fixed_bounds_a_response_has_its_score_whatever_else_is_scored(
         (MINMAX + '\n[bounds]\n"org/a" = [0, 4]\n', 'no line like "org/b" = [low, high]'),
         (MINMAX + BOUNDS.replace("[0, 4]", "[0, 4, 5]"), 'no line like "org/a" = [low, high]'),
         (MINMAX + BOUNDS.replace("[0, 4]", "[0, true]"), 'no line like "org/a" = [low, high]'),
-        (MINMAX + BOUNDS.replace("[0, 4]", "[4, 4]"), "bounds of org/a, 4 and 4, are no range"),
-        (MINMAX + BOUNDS.replace("[0, 4]", "[0, inf]"), "bounds of org/a, 0 and inf, are no range"),
+        (MINMAX + BOUNDS.replace("[0, 4]", "[4, 4]"), "bounds of org/a, 4 and 4, are not a range"),
+        (
+            MINMAX + BOUNDS.replace("[0, 4]", "[0, inf]"),
+            "bounds of org/a, 0 and inf, are not a range",
+        ),
         (MINMAX.replace("[weights]", "bounds = 3\n[weights]"), "no line like"),
     ],
 )

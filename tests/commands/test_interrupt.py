@@ -39,7 +39,7 @@ def test_control_c_stops_a_process_at_once_and_keeps_what_was_scored(tmp_path: P
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert out == ""
-    assert err.splitlines()[-1] == "rmeval: interrupted; run the same command again to go on"
+    assert err.splitlines()[-1] == "rmeval: interrupted; run the same command again to resume"
     assert "Traceback" not in err
     assert not list(output.rglob("result.json"))
     assert list(output.rglob("*.sqlite"))

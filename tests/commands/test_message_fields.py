@@ -112,7 +112,9 @@ def test_a_row_is_shown_with_its_calls(folder, tmp_path, capsys):
 def test_pairs_with_calls_are_written_as_lines_and_not_as_columns(tmp_path, capsys):
     row = {"prompt": [ASK], "responses": [GOOD, "no"], "scores": [1, 0], "tools": TOOLS}
     verb = ("pairs", "--input", lines(tmp_path / "ranked.jsonl", row), "--output", tmp_path / "out")
-    assert "--format jsonl" in refusal(capsys, *verb, "--format", "parquet")
+    assert "which no single column type can hold; write jsonl" in refusal(
+        capsys, *verb, "--format", "parquet"
+    )
     done(capsys, *verb)
     [made] = read(tmp_path / "out/train.jsonl")
     assert (made["prompt"], made["chosen"], made["tools"]) == ([ASK], [GOOD], TOOLS)

@@ -33,7 +33,7 @@ def test_a_second_run_into_one_output_is_refused_before_it_loads_a_model(
     with only_owner(tmp_path / "out.jsonl.unfinished/lock", output):
         for path in (output, tmp_path / "link.jsonl"):
             line = refusal(capsys, *command, "--model", tmp_path / "none", "--output", path)
-            assert line.startswith(f"another run is writing {output}; wait for its end")
+            assert line.startswith(f"another run is writing {output}; wait for it to end")
     done(capsys, *command, "--output", tmp_path / "link.jsonl")
     assert (tmp_path / "link.jsonl").is_symlink()
     assert len(output.read_text().splitlines()) == 40

@@ -79,7 +79,7 @@ def test_a_mistake_is_one_line(
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ("--device cuda:99", "device 'cuda:99' is not there"),
+        ("--device cuda:99", "device 'cuda:99' is not available"),
         ("--device coda", "unknown device 'coda'; did you mean 'cuda'?"),
         ("--device meta", "use auto, cpu, cuda or cuda:N"),
         ("--max-length 2049", "--max-length 2049: this model takes 1 to 2048 tokens"),

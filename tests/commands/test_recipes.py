@@ -131,9 +131,9 @@ def test_a_recipe_may_carry_the_published_row(tmp_path: Path) -> None:
     [
         ("[published]", "[publishd]", "did you mean"),
         ("Score = 80", "", "[published]: no Score; a published row has"),
-        ("Score = 80", "Score = 180", "[published]: Score is 180, no percentage"),
-        ("75.5", "'high'", "[published]: A section is 'high', no percentage"),
-        ("75.5", "[1]", "no percentage"),
+        ("Score = 80", "Score = 180", "[published]: Score is 180, not a percentage"),
+        ("75.5", "'high'", "[published]: A section is 'high', not a percentage"),
+        ("75.5", "[1]", "not a percentage"),
         ('model = "org/m"', "", "[published]: no model"),
         (ROW, "published = 3", "[published]: must be a table of figures"),
     ],

@@ -183,7 +183,9 @@ def test_a_file_has_one_owner(job: Job, capsys: Capture) -> None:
     folder.mkdir(parents=True)
     with only_owner(folder / "lock", job.folder / "out/2.jsonl"):
         line = refusal(capsys, *job.command("out"))
-        assert line.startswith(f"another run is writing {job.folder}/out/2.jsonl; wait for its end")
+        assert line.startswith(
+            f"another run is writing {job.folder}/out/2.jsonl; wait for it to end"
+        )
         assert main(job.command("out", "1/3")) == 0  # files 1 and 4
     made = sorted(path.name for path in (job.folder / "out").glob("*.jsonl"))
     assert made == ["0.jsonl", "1.jsonl", "4.jsonl"]
@@ -201,7 +203,7 @@ def test_each_process_of_a_launcher_may_have_a_shard_of_its_own(
 @pytest.mark.parametrize("value", ["8/8", "-1/8", "1", "a/b", "0/0", "1/", "²/3", "0/99999999"])
 def test_what_is_no_shard_is_said(job: Job, capsys: Capture, value: str) -> None:
     line = refusal(capsys, *job.command("out"), f"--shard={value}")
-    assert "is no shard: write 0/8, 1/8 and so on to 7/8" in line
+    assert "is not a shard: write 0/8, 1/8 and so on to 7/8" in line
 
 
 def test_files_that_cannot_be_told_apart_or_would_be_lost_are_refused(

@@ -67,7 +67,7 @@ def test_a_conversation_that_has_one_already_is_refused_by_its_place(
 def test_what_is_no_prompt_is_refused(model: Path, tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     asked = ("run", "--model", model, "--benchmark", "demo")
-    assert "an empty word" in refusal(capsys, *asked, "--system", " ")
+    assert "is empty; is a shell variable unset?" in refusal(capsys, *asked, "--system", " ")
     assert "cannot be read as text" in refusal(capsys, *asked, "--system", tmp_path / "bytes")
     assert "cannot be read as text" in refusal(capsys, *asked, "--system", tmp_path)
     judged = ("run", "--model", "judge:some/model", "--benchmark", "demo", "--system", "x")

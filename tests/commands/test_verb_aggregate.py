@@ -74,13 +74,16 @@ def test_numbers_that_other_arithmetic_made_are_pointed_out_and_put_right(
     store(made, "section/Chat", 0.123)
     assert main(["aggregate", str(made)]) == 1
     said = capsys.readouterr().out.splitlines()[-1]
-    assert said.startswith("NOT as stored: section/Chat is another in result.json")
+    assert said.startswith("NOT as stored: section/Chat differs in result.json")
     out, _ = done(capsys, "aggregate", made, "--write")
-    assert out.splitlines()[-1] == "written: result.json holds what the scores make"
+    assert (
+        out.splitlines()[-1]
+        == "written: result.json now has the numbers that follow from the scores"
+    )
     assert (made / "result.json").read_bytes() == before
     assert done(capsys, "aggregate", made)[0].splitlines()[-1] == "as stored"
     line = refusal(capsys, "aggregate", made, "--write", "--weighting", "rewardbench-v1-2024-07")
-    assert line.startswith("--write goes with one folder")
+    assert line.startswith("--write takes one folder")
 
 
 @pytest.mark.parametrize("value", [5.0, math.nan, math.inf, "0.5", None, 10**99], ids=str)
@@ -112,7 +115,7 @@ def test_no_verb_takes_a_number_that_the_scores_do_not_make(
     assert made == 1.0
     line = refusal(capsys, *verb)
     assert line.startswith(f"a: overall is {str(value)[:40]} in result.json, but its scores make 0")
-    assert line.endswith("`rmeval aggregate DIR --write` puts right what was made of them")
+    assert line.endswith("`rmeval aggregate DIR --write` corrects the numbers")
     assert not Path("baseline.json").exists()
 
 

@@ -181,16 +181,16 @@ def test_another_reward_model_ranks_the_same_candidates(
 
 
 REFUSED = {
-    "--top-p 2": "argument --top-p: '2' is no number above 0 to 1",
-    "--top-p 0": "argument --top-p: '0' is no number above 0 to 1",
-    "--top-p nan": "argument --top-p: 'nan' is no number above 0 to 1",
-    "--temperature -1": "argument --temperature: '-1' is no number above 0 to 100",
-    "--temperature 0": "argument --temperature: '0' is no number above 0 to 100",
-    "--temperature hot": "argument --temperature: 'hot' is no number above 0 to 100",
+    "--top-p 2": "argument --top-p: '2' is not a number above 0 and up to 1",
+    "--top-p 0": "argument --top-p: '0' is not a number above 0 and up to 1",
+    "--top-p nan": "argument --top-p: 'nan' is not a number above 0 and up to 1",
+    "--temperature -1": "argument --temperature: '-1' is not a number above 0 and up to 100",
+    "--temperature 0": "argument --temperature: '0' is not a number above 0 and up to 100",
+    "--temperature hot": "argument --temperature: 'hot' is not a number above 0 and up to 100",
     "--top-k -1": "argument --top-k: '-1' is not a whole number of at least 1",
     "--n 0": "argument --n: '0' is not a whole number of at least 1",
     "--max-new-tokens 0": "argument --max-new-tokens: '0' is not a whole number of at least 1",
-    "--timeout 0": "argument --timeout: '0' is no number above 0 to 86400",
+    "--timeout 0": "argument --timeout: '0' is not a number above 0 and up to 86400",
     "--generator http://127.0.0.1:9/v1": "--generator is a server: pass --generator-model NAME too",
 }
 
@@ -284,7 +284,9 @@ def test_identical_candidates_share_their_rank(
     server.answer = lambda asked: candidates({**asked, "n": 1, "seed": 0})
     out, _ = done(capsys, *remote)
     assert {tuple(line["ranks"]) for line in read(tmp_path / "out/ranked.jsonl")} == {(0, 0)}
-    assert re.search(r"(\d+) of \1 prompts have one candidate several times: there n makes no", out)
+    assert re.search(
+        r"(\d+) of \1 prompts have the same candidate several times, so n makes no", out
+    )
     curve = json.loads((tmp_path / "out/curve.json").read_text())
     assert curve[0]["reward"] == pytest.approx(curve[1]["reward"])
 
@@ -302,10 +304,10 @@ def test_what_a_server_leaves_is_named_and_the_exit_status_says_so(
     ]
     assert all("no candidates (" in line and "on fire …" in line for line in said[:5])
     assert said[5:] == [
-        "prompts.jsonl line 10 to prompts.jsonl line 12: 3 prompts not asked, "
+        "prompts.jsonl line 10 to prompts.jsonl line 12: 3 prompts not asked; "
         "the server failed too often in a row",
         "8 of 12 prompts have no candidates",
-        "what was drawn is kept; the same command again asks only the rest",
+        "the candidates drawn so far are kept; run the same command again for the rest",
     ]
     assert not (tmp_path / "out/ranked.jsonl").exists()
     server.answer, before = candidates, len(server.asked)

@@ -77,7 +77,7 @@ def test_a_deep_head_is_no_classifiers(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert convert(GOLDEN / name, tmp_path / "plain", "classifier") == 2
-    assert "is no one matrix; use --as backbone" in capsys.readouterr().err
+    assert "is not a single matrix; use --as backbone" in capsys.readouterr().err
     assert not (tmp_path / "plain").exists()
 
 

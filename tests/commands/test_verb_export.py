@@ -98,13 +98,13 @@ def test_tables_hold_the_results_of_one_benchmark(
     third = keep(tmp_path / "results", measured(benchmark="demo", definition="demo"))
     for form in ("csv", "latex"):
         line = refusal(capsys, "export", kept, third, "--format", form)
-        assert line == "one table is of one benchmark: pass folders of one"
+        assert line == "a table covers one benchmark: pass folders of one"
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("---\nlicense: [mit\n---\n", "no YAML"),
+        ("---\nlicense: [mit\n---\n", "not YAML"),
         ("---\nmodel-index: text\n---\n", "model-index cannot be read"),
         ("---\nlicense: mit\n", "has no end"),
     ],
@@ -170,10 +170,13 @@ def test_a_pull_request_is_opened_only_when_asked_for(
     [
         (("--format", "csv", "--push", "org/m"), "--push goes with --format model-index or"),
         (("--format", "csv", "--readme", "x.md"), "--readme goes with --format model-index"),
-        (("--format", "model-index", "--push", "org/m"), "nothing else of the card would be left"),
-        (("--format", "eval-results", "--push", "m"), "'m' is no repository on the Hub, ORG/NAME"),
-        (("--format", "eval-results", "--push", "a/b/c"), "no repository on the Hub"),
-        (("--format", "eval-results", "--push", "../m"), "no repository on the Hub"),
+        (("--format", "model-index", "--push", "org/m"), "the rest of the card would be lost"),
+        (
+            ("--format", "eval-results", "--push", "m"),
+            "'m' is not a repository on the Hub, ORG/NAME",
+        ),
+        (("--format", "eval-results", "--push", "a/b/c"), "not a repository on the Hub"),
+        (("--format", "eval-results", "--push", "../m"), "not a repository on the Hub"),
         (("--format", "eval_results"), "did you mean 'eval-results'?"),
         ((), "--format"),
     ],

@@ -261,4 +261,4 @@ def test_a_value_that_no_line_can_hold_is_named(
     table = pa.Table.from_pylist([{**PAIRS[0], "when": datetime.date(2026, 1, 1)}])
     files.input = tmp_path / "pairs.parquet"
     pq.write_table(table, files.input)
-    assert refusal(capsys, *files.command).startswith("pairs.parquet row 1: 'when' is no JSON (")
+    assert refusal(capsys, *files.command).startswith("pairs.parquet row 1: 'when' is not JSON (")

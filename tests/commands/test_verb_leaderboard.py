@@ -135,7 +135,10 @@ def test_benchmarks_have_a_table_each_and_one_can_be_chosen(found: Path, capsys:
     assert html.count("<table>") == 2
     for form in ("csv", "latex"):
         line = refusal(capsys, "leaderboard", found, "--format", form)
-        assert line == "one table per file: pass --across, or --benchmark, of demo, rewardbench"
+        assert (
+            line
+            == "one table per file: pass --across, or --benchmark with one of demo, rewardbench"
+        )
     one, _ = done(capsys, "leaderboard", found, "--format", "csv", "--benchmark", "demo")
     assert len(one.splitlines()) == 2
     line = refusal(capsys, "leaderboard", found, "--benchmark", "dem")

@@ -184,9 +184,9 @@ def test_another_vocabulary_or_template_is_refused(
     for folder, word in ((a, "cat"), (b, "dog")):
         vocabulary = {"model": {"vocab": {word: 0}}, "padding": word}
         (folder / "tokenizer.json").write_text(json.dumps(vocabulary))
-    assert refused(capsys, a, b, tmp_path).endswith("other vocabularies in tokenizer.json")
+    assert refused(capsys, a, b, tmp_path).endswith("their vocabularies differ in tokenizer.json")
     (b / "tokenizer.json").unlink()
-    assert refused(capsys, a, b, tmp_path).endswith("other vocabularies in tokenizer.json")
+    assert refused(capsys, a, b, tmp_path).endswith("their vocabularies differ in tokenizer.json")
     same = {"model": {"vocab": {"cat": 0}}, "padding": "left"}
     (b / "tokenizer.json").write_text(json.dumps(same))
     (a / "tokenizer_config.json").write_text('{"chat_template": "x"}')

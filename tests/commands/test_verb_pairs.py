@@ -172,7 +172,7 @@ def test_a_folder_with_something_else_in_it_is_left_alone(
     (tmp_path / "data").mkdir()
     readme = tmp_path / "data/README.md"
     readme.write_text("# Mine\n")
-    assert "is not of rmeval's making" in refusal(capsys, *command)
+    assert "was not written by rmeval" in refusal(capsys, *command)
     assert readme.read_text() == "# Mine\n"
     readme.unlink()
     done(capsys, *command)

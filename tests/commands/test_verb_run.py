@@ -35,7 +35,7 @@ def kept(output: Path) -> Path:
 def test_the_demo_model_runs_from_end_to_end(capsys: Capture, tmp_path: Path) -> None:
     out, err = done(capsys, "run", "--limit", 3, "--output", tmp_path)
     assert "demo on demo (rewardbench-v1 weighting)" in out
-    assert "PARTIAL: 3 of 138 rows (--limit)" in out
+    assert "PARTIAL: 3 of 138 rows, evenly spread" in out
     assert "tokens/s" in err
     assert len(read_scores(tmp_path / "demo/demo/scores.jsonl")) == 3
 
@@ -124,7 +124,7 @@ def test_a_run_that_was_interrupted_goes_on_where_it_stopped(
         assert main([*map(str, run), str(tmp_path / "broken")]) == 130
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.splitlines()[-1] == "rmeval: interrupted; run the same command again to go on"
+    assert err.splitlines()[-1] == "rmeval: interrupted; run the same command again to resume"
     assert not (kept(tmp_path / "broken") / "result.json").exists()
     with monkeypatch.context() as patch:
         rest = count_batches(patch)
@@ -155,7 +155,7 @@ def test_a_partial_run_enters_no_leaderboard(model: Path, capsys: Capture, tmp_p
     out, _ = done(capsys, "leaderboard", tmp_path, "--format", "json")
     [row] = json.loads(out)
     assert (row["rank"], row["Score"]) == (None, None)
-    assert row["notes"] == ["partial: 1 of 138 rows (--limit)"]
+    assert row["notes"] == ["partial: 1 of 138 rows, evenly spread"]
 
 
 def test_a_run_of_the_command_line_equals_one_from_python(
@@ -249,8 +249,8 @@ def test_several_benchmarks_are_run_with_one_load(
         (("--benchmark", "demo", "--columns", "prompt=p"), "demo needs neither"),
         (("--benchmark", "demo", "--subset", "hep-goo"), "unknown subset of demo 'hep-goo'"),
         (("--benchmark", "demo", "--weighting", "old"), "unknown weighting 'old'"),
-        (("--benchmark", "demo,rm-bench", "--data", "x"), "whose? Pass NAME=PATH"),
-        (("--benchmark", "demo,rm-bench", "--data-revision", "x"), "goes with one benchmark"),
+        (("--benchmark", "demo,rm-bench", "--data", "x"), "for which benchmark? Pass NAME=PATH"),
+        (("--benchmark", "demo,rm-bench", "--data-revision", "x"), "takes one benchmark"),
         (("--benchmark", "nowhere.jsonl"), "no such file"),
     ],
 )

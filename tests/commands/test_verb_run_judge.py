@@ -171,7 +171,7 @@ def test_a_run_goes_on_after_failures_and_ends_with_the_same_bytes(
     server.answer = dies
     line = refusal(capsys, *run, "--concurrency", 1)
     assert line.startswith(
-        "5 of 24 calls failed, and 10 more were not made; answers are kept, run again to go on; "
+        "5 of 24 calls failed, and 10 more were not made; answers are kept, run again to continue; "
     )
     assert line.endswith("AuthenticationError (Error code: 401 - key … expired)")
     assert not list((tmp_path / "out").rglob("result.json"))
@@ -212,7 +212,7 @@ def test_control_c_in_a_real_process_keeps_every_answer(
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, "")
-    assert err.splitlines()[-1] == "rmeval: interrupted; run the same command again to go on"
+    assert err.splitlines()[-1] == "rmeval: interrupted; run the same command again to resume"
     assert "Traceback" not in err
     before, server.answer = len(server.asked), perfect
     out, _ = done(capsys, *run)

@@ -238,12 +238,12 @@ def test_a_pipe_is_refused(verb: str, tmp_path: Path, capsys: Capture) -> None:
     model = () if verb == "pairs" else ("--model", "demo")
     generator = ("--generator", "x") if verb == "best-of-n" else ()
     command = (verb, *model, *generator, came, tmp_path / "pipe", "--output", tmp_path / "out")
-    assert "a pipe can be read only once; write it to a file" in refusal(capsys, *command)
+    assert "a pipe can be read only once; save it to a file" in refusal(capsys, *command)
 
 
 def test_a_key_that_stands_twice_is_refused(files: Files, capsys: Capture) -> None:
     files.input.write_text('{"messages": [], "messages": []}')
-    said = "in.jsonl line 1: not a readable row (the key 'messages' stands there twice)"
+    said = "in.jsonl line 1: not a readable row (the key 'messages' appears twice)"
     assert refusal(capsys, *files.command) == said
 
 

@@ -215,7 +215,7 @@ def bloom(tmp_path):
 
 
 def test_to_ask_for_packs_where_there_can_be_none_is_refused_with_the_reason(bloom):
-    with pytest.raises(BadOption, match=r"called 0 times in 2 layers.*--engine padded"):
+    with pytest.raises(BadOption, match=r"called 0 times in 2 layers.*`engine='padded'`"):
         load(bloom, engine="packed")
 
 

@@ -89,9 +89,9 @@ def test_a_run_is_killed_and_gone_on_with_and_told_that_it_must_be_alone(
     assert batches_kept(tmp_path / "none") == 4
     status, said = without_locks("whole", *command)
     assert status == 0, said
-    assert "no locks here, on this file system or machine; start no second run into it" in said
+    assert "this file system or machine has no locks; do not start a second run into it" in said
     status, said = without_locks("whole", "store", tmp_path / "none")
-    assert (status, "passed over" in said) == (0, False), said
+    assert (status, "is skipped" in said) == (0, False), said
     assert scores(tmp_path / "none") == scores(tmp_path / "locks")
     assert batches_kept(tmp_path / "none") == batches_kept(tmp_path / "locks")
 

@@ -174,7 +174,7 @@ def test_unlike_cards_are_named_and_not_taken_for_other_files(meeting):
         assert isinstance(error, BadOption)
         assert str(error) == (
             "the processes disagree about engine.device: NVIDIA H100 in rank 0, NVIDIA H200 in "
-            "rank 2; start them on devices of one kind, or with --device cpu"
+            "rank 2; start them on devices of one kind, or with `device='cpu'`"
         )
     found, _ = together(
         *[lambda w=w: w.require_same(settings(0, dtype=w.rank // 2)) for w in three]

@@ -117,12 +117,12 @@ def out_of_memory_above(tokens):
 def test_out_of_memory_halves_the_batch_and_changes_no_score(caplog):
     net = network(Adding(out_of_memory_above(4)))
     assert score(net, SEQUENCES, 10**9) == [reward(sequence) for sequence in SEQUENCES]
-    assert "going on in parts" in caplog.text
+    assert "continuing with 1/" in caplog.text
 
 
 def test_a_sequence_that_alone_is_too_large_for_memory_is_an_option_to_change():
     net = network(Adding(out_of_memory_above(3)))
-    with pytest.raises(BadOption, match=r"out of memory.*4 tokens.*--max-length"):
+    with pytest.raises(BadOption, match=r"out of memory.*4 tokens.*`max_length=`"):
         score(net, SEQUENCES, 10**9)
 
 
@@ -203,6 +203,6 @@ def test_processes_that_hold_a_part_each_never_go_ways_of_their_own():
     with pytest.raises(BadOption, match=r"workers=join_workers\(together=True\)"):
         score_sequences(network(), SEQUENCES, engine, store=MemoryStore())
     net = network(Adding(out_of_memory_above(4)))
-    with pytest.raises(BadOption, match="in one of several processes: use a smaller --batch-tok"):
+    with pytest.raises(BadOption, match="in one of several processes: use a smaller `batch_tok"):
         score_sequences(net, SEQUENCES, engine)
     assert len(net.backbone.calls) <= 1

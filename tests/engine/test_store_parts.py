@@ -121,7 +121,7 @@ def test_a_damaged_part_of_another_process_is_passed_over_with_a_word(tmp_path, 
     other.close()
     other.path.write_bytes(b"no database " * 500)
     assert score(network(), ScoreStore(tmp_path, SETTINGS)) == EXPECTED
-    assert f"{other.path} is passed over" in caplog.text
+    assert f"{other.path} is skipped" in caplog.text
     assert other.path.exists()
 
 
@@ -143,7 +143,7 @@ def test_a_store_of_a_newer_version_is_left_alone(tmp_path, part):
     store.close()
     change(store.path, f"PRAGMA user_version = {SCHEMA + 1}")
     content = store.path.read_bytes()
-    with pytest.raises(OutputFailure, match=r"newer rmeval.*--fresh"):
+    with pytest.raises(OutputFailure, match=r"newer rmeval.*`fresh=True`"):
         ScoreStore(tmp_path, SETTINGS)
     assert store.path.read_bytes() == content
     drop_store(tmp_path, SETTINGS)
@@ -182,8 +182,8 @@ def test_files_that_are_no_stores_are_passed_over_with_a_word(tmp_path, caplog):
     (tmp_path / "store/text.sqlite").write_text("no database " * 500)
     (tmp_path / "store/empty.sqlite").write_text("")
     assert [file.rewards for file in store_files(tmp_path)] == [1]
-    assert "text.sqlite is passed over" in caplog.text
-    assert "empty.sqlite is passed over" in caplog.text
+    assert "text.sqlite is skipped" in caplog.text
+    assert "empty.sqlite is skipped" in caplog.text
 
 
 def damaged(path, first, last):

@@ -85,7 +85,7 @@ def test_a_template_that_never_ends_is_stopped(
 ) -> None:
     monkeypatch.setattr(tokenizer, "SECONDS", 0.2)
     (model / "chat_template.jinja").write_text(template)
-    with pytest.raises(BadConversation, match=r"it had not ended after 0\.2 seconds"):
+    with pytest.raises(BadConversation, match=r"it was still running after 0\.2 seconds"):
         rmeval.load_model(model, device="cpu", checks=False).score([TALK])
 
 

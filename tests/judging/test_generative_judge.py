@@ -179,7 +179,9 @@ def test_a_call_that_fails_is_no_verdict_and_the_rest_is_kept(
         with pytest.raises(ServerFailure) as raised:
             judge(server).score_preferences(pairs(6), store=kept)
         message = str(raised.value)
-        assert message.startswith("1 of 12 calls failed; answers are kept, run again to go on; the")
+        assert message.startswith(
+            "1 of 12 calls failed; answers are kept, run again to continue; the"
+        )
         assert "on fire" in message
         assert message.isprintable()
         assert len(kept) == 11
@@ -422,6 +424,8 @@ def test_formats_of_one_name_and_other_words_are_other_judges(tmp_path: Path) ->
 @pytest.mark.parametrize("form", ["rewardbench", "rating"])
 def test_a_row_that_is_more_than_text_is_refused_before_a_call(server: Loopback, form: str) -> None:
     named = replace(row(1, "a", "b"), prompt=(Message("user", "why?", '{"name": "ann"}'),))
-    with pytest.raises(BadData, match=r"preference r1 \(\): has name, and who compares"):
+    with pytest.raises(
+        BadData, match=r"preference r1 \(\): has name, and pairwise models and judges"
+    ):
         judge(server, prompt=form).score_preferences([*pairs(1), named])
     assert server.asked == []

@@ -156,13 +156,13 @@ BAD = {
     "two labels alike": (PAIRWISE.replace("TWO", "ONE"), "two labels are the same"),
     "a label in another": (PAIRWISE.replace("TWO", "ONE!"), "'ONE' is empty or part of another"),
     "an empty label": (PAIRWISE.replace("TWO", ""), "'' is empty"),
-    "a number as text": (PAIRWISE.replace("= 20", '= "20"'), "max_new_tokens is of the wrong kind"),
+    "a number as text": (PAIRWISE.replace("= 20", '= "20"'), "max_new_tokens has the wrong type"),
     "no tokens": (PAIRWISE.replace("= 20", "= 0"), "at least 1"),
     "labels for ratings": (
         RATING.replace("pattern =", "a ="),
         "rating is read by pattern, json or xml",
     ),
-    "no pattern": (RATING.replace(r"(\d+) stars", "("), "the pattern is none"),
+    "no pattern": (RATING.replace(r"(\d+) stars", "("), "the pattern is not a regular expression"),
     "a pattern without a group": (RATING.replace(r"(\d+)", r"\d+"), "needs one group"),
     "a scale upside down": (RATING.replace("low = 0", "low = 6"), "low must be less than high"),
     "a subset that is no table": (

@@ -65,7 +65,7 @@ def test_a_weight_that_cannot_be_added_up_is_refused(weight: str, tmp_path: Path
     path = tmp_path / "rows.jsonl"
     line = '{"prompt": "p", "chosen": "a", "rejected": "b", "weight": %s}\n'
     path.write_text(line % "1" + line % weight)
-    with pytest.raises(BadData, match=r"line 2: column 'weight' .*; mend it, or pass --columns"):
+    with pytest.raises(BadData, match=r"line 2: column 'weight' .*; fix it, or pass `columns="):
         load_own(str(path))
 
 

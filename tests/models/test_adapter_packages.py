@@ -131,7 +131,7 @@ BROKEN = {
     "no-class": ("rmeval.errors", "ValueError"),
     "other": (
         "rmeval.errors:RmevalError",
-        "rmeval.errors:RmevalError of broken 1.0 is no subclass",
+        "rmeval.errors:RmevalError of broken 1.0 is not a subclass",
     ),
     "abstract": ("rmeval.models.family:Family", "with all its abstract methods"),
     "renamed": (

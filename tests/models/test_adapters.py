@@ -143,7 +143,7 @@ def test_an_adapter_in_pickle_format_wants_trust(fresh: Path) -> None:
     file = fresh / "adapter_model.safetensors"
     torch.save(load_file(file), fresh / "adapter_model.bin")
     file.unlink()
-    assert "--allow-pickle" in refusal(fresh)
+    assert "`allow_pickle=True`" in refusal(fresh)
     assert scores(fresh, allow_pickle=True) == right("fresh-head")
 
 
@@ -243,7 +243,9 @@ def test_a_tokenizer_with_other_ids_than_the_bases_is_refused(fresh: Path) -> No
     ids = told["model"]["vocab"]
     ids["a"], ids["b"] = ids["b"], ids["a"]
     (base / "tokenizer.json").write_text(json.dumps(told))
-    with pytest.raises(BadCheckpoint, match=r"token '[ab]' has the id .* its base is another"):
+    with pytest.raises(
+        BadCheckpoint, match=r"token '[ab]' has the id .* it belongs to another base"
+    ):
         load(fresh).encode(talk)
 
 
@@ -268,16 +270,16 @@ DOWN = "base_model.model.model.layers.0.mlp.down_proj.lora_B.weight"
         ({"r": 8}, "says r 8 and lora_alpha 16 for model.layers.0.mlp.down_proj"),
         ({"lora_alpha": None}, "lora_alpha None"),
         ({"rank_pattern": "q_proj"}, "rank_pattern is 'q_proj', no dict"),
-        ({"alpha_pattern": {"(": 3}}, "'(' is no pattern"),
+        ({"alpha_pattern": {"(": 3}}, "'(' is not a valid pattern"),
         ({"modules_to_save": "score"}, "modules_to_save is 'score', no list"),
         ({"task_type": ["SEQ_CLS"]}, "no str"),
         ({"base_model_name_or_path": ["a"]}, "does not name its base"),
         ({"use_dora": True}, "disagree about DoRA"),
         ({"modules_to_save": ["score", "lm_head"]}, "lm_head was trained with this adapter"),
-        ({"base_model_name_or_path": None}, "does not name its base; pass --base"),
+        ({"base_model_name_or_path": None}, "does not name its base; pass `base="),
         ({"base_model_name_or_path": "of/nobody"}, "the base of this adapter, of/nobody: "),
         ({"auto_mapping": "LlamaModel"}, "auto_mapping is 'LlamaModel', no dict"),
-        ({"base_model_name_or_path": "bases/gone"}, "pass its base with --base"),
+        ({"base_model_name_or_path": "bases/gone"}, "pass its base with `base="),
     ],
 )
 def test_what_cannot_be_merged_is_refused_by_name(
@@ -291,17 +293,17 @@ def test_what_cannot_be_merged_is_refused_by_name(
     ("change", "said"),
     [
         (lambda t: t.pop(HEAD), "the head that was trained (score) is not in the adapter's file"),
-        (lambda t: t.pop(DOWN), "has lora_A.weight and not the other part"),
-        (lambda t: t.update({DOWN: torch.ones(4, 4)}), "its base is another"),
-        (lambda t: t.update({DOWN: torch.ones(16, 3)}), "no two matrices of one rank"),
+        (lambda t: t.pop(DOWN), "has lora_A.weight but not the other part"),
+        (lambda t: t.update({DOWN: torch.ones(4, 4)}), "it belongs to another base"),
+        (lambda t: t.update({DOWN: torch.ones(16, 3)}), "not two matrices of one rank"),
         (lambda t: t.update({DOWN: t[DOWN].to(torch.int8)}), "is quantised (torch.int8)"),
         (lambda t: t.update({EMBEDDING: torch.ones(97, 16)}), "adds tokens is not merged here"),
         (
             lambda t: t.update({"base_model.model.reward.weight": torch.ones(1, 16)}),
             "it holds reward.weight (modules_to_save)",
         ),
-        (lambda t: t.update({f"{DOWN[:-7]}.default.weight": torch.ones(1)}), "no LoRA weight"),
-        (lambda t: t.update({"prompt_embeddings": torch.ones(1)}), "no LoRA weight"),
+        (lambda t: t.update({f"{DOWN[:-7]}.default.weight": torch.ones(1)}), "not LoRA's"),
+        (lambda t: t.update({"prompt_embeddings": torch.ones(1)}), "not LoRA's"),
         (
             lambda t: [t.pop(k) for k in [*t] if "layers.1" in k],
             "it has nothing for model.layers.1",
@@ -339,7 +341,7 @@ def test_an_adapter_without_a_task_is_a_reward_models_all_the_same(
 def test_a_base_that_is_not_here_is_said_in_words_of_bases(fresh: Path) -> None:
     edit(fresh, base_model_name_or_path="meta-llama/Llama-3.1-8B")
     message = refusal(fresh)
-    assert message.endswith("; pass its base with --base FOLDER_OR_ID")
+    assert message.endswith("; pass its base with `base=FOLDER_OR_ID`")
     assert "--model" not in message
     assert "did you mean" not in message
 
@@ -351,14 +353,14 @@ def test_a_head_of_the_base_does_not_stand_for_one_that_was_trained(tmp_path: Pa
 
 
 def test_a_language_models_adapter_without_a_head_is_no_reward_model(tmp_path: Path) -> None:
-    assert "is scored with --reference" in refusal(copy(tmp_path, "policy"))
+    assert "is scored with `reference=MODEL`" in refusal(copy(tmp_path, "policy"))
 
 
 def test_a_quantised_base_is_refused_with_what_to_pass(fresh: Path) -> None:
     edit_config(base_of(fresh), quantization_config={"quant_method": "bitsandbytes"})
     message = refusal(fresh)
     assert "quantised (bitsandbytes)" in message
-    assert "--base" in message
+    assert "`base=" in message
 
 
 def test_two_adapters_in_one_folder_are_refused(fresh: Path) -> None:
@@ -389,7 +391,7 @@ def test_the_base_of_an_adapter_is_no_adapter(fresh: Path) -> None:
 
 def test_two_folders_that_may_be_the_base_are_refused(fresh: Path) -> None:
     shutil.copytree(base_of(fresh).parent, fresh / "bases")
-    assert "pass one of them as --base" in refusal(fresh)
+    assert "pass one of them as `base=`" in refusal(fresh)
 
 
 def test_an_adapter_without_its_config_or_weights_is_refused(fresh: Path) -> None:
@@ -398,14 +400,14 @@ def test_an_adapter_without_its_config_or_weights_is_refused(fresh: Path) -> Non
     assert "without adapter_config.json nothing says" in refusal(fresh)
     (fresh / "adapter_config.json").write_text(kept)
     (fresh / "adapter_model.safetensors").unlink()
-    assert "and no adapter_model.safetensors" in refusal(fresh)
+    assert "but no adapter_model.safetensors" in refusal(fresh)
     (fresh / "global_step500").mkdir()
     assert "is of DeepSpeed's training state" in refusal(fresh)
 
 
 def test_a_base_for_what_is_no_adapter_is_refused(fresh: Path) -> None:
     base = ADAPTERS / "bases" / "llama-cls"
-    assert "--base is what an adapter is of" in refusal(base, BadOption, base=base)
+    assert "`base=` is for adapters" in refusal(base, BadOption, base=base)
 
 
 def test_merging_and_generating_want_whole_models(fresh: Path) -> None:

@@ -94,7 +94,7 @@ def test_a_template_that_is_asked_for_comes_before_its_own(tmp_path):
 
 
 def test_without_any_the_error_names_the_option_and_the_shipped_names(mute):
-    with pytest.raises(BadCheckpoint, match=r"pass --chat-template .*beaver, eurus-rm"):
+    with pytest.raises(BadCheckpoint, match=r"pass `chat_template=FILE` .*beaver, eurus-rm"):
         load(mute).encode(talk(TURNS[:2]))
 
 

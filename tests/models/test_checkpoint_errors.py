@@ -67,7 +67,7 @@ def test_of_many_missing_weights_four_are_named_and_the_rest_counted(folder):
 
 def test_a_weight_that_nothing_takes_is_named(folder):
     write_tensors(folder, {**read_tensors(folder), "v_head.bias": torch.ones(1)})
-    assert "no part of the model takes: v_head.bias" in refusal(folder)
+    assert "no part of the model uses: v_head.bias" in refusal(folder)
 
 
 def test_layers_beyond_the_configs_number_are_left_over_not_forgotten(folder):
@@ -141,7 +141,7 @@ def test_an_index_that_names_a_missing_file_is_refused(folder):
     split_in_two(folder)
     (folder / "model-00002-of-00002.safetensors").unlink()
     message = refusal(folder)
-    assert f"{INDEX} names model-00002-of-00002.safetensors, which is not there" in message
+    assert f"{INDEX} names model-00002-of-00002.safetensors, which is missing" in message
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"weight_map": []}', "\xff"])
@@ -191,7 +191,7 @@ def test_a_path_that_is_not_there_is_called_a_folder(path):
 
 
 def test_too_few_batch_tokens_are_refused(folder):
-    assert "--batch-tokens 0" in refusal(folder, BadOption, batch_tokens=0)
+    assert "`batch_tokens=0`" in refusal(folder, BadOption, batch_tokens=0)
 
 
 def test_the_config_is_read_as_json_whatever_its_order(folder):

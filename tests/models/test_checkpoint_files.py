@@ -79,7 +79,7 @@ def test_a_cpu_computes_in_float32_unless_told_otherwise(folder):
 def test_a_pickle_is_refused_until_it_is_trusted(folder):
     pickle_weights(folder)
     with pytest.raises(
-        BadCheckpoint, match=r"\(pytorch_model\.bin\) only in pickle format.*--allow-pickle"
+        BadCheckpoint, match=r"\(pytorch_model\.bin\) only in pickle format.*`allow_pickle=True`"
     ):
         rmeval.load_model(str(folder), device="cpu")
     expected = load_golden("internlm2").score_tokens(IDS)

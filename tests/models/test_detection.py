@@ -47,7 +47,7 @@ def test_a_head_alone_claims_nothing_and_who_insists_is_believed(tmp_path, layou
         load_scorer(folder, LoadOptions(device="cpu"))
     assert f"'{named}'" in str(error.value)
     assert f"looks like {family}; " in str(error.value)
-    assert str(error.value).endswith(f"pass --family {family}")
+    assert str(error.value).endswith(f"pass `family={family!r}`")
     ids, scores = golden_cases(GOLDEN / layout)
     model = load_scorer(folder, LoadOptions(family=family, dtype="float32", device="cpu"))
     assert model.score_tokens(ids[:4]) == pytest.approx(scores[:4], abs=TOLERANCE, rel=0)
@@ -82,7 +82,7 @@ def test_a_config_without_architectures_says_so(tmp_path):
 def test_a_plain_language_model_is_no_reward_model(tmp_path):
     folder = copy_golden("nemotron", tmp_path / "some-model")
     edit_config(folder, remove=("_name_or_path",))
-    said = "'LlamaForCausalLM' in .*: a language model without a reward head; .* with --reference"
+    said = "'LlamaForCausalLM' in .*: a language model without a reward head; .* with `reference="
     with pytest.raises(BadCheckpoint, match=said.replace(": ", "; ", 1)) as error:
         family_of(folder)
     assert "known:" not in str(error.value)  # no list of what it is not
@@ -99,7 +99,7 @@ def test_a_head_of_two_layers_is_no_plain_classifiers(tmp_path):
     """`score.0.weight` under Qwen2's own class name: whoever reads it so must say which it is."""
     config = {"architectures": ["Qwen2ForSequenceClassification"], "model_type": "qwen2"}
     shapes = {"score.0.weight": (4, 4), "score.2.weight": (1, 4)}
-    with pytest.raises(BadCheckpoint, match=r"looks like inf-orm or qwen-rm; .*pass --family"):
+    with pytest.raises(BadCheckpoint, match=r"looks like inf-orm or qwen-rm; .*pass `family="):
         detect_family(Checkpoint("x", tmp_path, None, config, shapes, ()))
 
 
@@ -157,14 +157,14 @@ def test_a_family_that_only_a_name_tells_may_be_asked_for(tmp_path, name):
 def test_a_family_that_does_not_fit_is_refused_by_what_is_missing(tmp_path):
     folder = copy_golden("nemotron", tmp_path / "step-2000")
     edit_config(folder, remove=("_name_or_path",))
-    with pytest.raises(BadCheckpoint, match="with --family"):
+    with pytest.raises(BadCheckpoint, match="with `family=`"):
         load_scorer(folder, LoadOptions(device="cpu"))
     with pytest.raises(BadCheckpoint, match=r"it lacks transformer\.embed_tokens\.weight, v_head"):
         load_scorer(folder, LoadOptions(family="starling", device="cpu"))
     for other in ("armorm", "qrm-gemma", "pairrm", "ultrarm", "classifier"):
-        with pytest.raises(BadCheckpoint, match=f"--family {other} does not fit"):
+        with pytest.raises(BadCheckpoint, match=f"`family='{other}'` does not fit"):
             load_scorer(folder, LoadOptions(family=other, device="cpu"))
     with pytest.raises(UnknownName, match="did you mean 'nemotron'"):
         load_scorer(folder, LoadOptions(family="nemotrom", device="cpu"))
-    with pytest.raises(BadOption, match="leave it or --reference out"):
+    with pytest.raises(BadOption, match="leave it out, or `reference=`"):
         load_scorer(folder, LoadOptions(family="nemotron", reference="none", device="cpu"))

@@ -201,11 +201,11 @@ def test_a_model_that_sees_padding_passes_as_it_is_run_and_fails_when_padded(bot
 def test_a_pack_that_is_not_exact_is_caught(both_ways):
     ids = [both_ways.encode(talk) for talk in TALKS]
     check = check_packed(make_probe(both_ways, ids, 6))
-    assert (check.status, "runs by the padded path: " in check.finding) == ("skipped", True)
+    assert (check.status, "takes the padded path: " in check.finding) == ("skipped", True)
     object.__setattr__(both_ways, "engine", Engine(4096, packed=True))
     check = check_packed(make_probe(both_ways, ids, 6))
     assert check.status == "fail"
-    assert "--engine padded" in check.advice
+    assert "`engine='padded'" in check.advice
 
 
 def test_positions_that_left_padding_moves_are_a_warning_only(tmp_path):
@@ -244,7 +244,9 @@ def test_a_run_on_a_sound_model_goes_on(golden):
 )
 def test_a_run_on_a_broken_model_is_refused_with_the_check_and_the_way_out(golden, template, name):
     model = load(golden(template=template))
-    with pytest.raises(BadCheckpoint, match=rf"not fit to run \({name}\): .*--no-checks to insist"):
+    with pytest.raises(
+        BadCheckpoint, match=rf"not fit to run \({name}\): .*`checks=False` to insist"
+    ):
         require_sound(model, TALKS)
 
 
@@ -271,7 +273,7 @@ def test_one_conversation_that_does_not_fit_into_memory_is_no_crash(golden, monk
     probe = make_probe(model, [[1, 2], [3]], 1)
     monkeypatch.setattr("rmeval.models.doctor.scores.forward_padded", full)
     assert check_float32(probe).finding == "does not fit beside what else is on cpu"
-    with pytest.raises(BadOption, match="up to 2 tokens: use a smaller --max-length"):
+    with pytest.raises(BadOption, match="up to 2 tokens: use a smaller `max_length=`"):
         make_probe(model, [[1, 2], [3]], 1)
 
 

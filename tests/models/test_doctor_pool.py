@@ -72,7 +72,7 @@ def test_traces_of_transformers_trainer_speak_for_the_class(ended, trace):
     assert (check.status, check.advice) == (
         "warn",
         f"training most likely read last-not-pad ({trace} is of transformers' Trainer, whose class "
-        "has it): pass --pool last-not-pad",
+        "has it): pass `pool='last-not-pad'`",
     )
 
 
@@ -82,11 +82,11 @@ def test_traces_of_openrlhf_speak_for_the_last_token(ended, caplog):
     check = scored(ended)
     assert check.status == "warn"
     assert check.advice.startswith("training most likely read last (config.json has OpenRLHF's")
-    assert check.advice.endswith("pass --pool last")
+    assert check.advice.endswith("pass `pool='last'`")
     assert scored(ended, pool="last").status == "pass"
     with caplog.at_level(logging.WARNING, logger="rmeval"):
         require_sound(load(ended), TALKS)  # as a run does
-    assert [r.message for r in caplog.records if "pass --pool last" in r.message]
+    assert [r.message for r in caplog.records if "pass `pool='last'`" in r.message]
 
 
 def test_without_a_trace_significantly_more_pairs_won_speak_for_a_rule(ended):
@@ -113,7 +113,7 @@ def test_a_rule_that_was_asked_for_is_kept_by_the_copy_in_float32(ended):
     probe = make_probe(model, [model.encode(talk) for talk in TALKS], 6)
     assert _alone_in_float32(model, probe.ids) == probe.rewards
     assert check_transformers(probe).finding == (
-        "--pool last was asked for; its class has last-not-pad"
+        "`pool='last'` was asked for; its class has last-not-pad"
     )
 
 

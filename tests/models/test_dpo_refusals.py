@@ -61,7 +61,7 @@ def test_policy_and_reference_of_other_vocabularies_are_refused(tmp_path):
     policy = write_language_model(tmp_path / "policy", 1)
     reference = write_language_model(tmp_path / "reference", 2, vocab_size=97)
     for weights in (True, False):
-        with pytest.raises(BadCheckpoint, match=r"reference has 97 tokens, the policy 96; pass"):
+        with pytest.raises(BadCheckpoint, match=r"reference'` has 97 tokens, the policy 96; pass"):
             load(policy, reference, weights=weights)
 
 
@@ -84,12 +84,12 @@ def test_what_is_no_pair_of_token_ids_is_refused(pair, pairs, complaint):
 
 
 def test_a_policy_that_is_its_own_reference_is_refused(pair):
-    with pytest.raises(BadOption, match="--reference is the model itself"):
+    with pytest.raises(BadOption, match="`reference=` is the model itself"):
         load(pair[0], pair[0])
 
 
 def test_per_token_needs_a_reference(pair):
-    with pytest.raises(BadOption, match="--per-token is for DPO models; pass --reference"):
+    with pytest.raises(BadOption, match="`per_token=True` is for DPO models; pass `reference=`"):
         rmeval.load_model(str(pair[0]), device="cpu", per_token=True)
 
 
@@ -108,16 +108,16 @@ def test_a_class_that_transformers_has_not_is_no_policy(tmp_path):
 
 
 def test_a_language_model_without_reference_is_told_of_it(pair):
-    with pytest.raises(BadCheckpoint, match="trained with DPO is scored with --reference"):
+    with pytest.raises(BadCheckpoint, match="trained with DPO is scored with `reference=MODEL`"):
         rmeval.load_model(str(pair[0]), device="cpu")
 
 
 @pytest.mark.parametrize(
     ("reference", "said"),
     [
-        ("./sft", "--reference ./sft: no such folder; pass a local folder"),
-        ("", "--reference names no model"),
-        ("  ", "--reference names no model"),
+        ("./sft", "`reference='./sft'`: no such folder; pass a local folder"),
+        ("", "`reference=` names no model"),
+        ("  ", "`reference=` names no model"),
     ],
 )
 def test_a_reference_that_is_not_there_is_not_blamed_on_the_model(pair, reference, said):

@@ -145,9 +145,9 @@ def test_the_end_token_pads_where_no_other_does_and_without_either_one_line_says
 
 
 def test_a_reward_model_is_no_generator():
-    with pytest.raises(BadCheckpoint, match=r"^--generator .*model: no model that transformers"):
+    with pytest.raises(BadCheckpoint, match=r"^generator .*model: no model that transformers"):
         generator(DEMO_MODEL)
-    with pytest.raises(BadCheckpoint, match=r"^--generator nowhere/at-all: "):
+    with pytest.raises(BadCheckpoint, match=r"^generator nowhere/at-all: "):
         generator("nowhere/at-all")
 
 
@@ -190,7 +190,7 @@ def test_memory_that_runs_out_says_what_to_make_smaller(folder, monkeypatch):
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(LocalGenerator, "_draw_batch", full)
-    with pytest.raises(BadOption, match="use a smaller --generator-batch"):
+    with pytest.raises(BadOption, match="use a smaller `batch=`"):
         draw(folder)
 
 

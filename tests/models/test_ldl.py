@@ -80,7 +80,7 @@ def test_without_its_heads_its_name_says_what_to_pass(folder):
     with pytest.raises(BadCheckpoint, match="no model adapter for architecture"):
         load(folder)
     named = folder.rename(folder.parent / "LDL-Reward-Gemma-2-27B-v0.1")
-    with pytest.raises(BadCheckpoint, match=r"gating_layer\.pt, which are not here, .*--allow-pic"):
+    with pytest.raises(BadCheckpoint, match=r"gating_layer\.pt, which are not here, .*`allow_pic"):
         load(named)
 
 

@@ -255,7 +255,7 @@ def test_what_has_no_weights_here_is_refused_in_one_line(live, tokenizer):
 
 
 def test_what_gives_no_reward_is_refused(live, policy, tokenizer):
-    with pytest.raises(BadOption, match="Linear is no model of transformers"):
+    with pytest.raises(BadOption, match="Linear is not a transformers model"):
         rmeval.wrap(nn.Linear(2, 2), tokenizer)
     with pytest.raises(BadOption, match="LlamaModel gives no reward"):
         rmeval.wrap(live.model, tokenizer)

@@ -54,7 +54,7 @@ def test_a_judge_takes_the_options_that_say_so_and_refuses_the_others(name):
 
 
 def test_an_option_that_is_none_is_a_type_error():
-    with pytest.raises(TypeError, match="'dtpye' is no option of loading"):
+    with pytest.raises(TypeError, match="'dtpye' is not a loading option"):
         rmeval.load_model("demo", dtpye="float32")
     assert with_defaults({"max_length": 3})["max_length"] == 3
     assert with_defaults({})["engine"] == "auto"

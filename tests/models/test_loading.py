@@ -73,9 +73,9 @@ def test_the_device_is_the_one_asked_for_or_the_first(gpus, count, asked, chosen
 @pytest.mark.parametrize(
     ("count", "asked", "said"),
     [
-        (0, "cuda", "'cuda' is not there: torch sees no CUDA device"),
-        (0, "cuda:1", "'cuda:1' is not there"),
-        (2, "cuda:2", "'cuda:2' is not there: torch sees 2 CUDA devices"),
+        (0, "cuda", "'cuda' is not available: torch sees no CUDA device"),
+        (0, "cuda:1", "'cuda:1' is not available"),
+        (2, "cuda:2", "'cuda:2' is not available: torch sees 2 CUDA devices"),
         (0, "mps", "'mps' is not supported"),
         (0, "meta", "'meta' is not supported"),
     ],
@@ -94,7 +94,7 @@ def test_what_is_no_device_is_an_unknown_name(asked):
 
 def test_a_missing_gpu_is_noticed_before_any_file_is_read(gpus):
     gpus(0)
-    with pytest.raises(BadOption, match="not there"):
+    with pytest.raises(BadOption, match="not available"):
         rmeval.load_model("/no/such/folder", device="cuda")
 
 

@@ -77,7 +77,7 @@ def test_athene_is_told_by_class_or_name_and_never_by_its_head_alone(athene, tmp
     _, body, head = athene
     under = "LlamaForSequenceClassification"
     folder = write(tmp_path / "some-model", body, "model.", {"v_head.weight": head}, under)
-    with pytest.raises(rmeval.RmevalError, match=r"looks like athene; .*pass --family athene"):
+    with pytest.raises(rmeval.RmevalError, match=r"looks like athene; .*pass `family='athene'`"):
         detect_family(open_checkpoint(str(folder)))
     assert rmeval.load_model(folder, family="athene", weights=False).family.name == "athene"
     named = folder.rename(tmp_path / "Athene-RM-8B")

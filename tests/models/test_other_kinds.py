@@ -65,7 +65,7 @@ def test_a_process_reward_model_is_refused_by_its_class(tmp_path, architecture, 
 def test_a_process_reward_model_is_refused_by_its_name(tmp_path, name):
     config = {"architectures": ["Qwen2ForRewardModel"], "model_type": "qwen2"}
     shapes = {"score.0.weight": (4, 4), "score.2.weight": (1, 4)}
-    with pytest.raises(BadCheckpoint, match=r"by its name.*pass --family"):
+    with pytest.raises(BadCheckpoint, match=r"by its name.*pass `family=`"):
         detect_family(Checkpoint(name, tmp_path, None, config, shapes, ()))
     for plain in ("some-lab/supreme-prompt-rm", "some-lab/SUPRMPT-RM", "Qwen/WorldPM-72B"):
         other = Checkpoint(plain, tmp_path, None, config, shapes, ())
@@ -89,7 +89,7 @@ def test_a_critic_is_refused_by_its_name_and_a_critique_is_none(tmp_path):
     folder = copy_golden("seqcls", tmp_path / "ppo-critic")
     message = refusal(folder)
     assert "is a critic of PPO by its name" in message
-    assert message.endswith("if it is an outcome reward model, pass --family")
+    assert message.endswith("if it is an outcome reward model, pass `family=`")
     insisted = load_scorer(folder, LoadOptions(device="cpu", family="classifier"))
     assert insisted.family.name == "classifier"
     other = folder.rename(tmp_path / "criticism-rm")
@@ -130,7 +130,7 @@ def no_downloads(monkeypatch):
         ("internlm/POLAR-1_8B-Base", "compares an answer with a reference answer"),
         ("Skywork/Skywork-o1-Open-PRM-Qwen-2.5-7B", "a process reward model by its name"),
         ("peiyi9979/math-shepherd-mistral-7b-prm", "it scores the steps of a solution"),
-        ("./POLAR-7B", "is no folder on this machine: POLAR"),
+        ("./POLAR-7B", "is not a folder on this machine: POLAR"),
     ],
 )
 def test_a_name_on_the_hub_is_refused_before_anything_is_downloaded(no_downloads, name, told):
@@ -139,7 +139,7 @@ def test_a_name_on_the_hub_is_refused_before_anything_is_downloaded(no_downloads
 
 def test_a_file_called_polar_is_told_from_a_folder(tmp_path, no_downloads):
     (tmp_path / "POLAR-7B").write_text("elsewhere")
-    assert "is a file, no folder: POLAR" in refusal(tmp_path / "POLAR-7B")
+    assert "is a file, not a folder: POLAR" in refusal(tmp_path / "POLAR-7B")
 
 
 def test_who_insists_on_a_family_is_asked_for_the_files(monkeypatch):

@@ -314,7 +314,7 @@ def test_pairrm_fills_the_blanks_of_a_chat(pairrm):
 
 
 def test_pairrm_has_no_use_for_a_chat_template(pairrm):
-    with pytest.raises(BadOption, match="--chat-template: pairrm renders texts in its own way"):
+    with pytest.raises(BadOption, match="`chat_template=`: pairrm renders texts in its own way"):
         load(pairrm, chat_template="ultrarm").provenance()
 
 
@@ -372,7 +372,7 @@ def test_probabilities_never_leave_0_to_1_and_keep_their_order(pair_pm, monkeypa
 
 def test_a_call_of_a_tool_is_refused_and_not_left_out(pair_pm):
     call = {"role": "assistant", "content": "", "tool_calls": [{"name": "look"}]}
-    with pytest.raises(BadData, match="has tool_calls, and who compares"):
+    with pytest.raises(BadData, match="has tool_calls, and pairwise models"):
         load(pair_pm).compare("Why?", call, "no")
-    with pytest.raises(BadData, match="has tools, and who compares"):
+    with pytest.raises(BadData, match="has tools, and pairwise models"):
         load(pair_pm).compare({"messages": PROMPT, "tools": [{"name": "look"}]}, "yes", "no")

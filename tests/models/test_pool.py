@@ -185,7 +185,7 @@ def test_scores_under_another_rule_are_kept_apart(tmp_path):
 def test_what_pools_for_itself_takes_no_rule(tmp_path):
     config = hf.BertConfig(**{key: SIZES[key] for key in SIZES if key != "num_key_value_heads"})
     hf.BertForSequenceClassification(config).save_pretrained(tmp_path)
-    with pytest.raises(BadOption, match="--pool last: this model pools for itself"):
+    with pytest.raises(BadOption, match="`pool='last'`: this model pools for itself"):
         load(tmp_path, pool="last")
 
 
@@ -193,7 +193,7 @@ def test_a_rule_that_is_none_is_refused(tmp_path):
     make("llama", tmp_path, None)
     with pytest.raises(UnknownName, match="unknown pool 'lst'; did you mean 'last'"):
         load(tmp_path, pool="lst")
-    with pytest.raises(BadOption, match="--pool is of a model with a head"):
+    with pytest.raises(BadOption, match="`pool=` is for a model with a head"):
         load_scorer(tmp_path, LoadOptions(pool="last", reference="none"))
 
 

@@ -66,7 +66,7 @@ def test_a_token_that_the_tokenizer_lacks_cannot_be_asked_for(tmp_path):
     model = load(readable(tmp_path / "m", bos_token=None), specials="bos")
     with pytest.raises(BadOption, match="no bos_token"):
         model.encode(TALK)
-    with pytest.raises(UnknownName, match="policy of --specials"):
+    with pytest.raises(UnknownName, match="policy of `specials=`"):
         load(readable(tmp_path / "n"), specials="both")
 
 
@@ -114,7 +114,7 @@ def test_the_day_is_the_templates_or_the_cards_or_a_constant(tmp_path, template,
 
 @pytest.mark.parametrize("text", ["tomorrow", "2024-13-01", "26.7.2024", ""])
 def test_what_is_no_day_is_refused(tmp_path, text):
-    with pytest.raises(BadOption, match=r"--date .* write it as 2024-07-26"):
+    with pytest.raises(BadOption, match=r"`date=.* write it as 2024-07-26"):
         load(readable(tmp_path / "m"), date=text)
 
 

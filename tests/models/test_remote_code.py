@@ -83,7 +83,7 @@ def refusal(folder):
 
 def test_code_in_the_folder_does_not_run_without_the_flag(folder):
     (folder / "modeling_sum.py").write_text("raise SystemExit('the code ran')")
-    with pytest.raises(BadCheckpoint, match="--trust-remote-code to run") as error:
+    with pytest.raises(BadCheckpoint, match="`trust_remote_code=True` to run") as error:
         load(folder, trust_remote_code=False)
     assert "'SumReward'" in str(error.value)
 

@@ -170,7 +170,7 @@ def test_provenance_says_what_the_scores_depend_on():
 @pytest.mark.parametrize("max_length", [0, -1, 8193])
 def test_a_length_that_the_model_does_not_have_is_refused(max_length):
     folder = str(load_golden("seqcls").family.checkpoint.folder)
-    with pytest.raises(BadOption, match=f"--max-length {max_length}: this model takes 1 to 8192"):
+    with pytest.raises(BadOption, match=f"`max_length={max_length}`: this model takes 1 to 8192"):
         rmeval.load_model(folder, device="cpu", max_length=max_length)
 
 

@@ -159,7 +159,9 @@ def test_a_run_is_written_once_by_rank_0_with_the_scores_of_one_process(two, tmp
 
 def test_a_model_without_a_plan_is_refused_by_every_process(two, bert):
     for told in two[1]:
-        assert told[bert].startswith("--parallel tensor: this model is not cut here (transformers ")
+        assert told[bert].startswith(
+            "`parallel='tensor'`: this model is not cut here (transformers "
+        )
 
 
 # Rank 1 gets a signal in its third forward pass of the run.
@@ -213,7 +215,7 @@ def test_who_waits_for_a_sum_with_one_that_is_gone_ends_in_one_line(tmp_path, na
 def test_one_process_is_told_how_to_start_several():
     with pytest.raises(BadOption, match="there is one: start it with `torchrun --nproc_per_node N"):
         rmeval.load_model("demo", device="cpu", parallel="tensor")
-    with pytest.raises(rmeval.UnknownName, match="unknown way of --parallel 'pipeline'"):
+    with pytest.raises(rmeval.UnknownName, match="unknown way of `parallel=` 'pipeline'"):
         rmeval.load_model("demo", device="cpu", parallel="pipeline")
 
 

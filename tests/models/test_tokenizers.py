@@ -176,7 +176,7 @@ def test_without_a_tokenizer_token_ids_can_be_scored_and_text_says_why_not(tmp_p
 @pytest.mark.parametrize(
     ("file", "content"),
     [
-        ("tokenizer.model", b"no sentencepiece model"),
+        ("tokenizer.model", b"not a sentencepiece model"),
         ("tokenizer_config.json", b"{"),
         ("tokenizer_config.json", b"[]"),
     ],

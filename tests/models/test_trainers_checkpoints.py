@@ -61,7 +61,7 @@ def test_llama_factorys_value_head_is_part_of_the_checkpoint(folder, pickled):
     head = language_model(folder)
     if pickled:
         torch.save(head, folder / "value_head.bin")
-        assert "--allow-pickle" in refusal(folder)
+        assert "`allow_pickle=True`" in refusal(folder)
     else:
         save_file(head, folder / "value_head.safetensors")
     model = load(folder, allow_pickle=pickled)
@@ -87,7 +87,7 @@ def test_a_value_head_in_the_models_own_file_may_be_a_critics(folder):
     write(folder, {**read_tensors(folder), **head})
     message = refusal(folder)
     assert "looks like grm; a critic of PPO has these weights too" in message
-    assert message.endswith("pass --family grm")
+    assert message.endswith("pass `family='grm'`")
     model = load_scorer(folder, LoadOptions(family="grm", dtype="float32", device="cpu"))
     expected = (last_states(folder) @ head[HEAD][0] + 0.25).tolist()
     assert model.score_tokens(IDS) == near(expected)
@@ -164,7 +164,7 @@ def test_a_token_classifier_may_be_a_critic_and_must_be_insisted_on(folder):
     edit_config(folder, architectures=["LlamaForTokenClassification"], num_labels=1)
     message = refusal(folder)
     assert "looks like token-classifier; a critic of PPO (verl)" in message
-    assert message.endswith("pass --family token-classifier")
+    assert message.endswith("pass `family='token-classifier'`")
 
 
 def test_a_token_classifiers_head_may_be_called_classifier(tmp_path):

@@ -31,7 +31,7 @@ def test_the_oldest_text_goes_first_and_head_and_end_stay():
 
 @pytest.mark.parametrize("max_length", [1, 4])
 def test_no_room_for_text_is_refused_with_the_least_that_would_do(max_length):
-    with pytest.raises(BadOption, match=f"--max-length {max_length} .* takes 4 tokens.*least 5"):
+    with pytest.raises(BadOption, match=f"`max_length={max_length}` .* takes 4 tokens.*least 5"):
         fit([5, 6, 7], max_length)
 
 
@@ -78,9 +78,9 @@ def test_cut_conversations_are_marked_and_score_as_their_remaining_ids():
 @needs_demo
 def test_a_length_below_the_template_is_refused_and_the_least_that_is_named_works():
     model = rmeval.load_model("demo", device="cpu", max_length=5)
-    with pytest.raises(BadCheckpoint, match="--max-length 5 leaves no room"):
+    with pytest.raises(BadCheckpoint, match="`max_length=5` leaves no room"):
         model.score([talk(200)])
-    with pytest.raises(BadOption, match="--max-length 5 leaves no room") as error:
+    with pytest.raises(BadOption, match="`max_length=5` leaves no room") as error:
         model.encode(talk(200))
     least = int(str(error.value).rsplit("at least ", 1)[1])
     model = rmeval.load_model("demo", device="cpu", max_length=least)

@@ -77,7 +77,7 @@ def test_rewards_and_attributes_are_the_formulas(tmp_path, engine):
 def test_its_weights_alone_do_not_claim_it(tmp_path):
     folder = make(tmp_path)
     edit_config(folder, architectures=["LlamaForCausalLM"])
-    with pytest.raises(BadCheckpoint, match=r"looks like urm; .*pass --family urm"):
+    with pytest.raises(BadCheckpoint, match=r"looks like urm; .*pass `family='urm'`"):
         detect_family(open_checkpoint(str(folder)))
     assert load(folder, family="urm").score_tokens(IDS) == load(make(tmp_path)).score_tokens(IDS)
 
@@ -90,7 +90,9 @@ def test_without_a_weight_it_is_never_scored(tmp_path, lost):
 
 def test_means_without_deviations_are_refused(tmp_path):
     folder = make(tmp_path, **{"score.weight": torch.ones(5, HIDDEN)})
-    with pytest.raises(BadCheckpoint, match=r"score\.weight has 5 rows, no mean and deviation"):
+    with pytest.raises(
+        BadCheckpoint, match=r"score\.weight has 5 rows, not a mean and a deviation"
+    ):
         load(folder)
 
 

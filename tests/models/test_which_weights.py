@@ -91,7 +91,7 @@ def test_a_weight_that_the_index_does_not_name_is_named(folder):
 def test_an_index_names_files_of_its_own_folder(folder, name):
     split_in_two(folder)
     edit_index(folder, **{"score.weight": name})
-    assert "is no name of a file in this folder" in refusal(folder)
+    assert "is not the name of a file in this folder" in refusal(folder)
 
 
 def test_one_file_and_the_index_of_an_earlier_save_are_refused(folder):
@@ -247,7 +247,7 @@ def test_a_pad_id_that_is_no_token_is_kept_from_the_backbone_alone(folder, pad):
 @pytest.mark.parametrize("value", ["auto", "int8"])
 def test_a_dtype_that_is_none_is_refused_with_what_to_write(folder, field, value):
     edit_config(folder, remove=("dtype", "torch_dtype"), **{field: value})
-    assert f"is {value!r}; write that of the weights there: " in refusal(folder)
+    assert f"is {value!r}; set it to that of the weights: " in refusal(folder)
 
 
 @pytest.fixture

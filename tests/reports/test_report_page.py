@@ -130,7 +130,7 @@ def test_a_subset_links_to_the_rows_that_it_lost() -> None:
 def test_without_texts_rows_show_their_scores_and_the_page_says_why() -> None:
     page = page_of(result(WON_TIED_LOST), texts=Texts({}, "./gone.jsonl: no such file"))
     assert [row["prompt"] for row in rows_in(page)] == [None] * 3
-    assert "The texts are not at hand (./gone.jsonl: no such file)" in notes_in(page)
+    assert "The texts are not available (./gone.jsonl: no such file)" in notes_in(page)
 
 
 @pytest.mark.usefixtures("undrawn")

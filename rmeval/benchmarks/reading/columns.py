@@ -86,39 +86,22 @@ LABELS = [
 ]
 
 
-def parse_columns(text: str) -> dict[str, str]:
-    """Returns the columns of `prompt=question,chosen=good`, by our names for them.
-
-    An empty name, as in `id=`, leaves a column unread. Raises BadOption or UnknownName.
-    """
-    columns: dict[str, str] = {}
-    for pair in text.split(","):
-        field, equals, column = (part.strip() for part in pair.partition("="))
-        if not equals:
-            raise BadOption(f"--columns {text}: expected OURS=THEIRS,..., as in prompt=question")
-        if field in columns:
-            raise BadOption(f"--columns {text}: {field} stands there twice")
-        columns[field] = column
-    check_fields(columns)
-    return columns
-
-
 def check_fields(columns: Mapping[str, str]) -> None:
-    """Raises UnknownName for a name that is none of ours, BadOption for one that must be read.
+    """Raises UnknownName for a field that does not exist, BadOption for one that must be read.
 
     Raises BadOption too for one column that is to be two of a conversation's texts.
     """
     for field, column in columns.items():
         if field not in FIELDS:
-            raise UnknownName("field of --columns", field, FIELDS)
+            raise UnknownName("field of `columns=`", field, FIELDS)
         if not column and field in ("chosen", "rejected"):
-            raise BadOption(f"--columns {field}=: {field} cannot be left unread")
+            raise BadOption(f"{as_argument({field: column})}: {field} cannot be left unread")
     named = _named(columns)
     taken: dict[str, str] = {}
     for field in TEXTS:
         if named[field] in taken:
             other, column = taken[named[field]], one_line(named[field])[:80]
-            raise BadOption(f"--columns: {other} and {field} are both to be column {column!r}")
+            raise BadOption(f"`columns=`: {other} and {field} are both to be column {column!r}")
         taken |= {named[field]: field} if named[field] else {}
 
 
@@ -131,7 +114,8 @@ def find_columns(found: Sequence[str], asked: Mapping[str, str], place: str) -> 
     for field, column in asked.items():
         if column and column not in found:
             raise BadData(
-                f"{place}: no column {column!r} (--columns {field}={column}); found: {_list(found)}"
+                f"{place}: no column {column!r} ({as_argument({field: column})}); "
+                f"found: {_list(found)}"
             )
     named = _named(asked)
     columns = {field: column for field, column in named.items() if column and column in found}
@@ -153,7 +137,7 @@ def _of_answers(columns: dict[str, str], found: Sequence[str], place: str) -> di
     if "correct" not in columns:
         raise BadData(
             f"{place}: responses, but no column correct that says which are right; found: "
-            f"{_list(found)}; pass --columns correct=COLUMN"
+            f"{_list(found)}; pass {as_argument({'correct': 'COLUMN'})}"
         )
     return columns
 
@@ -171,7 +155,7 @@ def _named(asked: Mapping[str, str]) -> dict[str, str]:
 def missing_columns(
     missing: Sequence[str], found: Sequence[str], asked: Mapping[str, str], place: str
 ) -> BadData:
-    """Returns the error for fields that no column has, with the --columns that would mend it."""
+    """Returns the error for fields that no column has, with the `columns` that would mend it."""
     known = {name: [n for n in OTHER_NAMES[name] if n in found] for name in OTHER_NAMES}
     wanted = [*missing]
     if "prompt" not in wanted and not {"prompt", "messages"} & {*found, *asked}:
@@ -180,17 +164,17 @@ def missing_columns(
     if all(len(known[field]) == 1 for field in wanted):
         renamed = {field: column for field, column in asked.items() if field != column}
         renamed |= {field: known[field][0] for field in ("prompt", *missing) if field in wanted}
-        advice = "pass " + _option(renamed)
+        advice = f"pass {as_argument(renamed)}"
     elif label is not None and "chosen" in missing and not known["chosen"]:
         advice = f"if {label!r} says which response is better, make chosen and rejected from it"
     else:
-        advice = "pass " + _option(dict.fromkeys(missing, "COLUMN"))
+        advice = f"pass {as_argument(dict.fromkeys(missing, 'COLUMN'))}"
     return BadData(f"{place}: no column {', '.join(missing)}; found: {_list(found)}; {advice}")
 
 
-def _option(columns: Mapping[str, str]) -> str:
-    pairs = ",".join(f"{ours}={theirs}" for ours, theirs in columns.items())
-    return f"--columns {one_line(pairs)}"
+def as_argument(columns: Mapping[str, str]) -> str:
+    """Returns columns as they are passed, for a message."""
+    return f"`columns={dict(columns)}`"
 
 
 def _list(found: Iterable[str]) -> str:

@@ -76,7 +76,7 @@ def require_file(path: Path, advice: str = "") -> None:
     if path.is_file():
         return
     if path.exists() and not path.is_dir():
-        raise BadData(f"{path}: a pipe can be read only once; write it to a file, and pass that")
+        raise BadData(f"{path}: a pipe can be read only once; save it to a file and pass that")
     raise BadData(f"{path}: no such file{advice}")
 
 
@@ -255,7 +255,7 @@ def _require_once(names: Sequence[str], place: str) -> None:
     """Raises BadData for a column that a file has twice."""
     for name in names:
         if names.count(name) > 1:
-            raise BadData(f"{place}: column {one_line(name)[:80]!r} stands there twice")
+            raise BadData(f"{place}: column {one_line(name)[:80]!r} appears twice")
 
 
 Reader = Callable[[Source], Iterator[Placed]]

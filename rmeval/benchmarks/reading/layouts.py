@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rmeval.benchmarks.reading.columns import missing_columns
+from rmeval.benchmarks.reading.columns import as_argument, missing_columns
 from rmeval.benchmarks.reading.rows import Row
 from rmeval.benchmarks.reading.turns import Shape, Value, parse_value
 from rmeval.conversations import as_reply, is_missing, to_conversation, to_reference, to_tools
@@ -135,14 +135,16 @@ class Layout:
         if not known:
             raise BadData(
                 f"{row.place}: column {self.columns['prompt']!r} is not in what chosen and "
-                "rejected share; pass --columns prompt= to leave it unread"
+                "rejected share; pass `columns={'prompt': ''}` to leave it unread"
             )
 
     def _with_system(self, row: Row, prompt: Conversation, column: str | None) -> Conversation:
         """Returns the prompt after the system message in a column of its own, unless empty."""
         text = self._text_or_none(row, column)
         if text and prompt[0].role == "system":
-            raise BadData(f"{row.place}: one system message in its column, another in the prompt")
+            raise BadData(
+                f"{row.place}: has a system message in its column and another in the prompt"
+            )
         return (Message("system", text), *prompt) if text else prompt
 
     def _text_or_none(self, row: Row, column: str | None) -> str:
@@ -193,7 +195,7 @@ class Layout:
         except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
-            raise self._bad(row, field, f"holds {one_line(repr(value))[:40]}, no finite number")
+            raise self._bad(row, field, f"holds {one_line(repr(value))[:40]}, not a finite number")
         return number
 
     def _weight(self, row: Row) -> float:
@@ -205,7 +207,7 @@ class Layout:
         return 1.0 if weight is None else weight
 
     def _bad(self, row: Row, field: str, fault: str) -> BadData:
-        advice = f"mend it, or pass --columns {field}= to leave it unread"
+        advice = f"fix it, or pass {as_argument({field: ''})} to leave it unread"
         return BadData(f"{row.place}: column {self.columns[field]!r} {fault}; {advice}")
 
 
@@ -298,8 +300,9 @@ def recognise(row: Row, columns: Mapping[str, str], found: Sequence[str]) -> Lay
         return Layout(read, shapes, row.place, unread=columns["messages"])
     if "prompt" in columns and "messages" in columns:
         raise BadData(
-            f"{row.place}: prompt and messages may both be the prompt; pass --columns "
-            f"prompt={columns['prompt']} or --columns messages={columns['messages']}"
+            f"{row.place}: prompt and messages may both be the prompt; pass "
+            f"{as_argument({'prompt': columns['prompt']})} or "
+            f"{as_argument({'messages': columns['messages']})}"
         )
     if "prompt" not in columns and "messages" not in columns:
         raise missing_columns(["prompt"], found, columns, row.place)
@@ -350,7 +353,9 @@ def split_replies(values: Values, row: Row) -> Parts | None:
     for name in ("chosen", "rejected"):
         texts, turns = values[name].texts, values[name].turns
         if turns and turns[0].role != "assistant":
-            raise BadData(f"{row.place}: {name} is a message of the {turns[0].role}, no response")
+            raise BadData(
+                f"{row.place}: {name} is a message of the {turns[0].role}, not a response"
+            )
         if len(turns) > 1:
             return None
         replies.append([*texts, *map(as_reply, turns)])

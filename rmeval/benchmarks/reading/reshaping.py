@@ -83,7 +83,7 @@ class Reshaping:
             return [row]
         items = _value(row, self.each)
         if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
-            raise BadData(f"{row.place}: column {self.each!r} is no list of objects")
+            raise BadData(f"{row.place}: column {self.each!r} is not a list of objects")
         return [Row({**row.values, **item}, row.place) for item in items]
 
     def _named(self, row: Row) -> dict[str, Any]:

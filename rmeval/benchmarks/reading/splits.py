@@ -74,7 +74,7 @@ def _default(names: list[str], source: str) -> str:
 def _only(names: Sequence[str], source: str) -> str:
     if len(names) > 1:
         shown = one_line(", ".join(sorted(names)))[:300]
-        raise BadOption(f"{source} has several splits that may be meant; pass --split, of: {shown}")
+        raise BadOption(f"{source} has several splits; pass one of them as `split=`: {shown}")
     return names[0]
 
 
@@ -94,7 +94,7 @@ def _require_whole(files: Sequence[str], source: str) -> None:
             parts[key] = parts.get(key, 0) + 1
     for (path, total), here in parts.items():
         if here != total:
-            raise BadData(f"{source}: {here} of {total} parts of {path} are here")
+            raise BadData(f"{source}: only {here} of {total} parts of {path} are here")
 
 
 def _stem(file: str) -> str:

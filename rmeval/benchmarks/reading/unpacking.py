@@ -47,8 +47,8 @@ def _most_unpacked(file: Path) -> int:
 
 def _bomb(file: Path, what: str) -> BadData:
     return BadData(
-        f"{file}: {what} of {file.stat().st_size:,} bytes: made to fill a memory; if it is sound, "
-        "write it without compression, and pass that"
+        f"{file}: {what} of {file.stat().st_size:,} bytes: it may be a decompression bomb; if it "
+        "is genuine, write it without compression, and pass that"
     )
 
 

@@ -16,7 +16,7 @@ from rmeval.benchmarks import (
     shipped_recipes,
 )
 from rmeval.benchmarks.own import load_own
-from rmeval.benchmarks.reading.columns import parse_columns
+from rmeval.benchmarks.reading.columns import check_fields
 from rmeval.benchmarks.recipes import recipes_in
 from rmeval.errors import BadOption, UnknownName
 from rmeval.hub import local_path
@@ -64,7 +64,7 @@ def load_benchmarks_from(
     names = _names(options.benchmark or default)
     data = _data_by_name(options.data, names)
     if options.data_revision and len(names) > 1:
-        raise BadOption("--data-revision goes with one benchmark; run them one by one")
+        raise BadOption("--data-revision takes one benchmark; run them one at a time")
     for name in names:
         recipe = find_recipe(name)
         if name not in BENCHMARKS and recipe is None and not may_be_own(name):
@@ -86,6 +86,23 @@ def load_benchmarks_from(
     ]
     _require_distinct([benchmark.name for benchmark in loaded])
     return loaded
+
+
+def parse_columns(text: str) -> dict[str, str]:
+    """Returns the columns of `prompt=question,chosen=good`, by our names for them.
+
+    An empty name, as in `id=`, leaves a column unread. Raises BadOption or UnknownName.
+    """
+    columns: dict[str, str] = {}
+    for pair in text.split(","):
+        field, equals, column = (part.strip() for part in pair.partition("="))
+        if not equals:
+            raise BadOption(f"--columns {text}: expected OURS=THEIRS,..., as in prompt=question")
+        if field in columns:
+            raise BadOption(f"--columns {text}: {field} appears twice")
+        columns[field] = column
+    check_fields(columns)
+    return columns
 
 
 def known_benchmarks() -> list[str]:
@@ -115,7 +132,10 @@ def _data_by_name(values: Sequence[str], names: Sequence[str]) -> dict[str, Path
         name = published_name(name)
         if not equals or name not in names:
             if len(names) > 1:
-                raise BadOption(f"--data {value}: whose? Pass NAME=PATH, of {', '.join(names)}")
+                raise BadOption(
+                    f"--data {value}: for which benchmark? Pass NAME=PATH, with one "
+                    f"of {', '.join(names)}"
+                )
             name, path = names[0], value
         if name in data:
             raise BadOption(f"--data is given twice for {name}")
@@ -128,4 +148,4 @@ def _data_by_name(values: Sequence[str], names: Sequence[str]) -> dict[str, Path
 def _require_distinct(names: Sequence[str]) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise BadOption(f"two benchmarks are called {name}: run them one by one")
+            raise BadOption(f"two benchmarks are called {name}; run them one at a time")

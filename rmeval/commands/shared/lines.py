@@ -192,7 +192,7 @@ def require_one_process() -> None:
 
     if count_processes() > 1:
         raise BadOption(
-            "this verb runs in one process; give each its own part of the input, or a --shard of it"
+            "this verb runs in one process; give each a part of the input, or a --shard of it"
         )
 
 
@@ -223,7 +223,7 @@ def read_provenance(path: Path) -> dict[str, Any] | None:
         same = found["lines_sha256"] == sha256_of(path)
         known = {**found["model"], **found["versions"]}
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise BadData(f"{beside}: not a record of rmeval; delete it, or rank again") from error
+        raise BadData(f"{beside}: not written by rmeval; delete it, or rank again") from error
     missing = {"name", "revision", "fingerprint", "dtype", "rmeval"} - known.keys()
     if missing:
         raise BadData(f"{beside}: has no {', '.join(sorted(missing))}; delete it, or rank again")
@@ -256,7 +256,7 @@ def read_lines(path: Path) -> Iterator[Placed]:
                 json.dumps(value)
             except TypeError as error:
                 reason = one_line(first_line(error))
-                raise BadData(f"{place}: {one_line(name)[:80]!r} is no JSON ({reason})") from error
+                raise BadData(f"{place}: {one_line(name)[:80]!r} is not JSON ({reason})") from error
         yield place, fields
     if empty:
         raise BadData(f"{path}: no lines")

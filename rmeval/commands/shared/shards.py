@@ -60,7 +60,9 @@ def shard(value: str) -> Shard:
     index, _, count = value.partition("/")
     numbers = [int(part) if part.isascii() and part.isdecimal() else -1 for part in (index, count)]
     if not 0 <= numbers[0] < numbers[1] <= MOST:
-        raise argparse.ArgumentTypeError(f"{value!r} is no shard: write 0/8, 1/8 and so on to 7/8")
+        raise argparse.ArgumentTypeError(
+            f"{value!r} is not a shard: write 0/8, 1/8 and so on to 7/8"
+        )
     return Shard(*numbers)
 
 

@@ -148,7 +148,8 @@ def _require_same_shape(base: Checkpoint, adapter: Adapter, name: str, shape: Sh
             "resize_token_embeddings)"
         )
     raise adapter.refused(
-        f"it changes {name} of shape {shape}, which has {here} in {base.name}: its base is another"
+        f"it changes {name} of shape {shape}, which has {here} in {base.name}: it belongs to "
+        "another base"
     )
 
 
@@ -167,5 +168,5 @@ def _require_all_targets(base: Checkpoint, adapter: Adapter) -> None:
     ]
     if without := [module for module in modules if module not in done]:
         raise adapter.refused(
-            f"it has nothing for {some(without)}, which {base.name} has: its base is another"
+            f"it has nothing for {some(without)}, which {base.name} has: it belongs to another base"
         )

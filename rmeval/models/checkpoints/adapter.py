@@ -108,10 +108,10 @@ class Adapter:
             kinds = [f"lora_{'embedding_' if embedding else ''}{x}" for x in "AB"]
             a, b = (parts.get(kind) or parts.get(f"{kind}.weight") for kind in kinds)
             if a is None or b is None:
-                raise self.refused(f"{module} has {', '.join(parts)} and not the other part")
+                raise self.refused(f"{module} has {', '.join(parts)} but not the other part")
             ranks = {self.shapes[a][0], self.shapes[b][-1]}
             if len(ranks) > 1 or {len(self.shapes[key]) for key in (a, b)} != {2}:
-                raise self.refused(f"{a} and {b} are no two matrices of one rank")
+                raise self.refused(f"{a} and {b} are not two matrices of one rank")
             magnitude = parts.get("lora_magnitude_vector")
             if (magnitude is not None) != bool(self.settings.get("use_dora")) or (
                 magnitude is not None and embedding
@@ -167,7 +167,7 @@ def _read_settings(folder: Path) -> dict[str, Any]:
     for name, kind in KINDS.items():
         if settings.get(name) is not None and not isinstance(settings[name], kind):
             found = str(settings[name])[:40]
-            raise BadCheckpoint(f"{folder / ADAPTER}: {name} is {found!r}, no {kind.__name__}")
+            raise BadCheckpoint(f"{folder / ADAPTER}: {name} is {found!r}, not {kind.__name__}")
     for pattern in {
         **(settings.get("rank_pattern") or {}),
         **(settings.get("alpha_pattern") or {}),
@@ -176,7 +176,7 @@ def _read_settings(folder: Path) -> dict[str, Any]:
             re.compile(pattern)
         except re.error as error:
             raise BadCheckpoint(
-                f"{folder / ADAPTER}: {pattern!r} is no pattern ({error})"
+                f"{folder / ADAPTER}: {pattern!r} is not a valid pattern ({error})"
             ) from error
     return settings
 
@@ -193,13 +193,13 @@ def read_adapter(folder: Path, allow_pickle: bool) -> Adapter:
     _, *weights = adapter_files(folder)
     if not weights:
         refuse_shards_of_training(folder)
-        raise BadCheckpoint(f"{folder}: {ADAPTER} and no adapter_model.safetensors")
+        raise BadCheckpoint(f"{folder}: {ADAPTER} but no adapter_model.safetensors")
     heads = [name for name in HEADS if (folder / name).is_file()][:1]
     files = tuple(folder / name for name in (*weights, *heads))
     if any(file.suffix == ".bin" for file in files) and not allow_pickle:
         raise BadCheckpoint(
             f"{folder}: an adapter in pickle format (.bin), which can run code when it is read; "
-            "pass --allow-pickle (allow_pickle=True) if you trust it"
+            "pass `allow_pickle=True` if you trust it"
         )
     shapes = read_shapes(files, folder)
     own, *beside = files
@@ -220,7 +220,7 @@ def read_adapter(folder: Path, allow_pickle: bool) -> Adapter:
             places[KEPT.sub("", name)], sizes[KEPT.sub("", name)] = Place(own, key), shape
     if unknown:
         raise BadCheckpoint(
-            f"{own}: holds what is no LoRA weight under PEFT's names: {some(unknown)}"
+            f"{own}: holds weights that are not LoRA's under PEFT's names: {some(unknown)}"
         )
     for file in beside:
         places |= {key: Place(file, key) for key in shapes[file]}

@@ -50,7 +50,7 @@ def open_base(adapter: Adapter, commit: str | None, opening: Opening) -> Checkpo
         return open_whole(str(folder), folder, None, opening)
     asked = opening.base or adapter.settings.get("base_model_name_or_path")
     if not isinstance(asked, str) or not asked:
-        raise adapter.refused("the adapter does not name its base; pass --base FOLDER_OR_ID")
+        raise adapter.refused("the adapter does not name its base; pass `base=FOLDER_OR_ID`")
     revision = None if opening.base else adapter.settings.get("revision")
     try:
         local = local_folder(asked) if opening.base else _near(adapter, asked)
@@ -63,7 +63,7 @@ def open_base(adapter: Adapter, commit: str | None, opening: Opening) -> Checkpo
         reason = str(error)
         if not isinstance(error, BadCheckpoint):  # whose advice is not of a model, but of its files
             reason = reason.partition(";")[0].removeprefix(f"model {asked}: ")
-        advice = "" if opening.base else "; pass its base with --base FOLDER_OR_ID"
+        advice = "" if opening.base else "; pass its base with `base=FOLDER_OR_ID`"
         raise adapter.refused(f"the base of this adapter, {asked}: {reason}{advice}") from error
 
 
@@ -107,7 +107,7 @@ def _near(adapter: Adapter, asked: str) -> Path | None:
     )
     if len(found) > 1:
         both = " or ".join(map(str, sorted(found)))
-        raise adapter.refused(f"its base, {asked}, may be {both}; pass one of them as --base")
+        raise adapter.refused(f"its base, {asked}, may be {both}; pass one of them as `base=`")
     return found[0] if found else None
 
 
@@ -149,8 +149,8 @@ def _require_known_heads(base: Checkpoint, adapter: Adapter) -> None:
     new = [name for name in adapter.whole if name not in base.shapes]
     if unknown := [name for name in new if _first(name) not in known and not _bias(base, name)]:
         raise adapter.refused(
-            f"it holds {some(unknown)} (modules_to_save): no weight of its base {base.name}, and "
-            f"no head that is known ({', '.join(known)})"
+            f"it holds {some(unknown)} (modules_to_save): no weight of its base {base.name} "
+            f"and no known head ({', '.join(known)})"
         )
 
 

@@ -192,11 +192,11 @@ def find_checkpoint(
     local = SHIPPED[name].folder if name in SHIPPED else local_folder(name)
     if local is not None:
         if revision is not None:
-            raise BadOption(f"--revision applies to models on the Hub; {name} is a local folder")
+            raise BadOption(f"`revision=` applies to models on the Hub; {name} is a local folder")
         return local, None
     known = [*SHIPPED, *known_checkpoints()]
     if name.endswith((".json", ".safetensors", ".bin")):
-        raise BadOption(f"{name} is no folder; pass the folder that holds config.json")
+        raise BadOption(f"{name} is not a folder; pass the folder that holds config.json")
     if "/" in name and (name.count("/") != 1 or name.startswith((".", "/", "~"))):
         raise BadOption(f"model {name}: no such folder{nearest_path(name)}")
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
@@ -205,7 +205,7 @@ def find_checkpoint(
     patterns = [*SMALL_FILES, *(["*.py"] if remote_code else [])]
     nearest = nearest_name(name, known)
     hint = f" (or did you mean {nearest!r}?)" if nearest and nearest != name else ""
-    otherwise = f"pass a local folder, --model ./{name.split('/')[1]}{hint}"
+    otherwise = f"pass a local folder, such as ./{name.split('/')[1]}{hint}"
     folder = fetch_snapshot(name, "model", revision, patterns, otherwise)
     return folder, folder.name
 
@@ -234,7 +234,7 @@ def _fetch_weights(name: str, commit: str, folder: Path, allow_pickle: bool) -> 
         raise BadCheckpoint(f"{name}: weights {PICKLE_ADVICE}")
     heads = [name for name in (*HEADS, *PARTS) if allow_pickle or name.endswith(".safetensors")]
     safe = [*sorted(set(index.values())), SAFE.whole] if index else ["model*.safetensors"]
-    otherwise = "if it has only .bin weights (pickle), convert them, or pass --allow-pickle"
+    otherwise = "if it has only .bin weights (pickle), convert them, or pass `allow_pickle=True`"
     try:
         fetch_snapshot(name, "model", commit, [*safe, *heads], otherwise)
     except Unreachable:

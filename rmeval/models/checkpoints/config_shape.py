@@ -59,5 +59,5 @@ def require_sizes(config: Any, shapes: Mapping[str, tuple[int, ...]], folder: Pa
             held = f"{most:,} {'tensors' if name == 'num_hidden_layers' else 'numbers'}"
             raise BadCheckpoint(
                 f"{folder}/config.json: {name} is {size:,}, and its weights have {held} in all; "
-                "one of the two is of another model"
+                "one of the two belongs to another model"
             )

@@ -46,7 +46,7 @@ class Converted:
         self._dtype = None if dtype == "auto" else getattr(torch, dtype)
         self.bias = 0.0
         if isinstance(model.family, DPO) or not isinstance(model.network.backbone, PreTrainedModel):
-            raise self._refused("its body is no model of transformers'")
+            raise self._refused("its body is not a transformers model")
         self._require_linear(drop_bias=drop_bias)
 
     @cached_property
@@ -88,7 +88,7 @@ class Converted:
 
     def _require_linear(self, *, drop_bias: bool) -> None:
         if self._form == "backbone" and self._whole:
-            raise self._refused("it pools for itself and has no backbone apart")
+            raise self._refused("it pools for itself and has no separate backbone")
         if self._form == "backbone" or self._whole:
             return
         _ = self.architecture
@@ -96,7 +96,7 @@ class Converted:
         if self.bias and not drop_bias:
             raise BadOption(
                 f"{self._model.name}: its head adds {self.bias:g} to every reward, which a "
-                "classifier's score does not; pass --drop-bias (order and margins stay)"
+                "classifier's score does not; pass `drop_bias=True` (order and margins stay)"
             )
 
     def _linear(self) -> tuple[torch.Tensor, float]:
@@ -197,7 +197,9 @@ class Converted:
         }
 
     def _not_linear(self) -> BadCheckpoint:
-        return self._refused(f"the head of {self._family.name} is no one matrix; use --as backbone")
+        return self._refused(
+            f"the head of {self._family.name} is not a single matrix; use `form='backbone'`"
+        )
 
     def _refused(self, reason: str) -> BadCheckpoint:
         return BadCheckpoint(f"{self._model.name} cannot be a {self._form}: {reason}")

@@ -46,7 +46,7 @@ class Text:
         again = load_tokenizer(folder)
         again.day = self._tokenizer.day
         if [self._plain(again, talk) for talk in TALKS] != self._ids:
-            raise self._refused("its texts and their ids are no chat template's alone")
+            raise self._refused("no chat template alone gives its texts and ids")
 
     def _around(self) -> tuple[str, str]:
         """Returns what a template must write around the model's own to give the model's ids."""
@@ -89,7 +89,7 @@ class Text:
         raise self._refused("every special token may end a text, and none is left for padding")
 
     def _refused(self, reason: str) -> BadCheckpoint:
-        return BadCheckpoint(f"{self._model.name} cannot be said by its files alone: {reason}")
+        return BadCheckpoint(f"{self._model.name} cannot be described by its files alone: {reason}")
 
 
 def _as_of_4(settings: dict[str, Any]) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def require_empty(folder: Path) -> None:
     """Raises OutputFailure for what is no folder, or holds more than a killed merge's work."""
     own = {UNFINISHED, LOCK, *(path.name for path in _moved(folder))}
     if folder.exists() and not (folder.is_dir() and {p.name for p in folder.iterdir()} <= own):
-        raise OutputFailure(f"{folder} is not empty; choose another --output")
+        raise OutputFailure(f"{folder} is not empty; choose another `output=`")
 
 
 def _moved(folder: Path) -> list[Path]:
@@ -206,7 +206,7 @@ def _require_same_tokenizer(a: Checkpoint, b: Checkpoint) -> None:
         ours, theirs = (_vocabulary(checkpoint.folder / name) for checkpoint in (a, b))
         if ours != theirs:
             raise BadCheckpoint(
-                f"cannot merge {a.name} and {b.name}: they have other vocabularies in {name}"
+                f"cannot merge {a.name} and {b.name}: their vocabularies differ in {name}"
             )
     if _chat_template(a.folder) != _chat_template(b.folder):
         raise BadCheckpoint(f"cannot merge {a.name} and {b.name}: their chat templates differ")

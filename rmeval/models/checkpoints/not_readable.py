@@ -91,7 +91,7 @@ def refuse_folder_of_a_run(folder: Path) -> None:
         found = sorted({file.parent.name for file in folder.glob(f"*/{marked}")}, key=_by_number)
         if found:
             raise BadCheckpoint(
-                f"{folder}: no model, and {kind} in its folders ({', '.join(found[:4])}"
+                f"{folder}: no model, but {kind} in its folders ({', '.join(found[:4])}"
                 f"{', …' if found[4:] else ''}); pass one of these"
             )
 
@@ -112,8 +112,8 @@ def refuse_shards_of_training(folder: Path) -> None:
                 where = found[0].parent
             told = command.format(folder=folder, where=where)
             raise BadCheckpoint(
-                f"{folder}: {found[0].relative_to(folder)} is of {trainer}'s training state, no "
-                f"weights in one piece; consolidate them ({told}), and pass that folder with "
+                f"{folder}: {found[0].relative_to(folder)} is of {trainer}'s training state, "
+                f"not weights in one piece; consolidate them ({told}), and pass that folder with "
                 "config.json and the tokenizer"
             )
 
@@ -137,7 +137,7 @@ def refuse_quantised(folder: Path, config: Mapping[str, Any]) -> None:
     in_bits = any(settings.get(f"load_in_{bits}bit") for bits in (4, 8))
     method = settings.get("quant_method") or ("bitsandbytes" if in_bits else "unnamed")
     raise BadCheckpoint(
-        f"{folder / 'config.json'}: the weights are quantised ({method}), which moves rewards; "
+        f"{folder / 'config.json'}: the weights are quantised ({method}), which changes rewards; "
         "pass the checkpoint in 16 bits, or dequantise it (transformers: model.dequantize(), then "
         "save_pretrained)"
     )

@@ -37,7 +37,7 @@ def refuse_other_kinds(checkpoint: Checkpoint) -> None:
         if checkpoint.is_called(names):
             raise BadCheckpoint(
                 f"{where} is {kind} by its name: {means}; if it is an outcome reward model, pass "
-                "--family"
+                "`family=`"
             )
 
 

@@ -31,13 +31,13 @@ def refuse_names(name: str, without_reference: str | None = None) -> None:
     if PROCESS.search(name.rstrip("/")):
         raise BadCheckpoint(
             f"{name}{_not_here(name)}: a process reward model by its name: {PROCESS_IS}; if it is "
-            "an outcome reward model, pass --family"
+            "an outcome reward model, pass `family=`"
         )
 
 
 def _not_here(name: str) -> str:
     """Says of a path, which no name on the Hub can be, that it is none of a folder."""
     if local_path(name) is not None:
-        return " is a file, no folder"
+        return " is a file, not a folder"
     on_hub = name.count("/") == 1 and not name.startswith((".", "/", "~"))
-    return "" if on_hub else " is no folder on this machine"
+    return "" if on_hub else " is not a folder on this machine"

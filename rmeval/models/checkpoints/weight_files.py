@@ -23,7 +23,7 @@ from rmeval.models.checkpoints.not_readable import refuse_gguf, refuse_shards_of
 
 PICKLE_ADVICE = (
     "only in pickle format, which can run code when it is read; convert it to "
-    "safetensors, or pass --allow-pickle (allow_pickle=True) if you trust it"
+    "safetensors, or pass `allow_pickle=True` if you trust it"
 )
 NAMED_AT_MOST = 4
 
@@ -104,7 +104,7 @@ class WeightFiles:
                     both = f"{found[name].file.name} and {file.name}"
                     raise BadCheckpoint(
                         f"{file.parent}: {name} is in {both}, and nothing says which one counts; "
-                        "take away the file that does not belong to this model"
+                        "remove the file that does not belong to this model"
                     )
                 found[name] = Place(file, key)
         for key, file_name in (self.index or {}).items():
@@ -148,12 +148,12 @@ def choose_files(folder: Path, kind: Format, names: list[str]) -> WeightFiles | 
         chosen = sorted(set(index.values()))
         if kind.whole in names and kind.whole not in chosen:
             raise BadCheckpoint(
-                f"{folder}: {kind.whole} and {kind.index} are both here and name other weights; "
-                f"delete {kind.index} with its files, or {kind.whole}, whichever is the older save"
+                f"{folder}: {kind.whole} and {kind.index} are both here and name different "
+                f"weights; delete {kind.index} with its files, or {kind.whole}, whichever is older"
             )
         for name in chosen:
             if name not in names:
-                raise BadCheckpoint(f"{folder}: {kind.index} names {name}, which is not there")
+                raise BadCheckpoint(f"{folder}: {kind.index} names {name}, which is missing")
     elif kind.whole in names:
         chosen = [kind.whole]
     else:
@@ -173,7 +173,7 @@ def read_index(path: Path) -> dict[str, str] | None:
         raise BadCheckpoint(f"{path}: no weight_map")
     for name in weight_map.values():
         if not isinstance(name, str) or Path(name).name != name:
-            raise BadCheckpoint(f"{path}: {name!r} is no name of a file in this folder")
+            raise BadCheckpoint(f"{path}: {name!r} is not the name of a file in this folder")
     return weight_map
 
 
@@ -246,7 +246,7 @@ def _load_pickle(file: Path, device: str) -> dict[str, Any]:
     """Reads tensors, and nothing else, from a pickle that the user has said they trust."""
     state = torch.load(file, map_location=device, weights_only=True, mmap=is_zipfile(file))
     if not isinstance(state, dict) or not all(map(torch.is_tensor, state.values())):
-        raise UnpicklingError(f"{file.name} holds something else than tensors by name")
+        raise UnpicklingError(f"{file.name} holds something other than named tensors")
     return state
 
 

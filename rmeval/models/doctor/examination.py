@@ -131,7 +131,7 @@ def require_same_alone(
     probe = make_probe(model, [rows[place] for place in few], 0)
     if len(few) > 1 and probe.tells_apart:
         together = [rewards[place] for place in few]
-        advice = "pass --engine padded --batch-tokens 1, or --no-checks (checks=False) to insist"
+        advice = "pass `engine='padded', batch_tokens=1`, or `checks=False` to insist"
         limits = LIMITS[model.dtype]
         _require_passed(model, probe.compare("alone = together", together, limits, advice))
 
@@ -141,7 +141,7 @@ def _require_passed(model: RewardModel, check: Check) -> None:
         advice = f"; {check.advice}" if check.advice else ""
         raise BadCheckpoint(
             f"{model.name} is not fit to run ({check.name}): {check.finding}{advice}; "
-            "see `rmeval doctor`, or pass --no-checks to insist"
+            "see `rmeval doctor`, or pass `checks=False` to insist"
         )
 
 
@@ -158,7 +158,7 @@ def check_weights(model: RewardModel) -> Check:
     ]
     if broken:
         finding = f"{broken[0]} ({len(broken)} in all) holds NaN or infinite weights"
-        advice = "download the checkpoint again; in float16, try --dtype bfloat16 or float32"
+        advice = "download the checkpoint again; in float16, try `dtype='bfloat16'` or float32"
         return Check("weights", "fail", finding, advice)
     shown = f"head {' → '.join(map(str, sizes))}" if sizes else "the model has its own head"
     return Check("weights", "pass", f"{found} tensors, and every weight found in them; {shown}")
@@ -170,7 +170,7 @@ def check_files(model: RewardModel) -> Check:
     if not beside:
         return Check("files", "pass", "every weight file is part of the checkpoint")
     finding = f"not read, since nothing claims it: {some(beside)}"
-    return Check("files", "warn", finding, "take it away if it is no part of this model")
+    return Check("files", "warn", finding, "remove it if it is not part of this model")
 
 
 def check_pad_in_text(probe: Probe) -> Check:

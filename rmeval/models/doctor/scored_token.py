@@ -50,7 +50,7 @@ def check_scored_token(probe: Probe) -> Check:
     likely, why = _trained_with(model) or _better(wins, ours) or (ours, "")
     if places[likely] == places[ours]:
         return Check(SCORED_TOKEN, "pass", f"{finding}{f'; {why}' if why else ''}")
-    advice = f"training most likely read {likely} ({why}): pass --pool {likely}"
+    advice = f"training most likely read {likely} ({why}): pass `pool={likely!r}`"
     return Check(SCORED_TOKEN, "warn", finding, advice)
 
 

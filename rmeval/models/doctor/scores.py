@@ -102,7 +102,7 @@ def make_probe(model: RewardModel, sequences: Sequence[Sequence[int]], pairs: in
     except torch.OutOfMemoryError as error:
         raise BadOption(
             f"out of memory on one conversation of up to {max(map(len, ids))} tokens: use a "
-            "smaller --max-length or --dtype, or a larger device"
+            "smaller `max_length=` or `dtype=`, or a larger device"
         ) from error
 
 
@@ -111,7 +111,7 @@ def check_finite(probe: Probe) -> Check:
     broken = sum(not math.isfinite(reward) for reward in probe.rewards)
     count = len(probe.rewards)
     if broken:
-        advice = "try --dtype float32 or bfloat16; if the weights hold NaN, download them again"
+        advice = "try `dtype='float32'` or bfloat16; if the weights hold NaN, download them again"
         return Check("finite", "fail", f"{broken} of {count} rewards are NaN or infinite", advice)
     low, high = min(probe.rewards), max(probe.rewards)
     if not probe.tells_apart:
@@ -140,7 +140,7 @@ def check_packed(probe: Probe) -> Check:
     """Compares with packs that compute shared prefixes once, where the gate allows them."""
     bodies = [] if probe.model.engine.packed else probe.model.network.bodies
     for reason in filter(None, map(why_not_packed, bodies)):
-        return Check("alone = packed", "skipped", f"runs by the padded path: {reason}")
+        return Check("alone = packed", "skipped", f"takes the padded path: {reason}")
     return _check_engine(probe, "alone = packed", replace(probe.model.engine, packed=True))
 
 
@@ -154,9 +154,9 @@ def check_left_padding(probe: Probe) -> Check:
     except torch.OutOfMemoryError:
         return Check(name, "skipped", f"{PEERS_BATCH} at once do not fit on {probe.model.device}")
     except FOREIGN as error:
-        finding = f"the model takes none ({type(error).__name__}: {first_line(error)})"
+        finding = f"the model does not take it ({type(error).__name__}: {first_line(error)})"
         return Check(name, "skipped", finding)
-    advice = "nothing to do here: rmeval pads to the right; tools that pad left score otherwise"
+    advice = "nothing to do here: rmeval pads to the right; tools that pad left get other scores"
     if not all(map(math.isfinite, rewards)):
         return Check(name, "warn", "gives rewards that are not finite", advice)
     return probe.compare(name, rewards, OF_LEFT_PADDING, advice)
@@ -170,7 +170,7 @@ def check_float32(probe: Probe) -> Check:
     rewards = rewards_beside(probe, torch.float32, _alone_in_float32)
     if isinstance(rewards, str):
         return Check(name, "skipped", rewards)
-    advice = f"{model.dtype_name} is coarse for this model: pass --dtype float32 where it fits"
+    advice = f"{model.dtype_name} is coarse for this model: pass `dtype='float32'` where it fits"
     return probe.compare(name, rewards, OF_DTYPE, advice)
 
 
@@ -204,9 +204,9 @@ def rewards_alone(network: RewardNetwork, ids: Sequence[Tokens]) -> list[float]:
 
 def _check_engine(probe: Probe, name: str, engine: Engine) -> Check:
     network = probe.model.network
-    advice = "sequences of a batch see each other: pass --engine padded --batch-tokens 1"
+    advice = "sequences of a batch see each other: pass `engine='padded', batch_tokens=1`"
     if engine.packed:
-        advice = "shared prefixes are not exact for this model: pass --engine padded"
+        advice = "shared prefixes are not exact for this model: pass `engine='padded'`"
     limits = LIMITS[probe.model.dtype]
     try:
         rewards = score_sequences(network, probe.ids, engine)
@@ -214,7 +214,7 @@ def _check_engine(probe: Probe, name: str, engine: Engine) -> Check:
         return Check(name, "fail", f"finite alone, not together: {first_line(error)}", advice)
     check = probe.compare(name, rewards, limits, advice)
     if check.status == "warn" and limits is COARSE:
-        return replace(check, advice="this is rounding: pass --dtype float32 where it matters")
+        return replace(check, advice="this is rounding: pass `dtype='float32'` where it matters")
     return check
 
 

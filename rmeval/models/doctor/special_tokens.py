@@ -21,12 +21,12 @@ def check_specials(model: RewardModel, talk: Conversation) -> list[Check]:
 def check_day(model: RewardModel) -> Check:
     """Says on which day a template is rendered that asks for today's."""
     if ASKS not in model.family.template(model.tokenizer):
-        return Check("date", "pass", "the template asks for none")
+        return Check("date", "pass", "the template does not ask for one")
     day = model.tokenizer.day
     finding = f"the template asks for today's ({ASKS}) and is always given {day.day}, {day.source}"
     if model.day_asked is not None:
         return Check("date", "pass", finding)
-    return Check("date", "warn", finding, "pass --date if the model was trained with another")
+    return Check("date", "warn", finding, "pass `date=` if the model was trained with another")
 
 
 def _check_twice(model: RewardModel, ids: Sequence[int], bos: int | None) -> Check | None:
@@ -35,10 +35,10 @@ def _check_twice(model: RewardModel, ids: Sequence[int], bos: int | None) -> Che
     if leading < 2:
         return None
     policy, said_by = model.policy()
-    finding = f"{_named(model, [bos])} stands {leading} times at the beginning"
+    finding = f"{_named(model, [bos])} appears {leading} times at the beginning"
     if policy == "tokenizer":
         finding += f", the template's and the tokenizer's ({said_by})"
-        return Check("BOS", "warn", finding, "pass --specials once if it was trained with one")
+        return Check("BOS", "warn", finding, "pass `specials='once'` if it was trained with one")
     advice = "the template must write bos_token once: a second one changes every score"
     return Check("BOS", "fail", finding, advice)
 
@@ -55,7 +55,7 @@ def _check_front(
         return Check("BOS", "pass", f"{named} once, as {writer} it")
     if own:
         advice = (
-            "if the model was trained with it, pass --specials once, or write it first in the "
+            "if the model was trained with it, pass `specials='once'`, or write it first in the "
             "template"
         )
         return Check("BOS", "warn", f"the template writes no {named}, the tokenizer would", advice)
@@ -67,9 +67,9 @@ def _check_back(model: RewardModel, ids: Sequence[int], own: Sequence[int]) -> C
         return Check("EOS", "pass", "the tokenizer appends none")
     named = _named(model, own)
     if list(ids[-len(own) :]) == list(own):
-        return Check("EOS", "pass", f"{named} stands at the end")
+        return Check("EOS", "pass", f"{named} is at the end")
     finding = f"the tokenizer would append the end token {named}, and nothing here writes it"
-    advice = "if the model was trained with it, pass --specials once"
+    advice = "if the model was trained with it, pass `specials='once'`"
     return Check("EOS", "warn", finding, advice)
 
 

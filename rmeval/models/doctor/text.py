@@ -151,7 +151,7 @@ def _check_end(model: RewardModel) -> Check:
     prompt = _generation_prompt(model)
     if prompt:
         finding = f"every conversation ends in the header of another answer, {prompt!r}"
-        advice = "right for models that were trained so; else take it out of the template"
+        advice = "right for models trained that way; otherwise take it out of the template"
         return Check("end token", "warn", finding, advice)
     return Check("end token", "pass", read_from)
 
@@ -201,12 +201,12 @@ def _check_truncation(model: RewardModel, conversations: Sequence[Conversation])
     answered = _squeeze(ONE_TURN[1].content) in _squeeze(model.tokenizer.decode(list(ids)))
     if not (truncated and answered and ids[-1] == whole[-1]) or list(ids) == other:
         finding = f"a conversation of {len(whole)} tokens, cut to {limit}, loses its answer"
-        return Check("truncation", "fail", finding, "pass a larger --max-length")
+        return Check("truncation", "fail", finding, "pass a larger `max_length=`")
     lengths = [len(row) for row in model.read(conversations)]
     cut = sum(length > model.max_length for length in lengths)
     if cut:
         finding = f"{cut} of {len(lengths)} conversations are longer than {model.max_length} tokens"
-        return Check("truncation", "warn", f"{finding} and are cut", "pass a larger --max-length")
+        return Check("truncation", "warn", f"{finding} and are cut", "pass a larger `max_length=`")
     kept = f"{len(whole)} tokens, cut to {limit}, keep the answer"
     return Check("truncation", "pass", f"{kept}; none of {len(lengths)} conversations is cut")
 

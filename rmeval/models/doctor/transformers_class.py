@@ -30,7 +30,9 @@ def check_transformers(probe: Probe) -> Check:
         return Check(NAME, "skipped", rewards)
     advice = "the class gives other rewards for these weights: please report this model"
     if model.dtype in (torch.float16, torch.bfloat16):
-        advice = f"its head runs in {model.dtype_name}, ours in float32: compare in --dtype float32"
+        advice = (
+            f"its head runs in {model.dtype_name}, ours in float32: compare in `dtype='float32'`"
+        )
     return probe.compare(NAME, rewards, LIMITS[model.dtype], advice)
 
 
@@ -42,7 +44,9 @@ def _why_not(model: RewardModel) -> str | None:
     if "auto_map" in model.family.checkpoint.config:
         return "the folder has remote code, which may pool in its own way"
     if model.network.pool.rule != model.family.pool and model.network.head is not None:
-        return f"--pool {model.network.pool.rule} was asked for; its class has {model.family.pool}"
+        return (
+            f"`pool={model.network.pool.rule!r}` was asked for; its class has {model.family.pool}"
+        )
     return None
 
 

@@ -75,7 +75,7 @@ class LanguageModel(Family):
         if not hasattr(network, "hf_device_map"):  # else accelerate moves each by itself
             self._tie(model)
         if sees_padding(Network(model.body, nn.Identity())):
-            self._refuse("its tokens see those after them, so it is no causal language model")
+            self._refuse("its tokens see those after them, so it is not a causal language model")
         try:
             with one_name_for_full():
                 difference = model.difference_to_own_logits()

@@ -113,4 +113,6 @@ class DPOModel(RewardModel):
         return super()._flops(group) + 2 * scored * matrices
 
 
-NOTHING_TO_DIVIDE_BY = "the response has no tokens to divide by; leave it or --per-token out"
+NOTHING_TO_DIVIDE_BY = (
+    "the response has no tokens to divide by; drop it, or leave out `per_token=True`"
+)

@@ -46,7 +46,7 @@ class DPO(LanguageModel):
         self.per_token = per_token
         self.reference = None if reference is None else LanguageModel(reference)
         if reference is not None and reference.is_same(policy):
-            raise BadOption("--reference is the model itself, so every reward would be 0")
+            raise BadOption("`reference=` is the model itself, so every reward would be 0")
         ours, *theirs = (part.config().get_text_config().vocab_size for part in self.parts)
         if theirs not in ([], [ours]):
             self._refuse_reference(f"has {theirs[0]} tokens, the policy {ours}")
@@ -86,7 +86,7 @@ class DPO(LanguageModel):
     def _refuse_reference(self, reason: str) -> NoReturn:
         assert self.reference is not None
         raise BadCheckpoint(
-            f"--reference {self.reference.checkpoint.folder} {reason}; pass the model that "
+            f"`reference={str(self.reference.checkpoint.folder)!r}` {reason}; pass the model that "
             f"{self.checkpoint.name} was trained from"
         )
 

@@ -26,7 +26,7 @@ class ResponseReader:
 
         if not tokenizer.is_fast:
             raise BadCheckpoint(
-                f"{folder}: its tokenizer says of no token where it stands in the text; add a "
+                f"{folder}: its tokenizer does not say where each token is in the text; add a "
                 "tokenizer.json"
             )
         self._specials = specials

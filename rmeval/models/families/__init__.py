@@ -144,7 +144,7 @@ def detect_family(checkpoint: "Checkpoint", *, trust_remote_code: bool = False) 
     if claiming:
         names = ", ".join(family.name for family in claiming)
         raise BadCheckpoint(
-            f"several model adapters claim architecture {where}: {names}; pass --family"
+            f"several model adapters claim architecture {where}: {names}; pass `family=`"
         )
     if remote and trust_remote_code:
         return RemoteCode(checkpoint)
@@ -152,13 +152,13 @@ def detect_family(checkpoint: "Checkpoint", *, trust_remote_code: bool = False) 
     if told is None and LanguageModel.claims(checkpoint):
         told = (
             "a language model without a reward head; one trained with DPO is scored with "
-            "--reference MODEL (or none), one that answers in words with --model judge:NAME, and "
-            "Nemotron-Reward or pair-PM whose folder has lost its name with --family"
+            "`reference=MODEL` (or none), one that answers in words as judge:NAME, and "
+            "Nemotron-Reward or pair-PM whose folder has lost its name with `family=`"
         )
     if told is None:
         names = ", ".join(entry.name for entry in FAMILIES)
         hint = (
-            "Pass --trust-remote-code to run the repository's own code, or write" if remote else ""
+            "Pass `trust_remote_code=True` to run the repository's code, or write" if remote else ""
         )
         told = (
             f"{_nearest(checkpoint, families)}known: {names}. "
@@ -187,7 +187,7 @@ def _like(checkpoint: "Checkpoint", families: "Iterable[type[Family]]") -> str |
     if not alike:
         return None
     names = " or ".join(family.name for family in alike)
-    insist = f"if it is one in all but the name of its class, pass --family {alike[0].name}"
+    insist = f"if it is one in all but the name of its class, pass `family={alike[0].name!r}`"
     return f"looks like {names}; {alike[0].doubt or insist}"
 
 
@@ -216,12 +216,12 @@ def require_language_model(checkpoint: "Checkpoint") -> None:
         if _load_family(entry).claims(checkpoint):
             raise BadCheckpoint(
                 f"{where} is a reward model with a head of its own ({entry.name}); with "
-                "--reference both must be language models"
+                "`reference=` both must be language models"
             )
     if not LanguageModel.claims(checkpoint):
         raise BadCheckpoint(
-            f"{where} is no causal language model that transformers knows; with --reference both "
-            "must be"
+            f"{where} is not a causal language model that transformers knows; with `reference=` "
+            "both must be"
         )
 
 
@@ -236,8 +236,8 @@ def _load_family(entry: Entry) -> "type[Family]":
     found: Any = FAMILIES.load(entry.name)
     if not (isinstance(found, type) and issubclass(found, Family)) or isabstract(found):
         raise BadPlugin(
-            f"{entry.origin} is no subclass of rmeval.models.family.Family with all its abstract "
-            "methods; see docs/adding-a-model.md"
+            f"{entry.origin} is not a subclass of rmeval.models.family.Family with all its "
+            "abstract methods; see docs/adding-a-model.md"
         )
     if found.pool not in POOLS:
         raise BadPlugin(
@@ -246,6 +246,6 @@ def _load_family(entry: Entry) -> "type[Family]":
     if found.name != entry.name:
         raise BadPlugin(
             f"{entry.origin} calls itself {found.name!r} and is registered as {entry.name!r}; "
-            "make them one"
+            "make the two names the same"
         )
     return found

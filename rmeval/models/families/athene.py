@@ -26,7 +26,7 @@ class Athene(Family):
     specials = "tokenizer"
     max_length = 4096
     needs = ("model.embed_tokens.weight", "v_head.weight")
-    doubt = "if it reads its reward at token 128003, pass --family athene"
+    doubt = "if it reads its reward at token 128003, pass `family='athene'`"
 
     @classmethod
     def claims(cls, checkpoint: Checkpoint) -> bool:

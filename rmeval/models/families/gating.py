@@ -25,7 +25,7 @@ ASSISTANT_TURNS = {
 }
 NO_TURN = (
     "no assistant's turn, whose beginning the gate reads; use the chat template of the model that "
-    "this one was made from, and a --max-length that cuts no response's beginning"
+    "this one was made from, and a `max_length=` that cuts no response's beginning"
 )
 REGRESSION, TRANSFORM = "regression_layer.weight", "reward_transform_matrix"
 HEAD = (REGRESSION, "gating.layers.0.weight", "gating.logit_scale")
@@ -164,7 +164,7 @@ class Gating(nn.Module):
         if not isinstance(self.temperature, int | float):
             raise BadCheckpoint(
                 f"{checkpoint.folder}/config.json: gating_temperature is {self.temperature!r}, "
-                "no number"
+                "not a number"
             )
 
     def forward(self, states: Tensor) -> Tensor:

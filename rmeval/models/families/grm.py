@@ -30,7 +30,8 @@ class GRM(Family):
     name = "grm"
     needs = (LINEAR,)
     doubt = (
-        "a critic of PPO has these weights too; if it is an outcome reward model, pass --family grm"
+        "a critic of PPO has these weights too; if it is an outcome reward model, pass "
+        "`family='grm'`"
     )
 
     def __init__(self, checkpoint: Checkpoint) -> None:

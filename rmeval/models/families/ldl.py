@@ -43,7 +43,7 @@ class LDL(Family):
             raise BadCheckpoint(
                 f"{self.checkpoint.folder}: LDL-Reward keeps its heads in regression_layer.pt and "
                 "gating_layer.pt, which are not here, or are pickles that nobody trusts; pass "
-                "--allow-pickle (allow_pickle=True) if you trust them"
+                "`allow_pickle=True` if you trust them"
             )
         regression, gating = (Layers(self.checkpoint, f"{part}.network") for part in PARTS)
         if regression.outputs != BINS * gating.outputs:

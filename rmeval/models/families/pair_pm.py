@@ -69,7 +69,7 @@ class PairPM(LogitRow, PairwiseFamily):
         first, second = (tokenizer.encode(text, add_special_tokens=False) for text in "AB")
         if len(first) != 1 or len(second) != 1:
             raise BadCheckpoint(
-                f'{self.checkpoint.folder}: "A" and "B" are no single tokens in its tokenizer; a '
+                f'{self.checkpoint.folder}: "A" and "B" are not single tokens in its tokenizer; a '
                 "pairwise preference model answers with one of them"
             )
         return first[0], second[0]

@@ -121,7 +121,7 @@ def texts_of(conversation: Conversation, index: int) -> Texts:
     reference = reference_of(conversation)
     if not reference:
         raise BadConversation(
-            index, f'POLAR {POLAR_IS}; give a text or messages as "reference", and no empty one'
+            index, f'POLAR {POLAR_IS}; give a text or messages as "reference", not an empty one'
         )
     if answer.role != "assistant" or not prompt:
         roles = ", ".join(message.role for message in conversation)
@@ -144,7 +144,7 @@ def _cut(
     if room < 1:
         least = len(reference) + len(answer) + BESIDE + 2
         raise BadOption(
-            f"--max-length {longest} leaves no room for a prompt beside reference and answer; pass "
+            f"`max_length={longest}` leaves no room for a prompt beside reference and answer; pass "
             f"at least {least}"
         )
     return prompt[-room:], reference, answer

@@ -1,4 +1,4 @@
-"""The repository's own code, only with --trust-remote-code and only where there is no adapter.
+"""The repository's own code, only with `trust_remote_code` and only where there is no adapter.
 
 Such code may have been written for another version of transformers, and may go wrong without an
 error. So a model is refused whose weights are not all found, whose buffers are not what its own

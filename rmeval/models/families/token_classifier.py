@@ -1,7 +1,7 @@
 """`*ForTokenClassification` with one label: how verl keeps critics, and reads reward models.
 
 The class gives a number at every token; the reward is the last token's. Nothing in the files tells
-a reward model from a critic of PPO, so only who says `--family token-classifier` gets it.
+a reward model from a critic of PPO, so only who names the family gets it.
 """
 
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ class TokenClassifier(Family):
     name = "token-classifier"
     doubt = (
         "a critic of PPO (verl) and a process reward model (TRL, with two labels) are kept so too; "
-        "if it is an outcome reward model, pass --family token-classifier"
+        "if it is an outcome reward model, pass `family='token-classifier'`"
     )
 
     @staticmethod

@@ -34,8 +34,8 @@ class URM(Family):
         rows, hidden = matrix_shape(self.checkpoint, "score.weight")
         if rows % 2:
             raise BadCheckpoint(
-                f"{self.checkpoint.folder}: score.weight has {rows} rows, no mean and deviation "
-                "for each attribute"
+                f"{self.checkpoint.folder}: score.weight has {rows} rows, not a mean and a "
+                "deviation for each attribute"
             )
         weights = mlp_head(self.checkpoint, "weights.fc", outputs=rows // 2, activation=nn.SELU)
         return WeighedAttributes(nn.Linear(hidden, rows, bias=False), weights)

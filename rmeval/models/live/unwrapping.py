@@ -94,7 +94,9 @@ def unwrap(given: nn.Module) -> Unwrapped:
             raise BadOption("wrap: a PEFT method that adds tokens to the prompt is not supported")
         adapted, model = model, model.get_base_model()
     if not isinstance(model, PreTrainedModel):
-        raise BadOption(f"wrap: {type(model).__name__} is no model of transformers, nor holds one")
+        raise BadOption(
+            f"wrap: {type(model).__name__} is not a transformers model, and does not hold one"
+        )
     live = Unwrapped(model, adapted)
     if not live.is_causal:
         _require_one_reward(live)

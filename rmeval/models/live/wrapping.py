@@ -137,7 +137,7 @@ def _dpo_network(live: Unwrapped, reference: nn.Module | str | None, per_token: 
     elif isinstance(reference, nn.Module):
         other = unwrap(reference)
         if not other.is_causal:
-            raise BadOption("wrap: the reference is no causal language model")
+            raise BadOption("wrap: the reference is not a causal language model")
         parts.append(Network(LiveCausalModel(other.module), nn.Identity()))
     return DPONetwork(*parts, *[None] * (2 - len(parts)), per_token=per_token)
 

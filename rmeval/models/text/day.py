@@ -45,7 +45,7 @@ USUAL_DAY = Day(USUAL, "rmeval's constant")
 def choose_day(asked: str | None, template: str, folder: Path) -> Day:
     """Returns the day asked for, or that in the template, or on the card, or a constant.
 
-    Raises BadOption for what is no day.
+    Raises BadOption for what is not a date.
     """
     if asked is not None:
         return Day(parse_day(asked), "asked for")
@@ -62,7 +62,7 @@ def parse_day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise BadOption(f"--date {text[:40]!r} is no day; write it as 2024-07-26") from error
+        raise BadOption(f"`date={text[:40]!r}` is not a date; write it as 2024-07-26") from error
 
 
 def _first_day(texts: list[str]) -> date | None:

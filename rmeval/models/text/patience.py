@@ -18,7 +18,7 @@ def within(seconds: float) -> Iterator[None]:
         return
 
     def stop(*_: object) -> None:
-        raise TimeoutError(f"it had not ended after {seconds:g} seconds")
+        raise TimeoutError(f"it was still running after {seconds:g} seconds")
 
     begun, before = monotonic(), signal.signal(signal.SIGALRM, stop)
     # jinja, which works out constants first, swallows what is raised there: so once more

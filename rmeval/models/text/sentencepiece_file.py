@@ -66,9 +66,9 @@ def _read_spec(path: Path) -> Any:
     try:
         spec.ParseFromString(path.read_bytes())
     except (DecodeError, OSError) as error:
-        raise BadCheckpoint(f"{path}: no sentencepiece model ({first_line(error)})") from error
+        raise BadCheckpoint(f"{path}: not a sentencepiece model ({first_line(error)})") from error
     if spec.trainer_spec.model_type not in (UNIGRAM, BPE) or not spec.pieces:
-        raise BadCheckpoint(f"{path}: no sentencepiece model of kind unigram or bpe")
+        raise BadCheckpoint(f"{path}: not a sentencepiece model of kind unigram or bpe")
     return spec
 
 

@@ -104,7 +104,7 @@ def require_chat_template(tokenizer: Any, folder: Path) -> str:
     if template is None:
         raise BadCheckpoint(
             f"{folder}: its tokenizer has no chat template, so conversations cannot be rendered; "
-            "put the one it was trained with into chat_template.jinja, or pass --chat-template "
-            f"FILE or one of rmeval's ({', '.join(shipped_templates())})"
+            "put the one it was trained with into chat_template.jinja, or pass "
+            f"`chat_template=FILE` or one of rmeval's ({', '.join(shipped_templates())})"
         )
     return template
