@@ -243,6 +243,6 @@ def _require_answers(
     if wrong:
         more = f", and {unasked:,} more were not made" if unasked else ""
         raise ServerFailure(
-            f"{len(wrong):,} of {waiting:,} calls failed{more}; answers are kept, run again to go "
-            f"on; the first failure: {wrong[0]}"
+            f"{len(wrong):,} of {waiting:,} calls failed{more}; answers are kept, run again to "
+            f"continue; the first failure: {wrong[0]}"
         )

@@ -18,13 +18,17 @@ Capture = pytest.CaptureFixture[str]
 
 
 def refusal(capsys: Capture, *arguments: object) -> str:
-    """The one line on stderr of a command that a user can mend; stdout stays empty."""
+    """The line on stderr of a command that a user can mend; stdout stays empty.
+
+    Before it stand only how far it was, and where its result would go beside another.
+    """
     status = main([str(argument) for argument in arguments])
     out, err = capsys.readouterr()
     assert (status, out) == (2, "")
     line = err.splitlines()[-1]
     assert line.startswith("rmeval: ")
-    assert all(other.startswith("scored ") for other in err.splitlines()[:-1]), err
+    told = [other for other in err.splitlines()[:-1] if not other.startswith("scored ")]
+    assert all("this one goes to" in other for other in told), err
     return line.removeprefix("rmeval: ")
 
 

@@ -341,8 +341,8 @@ def recipe(folder: Path, random: Random, worlds: Path) -> list[str]:
     if kind == "judge":
         import tomllib
 
-        name = random.choice(["rating", "rewardbench", "skywork-critic"])
-        right = tomllib.loads((ROOT / f"rmeval/data/judges/{name}.toml").read_text())
+        formats = sorted((ROOT / "rmeval/data/judges").glob("*.toml"))
+        right = tomllib.loads(random.choice(formats).read_text())
     else:
         right = RECIPE if kind == "run" else ENSEMBLE
     spoiled = spoil(right, random)
