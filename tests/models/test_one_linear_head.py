@@ -65,7 +65,7 @@ def test_without_its_head_it_is_never_scored(tmp_path, layout, head):
     tensors = read_tensors(folder)
     del tensors[head]
     write_tensors(folder, tensors)
-    with pytest.raises(BadCheckpoint, match="missing|for which it lacks"):
+    with pytest.raises(BadCheckpoint, match=r"missing|for which it lacks"):
         load(folder)
 
 
