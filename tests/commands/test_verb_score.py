@@ -213,7 +213,7 @@ def test_a_run_that_was_interrupted_ends_with_the_same_bytes(
     files: Files, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(files.input, [{"messages": conversation("q", "x" * n)} for n in range(1, 200, 5)])
-    command = (*files.command, "--batch-tokens", 256)
+    command = (*files.command, "--batch-tokens", 64)
     with monkeypatch.context() as patch:
         computed = count_batches(patch)
         done(capsys, *command)

@@ -267,7 +267,7 @@ def test_the_arithmetic_counts_both_and_the_vocabulary_for_responses_alone(pair)
     model = load(pair, weights=False)
     row = Preference("1", "s", CHAT[:1], (CHAT[1].content, "Tea, thrice."))
     talks = row.conversations()
-    texts, tokens, passes, flops = model.plan([row])
+    texts, tokens, passes, flops, *_ = model.plan([row])
     assert texts == 2
     first, second = (model.sequence(talk) for talk in talks)
     shared = next(i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b)

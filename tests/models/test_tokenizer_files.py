@@ -66,7 +66,7 @@ def test_a_language_model_that_generates_reads_by_the_same_ids(tmp_path, name):
     declare(folder, "llama", name, chat_template="{{ messages[0]['content'] }}")
     generator = LocalGenerator(str(folder), device="cpu", batch=1)
     assert generator.count_tokens(PROBES[0]) == len(own.encode(PROBES[0]).ids)
-    assert generator._encode((rmeval.Message("user", "2048"),), 0) == own.encode("2048").ids
+    assert generator.encode((rmeval.Message("user", "2048"),), 0) == own.encode("2048").ids
 
 
 def test_what_was_loaded_otherwise_is_an_error_that_names_both(tmp_path, monkeypatch):

@@ -174,7 +174,7 @@ class CausalModel(nn.Module):
     def _in_parts(self, states: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """Yields which of the states, (S, H), and their logits, (rows, V), float32 at least."""
         rows = max(1, LOGIT_BYTES // (torch.float32.itemsize * self.config.vocab_size))
-        for first in range(0, len(states), rows):
+        for first in range(0, max(len(states), 1), rows):  # of no states, one part without any
             some = slice(first, first + rows)
             logits = self._logits(states[some][None])[0]
             yield some, logits.to(torch.promote_types(logits.dtype, torch.float32))
