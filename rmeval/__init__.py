@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from rmeval.verbs.overlap import Overlap, overlap
     from rmeval.verbs.plans import RunPlan, plan_run
     from rmeval.verbs.results import (
+        agreement,
         baseline,
         check,
         compare,
@@ -96,6 +97,7 @@ __all__ = [
     "ServerFailure",
     "UnknownName",
     "Unreachable",
+    "agreement",
     "baseline",
     "best_of_n",
     "check",
@@ -138,6 +140,7 @@ _LATER = {
     "rmeval.verbs.overlap": ["Overlap", "overlap"],
     "rmeval.verbs.plans": ["RunPlan", "plan_run"],
     "rmeval.verbs.results": [
+        "agreement",
         "baseline",
         "check",
         "compare",

@@ -50,7 +50,7 @@ class OwnAgreement(NamedTuple):
     samples: Figure | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Agreement:
     """How far results agree: each two, all together (alpha), and each with itself."""
 
@@ -58,6 +58,10 @@ class Agreement:
     pairs: tuple[PairAgreement, ...]
     alpha: Figure | None
     own: tuple[OwnAgreement, ...]
+
+    def __repr__(self) -> str:
+        alpha = "none" if self.alpha is None else f"{self.alpha.value:.3f}"
+        return f"<Agreement of {len(self.results)} results, Krippendorff's alpha {alpha}>"
 
 
 def find_agreement(results: Sequence[Result]) -> Agreement:

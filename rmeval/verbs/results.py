@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rmeval.benchmarks import Benchmark, scheme_of
 from rmeval.errors import UnknownName
 from rmeval.files import prepare_file, write_atomically
+from rmeval.judging.agreement import Agreement, find_agreement
 from rmeval.known import Published, published_rows, published_tables, without_repeats
 from rmeval.records import Result
 from rmeval.reports.page_rows import Texts
@@ -49,6 +50,14 @@ def compare(a: ResultLike, b: ResultLike, *, weighting: str | None = None) -> Co
     BadData for results over different rows.
     """
     return compare_results(result_of(a), result_of(b), weighting)
+
+
+def agreement(*results: ResultLike) -> Agreement:
+    """Returns how far results over the same rows agree, and each with itself.
+
+    Raises BadData for results of other benchmarks, or that share no row.
+    """
+    return find_agreement([result_of(result) for result in results])
 
 
 def check(

@@ -8,6 +8,7 @@ import pytest
 from command_line import Capture, done, refusal
 from loopback import Loopback, choices
 
+import rmeval
 from rmeval.llm import endpoint
 
 
@@ -44,7 +45,10 @@ def test_judges_and_a_reward_model_are_laid_beside_each_other(
     ]
     text, _ = done(capsys, "agreement", *folders, "--plot", tmp_path / "kappa.svg")
     assert "A  judge:first" in text
-    assert "Krippendorff's alpha of all, nominal: " in text
+    found = rmeval.agreement(*folders)
+    assert found.alpha is not None
+    assert f"Krippendorff's alpha of all, nominal: {found.alpha.value:.3f}" in text
+    assert repr(found).startswith("<Agreement of 3 results, ")
     table = [line.split() for line in text.splitlines() if line.startswith(("A ", "B ", "C "))]
     assert ["A", "100.0", "(100.0", "to", "100.0)", "50.0"] in table
     assert "66.7 (66.7 to 66.7)" in text  # two of three samples for the first in either order
