@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from rmeval.models.reward_model import RewardModel
     from rmeval.preferences import pairs
     from rmeval.scorer import PreferenceScorer, RewardScorer, Scorer
+    from rmeval.verbs.checkpoints import convert, merge
     from rmeval.verbs.frames import results_frame
     from rmeval.verbs.lines import best_of_n, doctor, filter, rank
     from rmeval.verbs.overlap import Overlap, overlap
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
         baseline,
         check,
         compare,
+        ensemble,
         leaderboard,
         read_result,
         read_results,
@@ -102,7 +104,9 @@ __all__ = [
     "best_of_n",
     "check",
     "compare",
+    "convert",
     "doctor",
+    "ensemble",
     "evaluate",
     "filter",
     "leaderboard",
@@ -110,6 +114,7 @@ __all__ = [
     "load_judge",
     "load_model",
     "load_pairwise_model",
+    "merge",
     "overlap",
     "pairs",
     "plan_run",
@@ -135,6 +140,7 @@ _LATER = {
     "rmeval.models.reward_model": ["RewardModel"],
     "rmeval.preferences": ["pairs"],
     "rmeval.scorer": ["PreferenceScorer", "RewardScorer", "Scorer"],
+    "rmeval.verbs.checkpoints": ["convert", "merge"],
     "rmeval.verbs.frames": ["results_frame"],
     "rmeval.verbs.lines": ["best_of_n", "doctor", "filter", "rank"],
     "rmeval.verbs.overlap": ["Overlap", "overlap"],
@@ -144,6 +150,7 @@ _LATER = {
         "baseline",
         "check",
         "compare",
+        "ensemble",
         "leaderboard",
         "read_result",
         "read_results",

@@ -173,6 +173,20 @@ def test_read_compare_gate_and_rank_results(results, tmp_path):
         rmeval.leaderboard(published=["gmr"])
 
 
+def test_an_ensemble_in_python_is_the_command_lines(results, tmp_path, capsys):
+    folders = [str(result.folder) for result in results]
+    mixed = rmeval.ensemble(*folders, weights=[0.7, 0.3], name="mix", output=tmp_path / "python")
+    verb = ["ensemble", *folders, "--weights", "0.7,0.3", "--name", "mix"]
+    assert main([*verb, "--output", str(tmp_path / "verb")]) == 0
+    capsys.readouterr()
+    place = mixed.folder.relative_to(tmp_path / "python")
+    kept = [tmp_path / side / place / "scores.jsonl" for side in ("python", "verb")]
+    assert kept[0].read_bytes() == kept[1].read_bytes()
+    assert rmeval.ensemble(*folders).metrics.values["overall"] > 0
+    with pytest.raises(rmeval.UnknownName, match="unknown normalisation 'max'"):
+        rmeval.ensemble(*folders, normalise="max")
+
+
 def test_the_frame_of_results_is_the_leaderboard_of_the_command_line(results, capsys):
     output = results[0].folder.parents[1]
     assert main(["leaderboard", str(output), "--format", "json"]) == 0

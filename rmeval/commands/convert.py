@@ -8,7 +8,6 @@ import argparse
 from pathlib import Path
 
 from rmeval.commands.shared.options import add_load_options, one_of
-from rmeval.files import prepare_folder
 from rmeval.records import DTYPES
 
 FORMS = ("classifier", "backbone")
@@ -19,19 +18,16 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     """Runs the verb; what cannot be said as it is asked is found before anything is written."""
     _add_options(parser)
     options = parser.parse_args(arguments)
-    from rmeval.models.checkpoints.checkpoint import open_checkpoint
-    from rmeval.models.checkpoints.converting import Converted
-    from rmeval.models.checkpoints.merging import require_empty
-    from rmeval.models.load import load_scorer, require_reward_model
+    from rmeval.verbs.checkpoints import convert
 
-    require_empty(options.output)
-    opened = (options.model, options.revision, options.allow_pickle)
-    open_checkpoint(*opened, base=options.base)  # brings the weights of a model on the Hub
-    loading = {name: getattr(options, name) for name in LOADING}
-    empty = {**loading, "device": "cpu", "weights": False}
-    model = require_reward_model(load_scorer(options.model, empty))
-    converted = Converted(model, options.form, options.dtype, drop_bias=options.drop_bias)
-    converted.write(prepare_folder(options.output))
+    converted = convert(
+        options.model,
+        options.output,
+        form=options.form,
+        dtype=options.dtype,
+        drop_bias=options.drop_bias,
+        **{name: getattr(options, name) for name in LOADING},
+    )
     print(f"{options.output}: {options.model} as {converted.architecture}{converted.notes()}")
     return 0
 

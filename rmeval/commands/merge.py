@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from rmeval.commands.shared.options import number_up_to
-from rmeval.files import prepare_folder
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
@@ -20,13 +19,9 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="empty, or new")
     options = parser.parse_args(arguments)
-    from rmeval.models.checkpoints.checkpoint import open_checkpoint
-    from rmeval.models.checkpoints.merging import Merge, require_empty
+    from rmeval.verbs.checkpoints import merge
 
-    require_empty(options.output)
-    merge = Merge(open_checkpoint(options.a), open_checkpoint(options.b), options.weight)
-    merge.write(prepare_folder(options.output))
-    count = len(merge.a.shapes)
+    count = len(merge(options.a, options.b, options.output, weight=options.weight).a.shapes)
     print(
         f"{options.output}: {count} tensors, {options.weight:g} x {options.a} + "
         f"{1 - options.weight:g} x {options.b}"

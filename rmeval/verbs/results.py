@@ -22,7 +22,8 @@ from rmeval.results.baselines import (
     write_baseline,
 )
 from rmeval.results.comparison import Comparison, compare_results
-from rmeval.results.files import find_results
+from rmeval.results.ensemble import NORMALISATIONS, Mixture, combine_results, place_result
+from rmeval.results.files import find_results, write_result
 from rmeval.results.files import read_result as read_one
 from rmeval.results.regression import LEVELS, Gate, gate_result
 
@@ -58,6 +59,41 @@ def agreement(*results: ResultLike) -> Agreement:
     Raises BadData for results of other benchmarks, or that share no row.
     """
     return find_agreement([result_of(result) for result in results])
+
+
+def ensemble(
+    *results: ResultLike,
+    weights: Sequence[float] | None = None,
+    normalise: str = "minmax",
+    bounds: Sequence[tuple[float, float]] | None = None,
+    name: str | None = None,
+    weighting: str | None = None,
+    output: str | Path | None = None,
+) -> Result:
+    """Returns results over the same rows as one of a model of its own: weighted sums of scores.
+
+    Args:
+        weights: a weight for each result; None gives each 1/N.
+        normalise: what makes scores comparable, "minmax", "zscore", "rank" or "none".
+        bounds: with "minmax", fixed minima and maxima, one pair for each result.
+        name: what the ensemble is called; None names it after its members and weights.
+        output: where to keep it, as `evaluate` does; None keeps nothing.
+
+    Raises BadOption for weights or bounds that do not go with the results, BadData for results
+    over different rows, OutputFailure where a model's own result stands.
+    """
+    if normalise not in NORMALISATIONS:
+        raise UnknownName("normalisation", normalise, NORMALISATIONS)
+    members = [result_of(result) for result in results]
+    shares = tuple(weights) if weights is not None else (1 / len(members),) * len(members)
+    mixture = Mixture(shares, normalise, name, None if bounds is None else tuple(bounds))
+    combined = combine_results(members, mixture, weighting)
+    if output is None:
+        return combined
+    placed = place_result(combined, Path(output))
+    assert placed.folder is not None
+    write_result(placed.folder, placed)
+    return placed
 
 
 def check(
