@@ -115,7 +115,7 @@ class LoadedModel:
         if moved is not None:
             raise adapter.refused(
                 f"the token {moved!r} has the id {ours[moved]} in its tokenizer and "
-                f"{theirs[moved]} in that of {base.name}: its base is another"
+                f"{theirs[moved]} in that of {base.name}: it belongs to another base"
             )
 
     @cached_property

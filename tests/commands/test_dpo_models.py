@@ -139,4 +139,6 @@ def test_what_cannot_be_scored_is_refused_in_one_line(
     assert "pass --reference as well" in refusal(capsys, *run, pair[0], "--per-token")
     assert "head of its own" in refusal(capsys, *run, "demo", "--reference", pair[1])
     assert "model itself" in refusal(capsys, *run, pair[0], "--reference", pair[0])
-    assert "no config.json" in refusal(capsys, *run, pair[0], "--reference", pair[0].parent)
+    assert "no model, but checkpoints in its folders" in refusal(
+        capsys, *run, pair[0], "--reference", pair[0].parent
+    )

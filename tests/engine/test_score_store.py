@@ -143,7 +143,7 @@ def test_a_disk_that_fills_up_is_an_output_failure_and_keeps_what_was_scored(tmp
     store.put(b"first", [1.0])
     pages = store._database.execute("PRAGMA page_count").fetchone()[0]
     store._database.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(OutputFailure, match="is kept"):
+    with pytest.raises(OutputFailure, match="are kept"):
         store.put(b"second", [0.0] * 10000)
     assert store.get(b"first") == [1.0]
 

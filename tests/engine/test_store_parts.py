@@ -100,7 +100,7 @@ def test_what_is_sound_in_a_damaged_file_is_taken_over(tmp_path, caplog):
     assert 200 < len(again) < 400
     for number in range(400):
         assert again.get(number.to_bytes(32)) in (None, [float(number)] * 8)
-    assert f"{len(again)} groups taken over" in caplog.text
+    assert f"{len(again)} groups recovered" in caplog.text
 
 
 def test_a_sound_row_with_a_wrong_checksum_is_not_taken_over(tmp_path):

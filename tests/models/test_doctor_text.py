@@ -92,7 +92,7 @@ def test_a_checkpoint_without_a_tokenizer_is_not_fit():
 @pytest.mark.parametrize(
     ("template", "bos", "status", "told"),
     [
-        ("{{ bos_token }}" + TEMPLATE, "<s>", "fail", "'<s>' (1) stands 2 times"),
+        ("{{ bos_token }}" + TEMPLATE, "<s>", "fail", "'<s>' (1) appears 2 times"),
         (
             TEMPLATE.replace("<|", "{{ bos_token }}<|").removeprefix("{{ bos_token }}"),
             "<s>",

@@ -226,7 +226,7 @@ def test_on_gemma_an_unsaid_temperature_is_one(tmp_path):
 
 
 def test_a_temperature_that_is_no_number_is_refused(tmp_path):
-    with pytest.raises(BadCheckpoint, match="gating_temperature is 'hot', no number"):
+    with pytest.raises(BadCheckpoint, match="gating_temperature is 'hot', not a number"):
         load(make(tmp_path, "armorm", gating_temperature="hot"))
 
 

@@ -137,7 +137,7 @@ def test_answers_of_more_than_4096_tokens_lose_their_ends(model):
     ("given", "reason"),
     [
         (talk(reference=""), "without a reference there is no score"),
-        (talk(reference=" \n"), "no empty one"),
+        (talk(reference=" \n"), "not an empty one"),
         (talk(reference=None), 'give a text or messages as "reference"'),
         (talk(reference=["not", "messages"]), 'give a text or messages as "reference"'),
         ({"messages": [{"role": "user", "content": "x"}], "reference": "y"}, "not .user."),
