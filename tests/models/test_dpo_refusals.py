@@ -103,9 +103,7 @@ def test_reward_models_are_no_policies_and_no_references(pair):
 def test_a_class_that_transformers_has_not_is_no_policy(tmp_path):
     folder = write_language_model(tmp_path, 1)
     edit_config(folder, architectures=["FooForCausalLM"])
-    with pytest.raises(
-        BadCheckpoint, match=r"'FooForCausalLM' in .* is not a causal language"
-    ):
+    with pytest.raises(BadCheckpoint, match=r"'FooForCausalLM' in .* is not a causal language"):
         load(folder)
 
 
