@@ -35,6 +35,14 @@ def test_right_answers_come_first_whatever_the_file(suffix: str, tmp_path: Path)
     assert "responses: right and wrong answers, told by correct" in benchmark.layout
 
 
+def test_one_file_says_what_is_right_in_one_column(tmp_path: Path) -> None:
+    first = {"prompt": "q", "responses": ["a", "b"], "correct": [True, False]}
+    second = {"prompt": "r", "responses": ["a", "b"], "scores": [1, 0]}
+    fault = "line 2: correct is in column 'scores', and in 'correct' at .* line 1"
+    with pytest.raises(BadData, match=fault):
+        load_benchmark(written(tmp_path, "jsonl", first, second))
+
+
 def test_scores_of_1_and_0_say_it_too_and_other_names_can_be_passed(tmp_path: Path) -> None:
     told = {"prompt": "q", "responses": ["a", "b"], "scores": [0, 1.0]}
     assert load_benchmark(written(tmp_path, "jsonl", told)).preferences[0].responses == ("b", "a")

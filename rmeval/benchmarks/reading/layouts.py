@@ -125,6 +125,13 @@ class Layout:
         for name in sorted((here ^ self.columns.keys()) - OPTIONAL):
             with_it, without = (row.place, self.place) if name in here else (self.place, row.place)
             raise BadData(f"{without} has no column for {name}, {with_it} has one (mixed layouts)")
+        for name in sorted(here & self.columns.keys()):
+            first, now = self.columns[name], columns[name]
+            if first != now:
+                raise BadData(
+                    f"{row.place}: {name} is in column {now!r}, and in {first!r} at {self.place} "
+                    "(mixed layouts)"
+                )
 
     def _check_repeated(self, row: Row, repeated: Value, prompt: Conversation) -> None:
         """Raises BadData where the prompt that stands beside conversations is not theirs."""
