@@ -17,7 +17,8 @@ from rmeval.errors import BadOption, Blaming, PeerLost
 from rmeval.models.network import Network
 
 CUT = {"colwise": 0, "rowwise": 1}  # which side of a weight, (out, in)
-WHOLE = ("replicated_with_grad_allreduce", "replicate")
+# An embedding is looked up: whole or cut and summed, each process has the same of it.
+WHOLE = ("replicated_with_grad_allreduce", "replicate", "embedding_rowwise")
 SLOWEST_SUM = 2  # times `patience`; then a process that sums with this one is gone
 
 

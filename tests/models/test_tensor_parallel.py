@@ -188,7 +188,7 @@ def test_who_waits_for_a_sum_with_one_that_is_gone_ends_in_one_line(tmp_path, na
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
-    told = {**os.environ, **where, "WORLD_SIZE": "2", "RMEVAL_PATIENCE": "20"}
+    told = {**os.environ, **where, "WORLD_SIZE": "2", "RMEVAL_PATIENCE": "10"}
     told |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     command = [*RUN, "--no-checks", "--parallel", "tensor", "--output", str(tmp_path)]
     processes = [
@@ -233,6 +233,19 @@ def test_sizes_that_do_not_divide_are_named(count, changes, told):
         network = Network(hf.LlamaModel(config), None)
     with pytest.raises(BadOption, match=told):
         cut(network, Parts(0, count))
+
+
+def test_an_embedding_that_the_plan_would_cut_stays_whole():
+    """transformers before 5.23 puts it into the plan of every tied model."""
+    with torch.device("meta"):
+        network = Network(hf.LlamaModel(hf.LlamaConfig(**GROUPED)), None)
+    plan = {**network.config.base_model_tp_plan, "embed_tokens": "embedding_rowwise"}
+    network.config.base_model_tp_plan = plan
+    whole = network.backbone.embed_tokens.weight.shape
+    parts = Parts(0, 2)
+    cut(network, parts)
+    assert network.backbone.embed_tokens.weight.shape == whole
+    assert "backbone.embed_tokens.weight" not in parts.sides
 
 
 @pytest.mark.parametrize("style", ["packed_colwise", "moe_tp_experts"])
