@@ -9,6 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from typing import Any
 
+import pytest
+
+from rmeval.llm import endpoint
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -105,3 +109,25 @@ class Loopback:
             handler.send_header(name, value)
         handler.end_headers()
         handler.wfile.write(body[: len(body) // 2] if reply.cut else body)
+
+
+@contextmanager
+def serving(
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Callable[[dict[str, Any]], Reply] = candidates,
+    *,
+    key: str | None = None,
+    retries: int | None = None,
+) -> Iterator[Loopback]:
+    """A server that runs during the block, with this key or none in the environment."""
+    pytest.importorskip("openai")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    if key is None:
+        monkeypatch.delenv(endpoint.KEY, raising=False)
+    else:
+        monkeypatch.setenv(endpoint.KEY, key)
+    if retries is not None:
+        monkeypatch.setattr(endpoint, "RETRIES", retries)
+    with Loopback().run() as running:
+        running.answer = answer
+        yield running

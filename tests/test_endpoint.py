@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from loopback import Loopback, Reply, choices, failure
+from loopback import Loopback, Reply, choices, failure, serving
 
 from rmeval.conversations import to_conversation
 from rmeval.errors import BadOption, ServerFailure
@@ -20,10 +20,7 @@ PROMPT = (Message("system", "Be short."), Message("user", "Why?"))
 
 @pytest.fixture
 def server(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv(endpoint.KEY, raising=False)
-    monkeypatch.setattr(endpoint, "RETRIES", 2)
-    with Loopback().run() as running:
+    with serving(monkeypatch, retries=2) as running:
         yield running
 
 

@@ -5,10 +5,10 @@ import json
 from threading import Event
 
 import pytest
-from loopback import Loopback, Reply, candidates, choices, failure
+from loopback import Reply, candidates, choices, failure, serving
 
 from rmeval.errors import BadConversation, BadData, BadOption, ServerFailure
-from rmeval.llm import calls, endpoint
+from rmeval.llm import calls
 from rmeval.llm.endpoint import Endpoint
 from rmeval.llm.generation import (
     Missing,
@@ -160,11 +160,7 @@ def test_a_prompt_that_cannot_be_served_is_named_before_any_is(tmp_path):
 
 @pytest.fixture
 def server(monkeypatch):
-    pytest.importorskip("openai")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv(endpoint.KEY, "sk-secret")
-    monkeypatch.setattr(endpoint, "RETRIES", 1)
-    with Loopback().run() as running:
+    with serving(monkeypatch, key="sk-secret", retries=1) as running:
         yield running
 
 

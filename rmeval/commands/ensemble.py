@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,8 +12,9 @@ from rmeval.errors import BadOption, UnknownName
 from rmeval.known import Published, published_beside
 from rmeval.records import Result
 from rmeval.reports.summary import beside_published, summarise
-from rmeval.results.ensemble import NORMALISATIONS, Mixture, combine_results, place_result
-from rmeval.results.files import find_results, read_result, write_result
+from rmeval.results.ensemble import NORMALISATIONS, Mixture
+from rmeval.results.files import find_results, read_result
+from rmeval.verbs.results import ensemble
 
 RECIPE_KEYS = ("name", "benchmark", "weighting", "normalise", "weights", "bounds", "published")
 
@@ -35,13 +35,16 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     asked = _read_options(options) if options.config is None else _follow_recipe(options)
     members = [read_result(folder) for folder in asked.folders]
-    mixture = replace(asked.mixture, bounds=_bounds(members, asked.bounds))
-    combined = combine_results(members, mixture, asked.weighting)
-    result = place_result(combined, options.output)
-    assert result.folder is not None
-    write_result(result.folder, result)
-    scheme = scheme_of(result.definition)
-    print(summarise(result, scheme))
+    result = ensemble(
+        *members,
+        weights=asked.mixture.weights,
+        normalise=asked.mixture.normalise,
+        bounds=_bounds(members, asked.bounds),
+        name=asked.mixture.name,
+        weighting=asked.weighting,
+        output=options.output,
+    )
+    print(summarise(result, scheme_of(result.definition)))
     rows = published_beside(result.model, result.benchmark, asked.published)
     if rows and result.overall is not None:
         print("", beside_published(result, rows), "", sep="\n")

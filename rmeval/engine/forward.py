@@ -61,11 +61,6 @@ def forward_padded(network: RewardNetwork, sequences: Sequence[Tokens]) -> list[
     return start_padded(network, sequences).read()
 
 
-def forward_packed(network: RewardNetwork, sequences: Sequence[Tokens]) -> list[float]:
-    """Returns the numbers of each sequence of a pack: distinct, in lexicographic order."""
-    return start_packed(network, sequences).read()
-
-
 @one_name_for_full()
 @torch.inference_mode()
 def start_padded(network: RewardNetwork, sequences: Sequence[Tokens]) -> Numbers:
@@ -88,7 +83,7 @@ def start_padded(network: RewardNetwork, sequences: Sequence[Tokens]) -> Numbers
 @one_name_for_full()
 @torch.inference_mode()
 def start_packed(network: RewardNetwork, sequences: Sequence[Tokens]) -> Numbers:
-    """Launches what `forward_packed` returns."""
+    """Launches the numbers of each sequence of a pack: distinct, in lexicographic order."""
     assert network.head is not None
     pack = attention.Pack(lay_out(sequences, network.pool))
     return _reward(network.head, pool_packed(network, pack))

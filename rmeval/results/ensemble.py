@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from rmeval import __version__
 from rmeval.benchmarks import scheme_of
-from rmeval.errors import BadData, BadOption, OutputFailure
+from rmeval.errors import BadData, BadOption, OutputFailure, UnknownName
 from rmeval.files import prepare_folder
 from rmeval.metrics.summary import describe_scores
 from rmeval.records import Comparisons, Result, Score, ScoredPreference
@@ -110,6 +110,8 @@ def place_result(result: Result, output: Path) -> Result:
 
 def _check(members: Sequence[Result], mixture: Mixture) -> None:
     weights, bounds = mixture.weights, mixture.bounds
+    if mixture.normalise not in NORMALISATIONS:
+        raise UnknownName("normalisation", mixture.normalise, NORMALISATIONS)
     if len(members) < 2:
         raise BadOption("an ensemble has at least two members: pass the folders of two results")
     if len(weights) != len(members):

@@ -306,6 +306,4 @@ def read_result_document(path: Path) -> dict[str, Any]:
     wrong = wrong_field(document)
     if wrong is not None:
         raise BadData(f"{path}: not a result of rmeval: {wrong} is missing or of another kind")
-    if not isinstance(document.get("name"), str | None):
-        raise BadData(f"{path}: not a result of rmeval: name is of another kind")
     return document

@@ -1,7 +1,7 @@
 """How much of a benchmark stands in training data, and the Score without that."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -116,7 +116,7 @@ def overlap(
         without=(),
     )
     untouched = [_without(result, kind, made) for result in found for kind in made.kinds]
-    return Overlap(**{**vars(made), "without": tuple(untouched)})
+    return replace(made, without=tuple(untouched))
 
 
 def _training(train: Any) -> tuple[tuple[str, ...], Iterator[tuple[str, Talks]]]:

@@ -22,7 +22,7 @@ from rmeval.results.baselines import (
     write_baseline,
 )
 from rmeval.results.comparison import Comparison, compare_results
-from rmeval.results.ensemble import NORMALISATIONS, Mixture, combine_results, place_result
+from rmeval.results.ensemble import Mixture, combine_results, place_result
 from rmeval.results.files import find_results, write_result
 from rmeval.results.files import read_result as read_one
 from rmeval.results.regression import LEVELS, Gate, gate_result
@@ -82,8 +82,6 @@ def ensemble(
     Raises BadOption for weights or bounds that do not go with the results, BadData for results
     over different rows, OutputFailure where a model's own result stands.
     """
-    if normalise not in NORMALISATIONS:
-        raise UnknownName("normalisation", normalise, NORMALISATIONS)
     members = [result_of(result) for result in results]
     shares = tuple(weights) if weights is not None else (1 / len(members),) * len(members)
     mixture = Mixture(shares, normalise, name, None if bounds is None else tuple(bounds))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from installed import install
 from scipy.stats import norm
 
 import rmeval
@@ -27,16 +28,6 @@ def block(language: str) -> str:
     return found
 
 
-def install(folder: Path, package: str, points: dict[str, str], monkeypatch) -> None:
-    """Puts on sys.path what pip would: a package's metadata with its entry points."""
-    info = folder / f"{package.replace('-', '_')}-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-    lines = [f"{name} = {target}" for name, target in points.items()]
-    (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines]))
-    monkeypatch.syspath_prepend(folder)
-
-
 @pytest.fixture
 def puzzles(tmp_path, monkeypatch):
     """The document's package, installed beside rmeval; its module."""
@@ -44,7 +35,7 @@ def puzzles(tmp_path, monkeypatch):
     site = tmp_path / "site"
     site.mkdir()
     (site / "puzzles.py").write_text(block("python"), encoding="utf-8")
-    install(site, project["name"], project["entry-points"][GROUP], monkeypatch)
+    install(site, project["name"], GROUP, project["entry-points"][GROUP], monkeypatch)
     monkeypatch.delitem(sys.modules, "puzzles", raising=False)
     yield importlib.import_module("puzzles")
     sys.modules.pop("puzzles", None)
@@ -145,7 +136,7 @@ def test_without_the_package_a_result_of_it_names_what_is_missing():
 
 
 def test_a_name_of_rmevals_own_is_refused_with_both(tmp_path, monkeypatch, capsys):
-    install(tmp_path, "theirs", {"rewardbench": "theirs:THEIRS"}, monkeypatch)
+    install(tmp_path, "theirs", GROUP, {"rewardbench": "theirs:THEIRS"}, monkeypatch)
     assert main(["list", "benchmarks"]) == 2
     assert "two benchmarks are called 'rewardbench'" in capsys.readouterr().err
 
@@ -161,7 +152,7 @@ def test_a_name_of_rmevals_own_is_refused_with_both(tmp_path, monkeypatch, capsy
 def test_a_benchmark_that_cannot_be_used_names_its_package(
     target, complaint, tmp_path, monkeypatch
 ):
-    install(tmp_path, "broken", {"new": target}, monkeypatch)
+    install(tmp_path, "broken", GROUP, {"new": target}, monkeypatch)
     with pytest.raises(BadPlugin, match=r"of broken 1\.0") as refused:
         define_benchmark("new")
     assert complaint in str(refused.value)

@@ -6,18 +6,14 @@ from pathlib import Path
 
 import pytest
 from command_line import Capture, done, refusal
-from loopback import Loopback, choices
+from loopback import Loopback, choices, serving
 
 import rmeval
-from rmeval.llm import endpoint
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
-    pytest.importorskip("openai")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv(endpoint.KEY, raising=False)
-    with Loopback().run() as running:
+    with serving(monkeypatch) as running:
         yield running
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from command_line import Capture, done, refusal
 from documented import assert_documented
-from loopback import Loopback, Reply, choices, failure
+from loopback import Loopback, Reply, choices, failure, serving
 from tiny_generator import tiny_generator
 
 from rmeval.judging.format_files import shipped_formats
@@ -34,13 +34,8 @@ def perfect(asked: dict[str, Any]) -> Reply:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
-    pytest.importorskip("openai")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv(endpoint.KEY, "sk-secret")
-    monkeypatch.setattr(endpoint, "RETRIES", 2)
-    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
-    with Loopback().run() as running:
-        running.answer = perfect
+    with serving(monkeypatch, perfect, key="sk-secret", retries=2) as running:
+        monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
         yield running
 
 

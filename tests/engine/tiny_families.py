@@ -10,7 +10,7 @@ import transformers as hf
 from checkpoints import internlm2_config, internlm2_tensors, write_checkpoint
 
 import rmeval
-from rmeval.engine.forward import forward_packed, forward_padded
+from rmeval.engine.forward import forward_padded, start_packed
 from rmeval.models.network import Network
 
 VOCABULARY = 96
@@ -95,7 +95,7 @@ def alone(network, sequences):
 def in_one_pack(network, sequences):
     """The rewards of distinct sequences computed together, in the order of the input."""
     order = sorted(range(len(sequences)), key=lambda index: list(sequences[index]))
-    rewards = forward_packed(network, [tokens(sequences[index]) for index in order])
+    rewards = start_packed(network, [tokens(sequences[index]) for index in order]).read()
     return [rewards[order.index(index)] for index in range(len(sequences))]
 
 

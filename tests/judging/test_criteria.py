@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 from judged_rows import row
-from loopback import Loopback, choices
+from loopback import Loopback, choices, serving
 
 import rmeval
 from rmeval.errors import BadData, BadOption
 from rmeval.judging.answers import ServerAnswers
 from rmeval.judging.format_files import read_format
 from rmeval.judging.loading import Asking, make_judge
-from rmeval.llm import endpoint
 from rmeval.records import Message
 
 ASKED = (Message("user", "Why?"),)
@@ -53,10 +52,7 @@ map = {{ 1 = 1, 6 = 0 }}
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
-    pytest.importorskip("openai")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv(endpoint.KEY, raising=False)
-    with Loopback().run() as running:
+    with serving(monkeypatch) as running:
         yield running
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from judged_rows import ALWAYS_A, LONGER, PERFECT, RATED, pairs, prefers, row, shown
-from loopback import Loopback, Reply, choices, failure
+from loopback import Loopback, Reply, choices, failure, serving
 
 import rmeval
 from rmeval.engine.store import ScoreStore
@@ -18,7 +18,7 @@ from rmeval.judging.answers import ServerAnswers
 from rmeval.judging.budget import Price
 from rmeval.judging.judge import GenerativeJudge
 from rmeval.judging.loading import Asking, make_judge
-from rmeval.llm import calls, endpoint
+from rmeval.llm import calls
 from rmeval.records import Comparisons, Message
 
 pytest.importorskip("openai")
@@ -26,12 +26,8 @@ pytest.importorskip("openai")
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv(endpoint.KEY, raising=False)
-    monkeypatch.setattr(endpoint, "RETRIES", 2)
-    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
-    with Loopback().run() as running:
-        running.answer = PERFECT
+    with serving(monkeypatch, PERFECT, retries=2) as running:
+        monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
         yield running
 
 

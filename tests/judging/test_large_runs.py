@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from judged_rows import PERFECT, pairs
-from loopback import Loopback, Reply, choices
+from loopback import Loopback, Reply, choices, serving
 
 from rmeval.engine.store import ScoreStore
 from rmeval.errors import BadData, ServerFailure
@@ -19,7 +19,6 @@ from rmeval.judging.answers import ServerAnswers
 from rmeval.judging.batches import read_batch, write_batches
 from rmeval.judging.budget import Budget, Price
 from rmeval.judging.loading import Asking, make_judge
-from rmeval.llm import endpoint
 from rmeval.llm.endpoint import seconds_of
 
 pytest.importorskip("openai")
@@ -28,11 +27,8 @@ PRICE = Price(1.0, 10.0)  # USD per million
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv(endpoint.KEY, raising=False)
-    monkeypatch.setattr(endpoint, "RETRIES", 1)
-    with Loopback().run() as running:
-        running.answer = PERFECT  # 100 tokens read, 10 written: 0.0002 USD
+    # an answer is 100 tokens read and 10 written: 0.0002 USD
+    with serving(monkeypatch, PERFECT, retries=1) as running:
         yield running
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from judged_rows import pairs, row
-from loopback import Loopback, Reply, choices, failure
+from loopback import Loopback, Reply, choices, failure, serving
 from tiny_generator import tiny_generator
 
 from rmeval.engine import scoring
@@ -18,7 +18,6 @@ from rmeval.errors import BadOption, ServerFailure
 from rmeval.judging.answers import ServerAnswers
 from rmeval.judging.loading import Answering, Asking, make_judge, open_local
 from rmeval.judging.verdicts import Likely
-from rmeval.llm import endpoint
 from rmeval.llm.endpoint import Answer
 
 HEAD = 'name = "own"\nmax_new_tokens = 8\ntemperature = 0\n'
@@ -175,12 +174,8 @@ def test_a_prompt_that_is_too_long_leaves_its_row_out(tmp_path_factory, mine) ->
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
-    pytest.importorskip("openai")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv(endpoint.KEY, raising=False)
-    monkeypatch.setattr(endpoint, "RETRIES", 1)
-    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
-    with Loopback().run() as running:
+    with serving(monkeypatch, retries=1) as running:
+        monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
         yield running
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from judged_rows import row
-from loopback import Loopback, Reply, choices
+from loopback import Loopback, Reply, choices, serving
 
 from rmeval.benchmarks.rewardbench2 import shared_best_credit
 from rmeval.errors import BadData, BadOption
@@ -15,7 +15,6 @@ from rmeval.judging.answers import ServerAnswers
 from rmeval.judging.judge import GenerativeJudge
 from rmeval.judging.loading import Asking, make_judge
 from rmeval.judging.verdicts import Best
-from rmeval.llm import endpoint
 from rmeval.llm.endpoint import Answer
 from rmeval.metrics.accuracy import win_chance, win_credit
 from rmeval.records import Comparisons
@@ -35,10 +34,7 @@ item = "{number}: {response}"
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv(endpoint.KEY, raising=False)
-    with Loopback().run() as running:
-        running.answer = names("best")
+    with serving(monkeypatch, names("best")) as running:
         yield running
 
 

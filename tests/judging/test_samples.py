@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from judged_rows import pairs, row, shown
-from loopback import Loopback, choices
+from loopback import Loopback, choices, serving
 
 from rmeval.engine.store import ScoreStore
 from rmeval.errors import BadOption, UnknownName
@@ -17,7 +17,6 @@ from rmeval.judging.formats import Criterion
 from rmeval.judging.judge import GenerativeJudge
 from rmeval.judging.loading import Asking, make_judge
 from rmeval.judging.settling import Row, majority, settle_row
-from rmeval.llm import endpoint
 from rmeval.metrics.pairs import PAIRS
 from rmeval.metrics.summary import describe_scores
 from rmeval.records import Comparisons
@@ -29,10 +28,7 @@ A, B, TIE = (1.0, 0.0), (0.0, 1.0), (0.5, 0.5)
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv(endpoint.KEY, raising=False)
-    with Loopback().run() as running:
-        running.answer = by_seed
+    with serving(monkeypatch, by_seed) as running:
         yield running
 
 

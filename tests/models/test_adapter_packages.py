@@ -15,6 +15,7 @@ from checkpoints import (
     write_tensors,
 )
 from conftest import GOLDEN
+from installed import install
 
 import rmeval
 from rmeval.cli import main
@@ -30,18 +31,6 @@ def block(language: str) -> str:
     return found
 
 
-def install(
-    folder: Path, package: str, points: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Puts on sys.path what pip would: a package's metadata with its entry points."""
-    info = folder / f"{package.replace('-', '_')}-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-    lines = [f"{name} = {target}" for name, target in points.items()]
-    (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines]))
-    monkeypatch.syspath_prepend(folder)
-
-
 @pytest.fixture
 def documented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The document's package, installed beside rmeval."""
@@ -49,7 +38,7 @@ def documented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "my_rewards.py").write_text(block("python"), encoding="utf-8")
     points = project["entry-points"][GROUP]
-    install(tmp_path / "site", project["name"], points, monkeypatch)
+    install(tmp_path / "site", project["name"], GROUP, points, monkeypatch)
     monkeypatch.delitem(sys.modules, "my_rewards", raising=False)
 
 
@@ -91,7 +80,7 @@ def test_without_the_package_nothing_claims_the_checkpoint(checkpoint: Path) -> 
 def test_a_name_of_rmevals_own_is_refused_with_both(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    install(tmp_path, "their-models", {"grm": "theirs:GRM"}, monkeypatch)
+    install(tmp_path, "their-models", GROUP, {"grm": "theirs:GRM"}, monkeypatch)
     assert main(["list", "adapters"]) == 2
     assert capsys.readouterr().err.splitlines() == [
         "rmeval: two model adapters are called 'grm': rmeval.models.families.grm:GRM and "
@@ -102,8 +91,8 @@ def test_a_name_of_rmevals_own_is_refused_with_both(
 def test_a_name_of_two_packages_is_refused_with_both(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    install(tmp_path / "1", "one-models", {"new": "one:New"}, monkeypatch)
-    install(tmp_path / "2", "two-models", {"new": "two:New"}, monkeypatch)
+    install(tmp_path / "1", "one-models", GROUP, {"new": "one:New"}, monkeypatch)
+    install(tmp_path / "2", "two-models", GROUP, {"new": "two:New"}, monkeypatch)
     registry = Registry("fake", [Entry("old", "rmeval.errors:RmevalError", "")], GROUP)
     with pytest.raises(BadPlugin) as refused:
         list(registry)
@@ -114,7 +103,7 @@ def test_a_name_of_two_packages_is_refused_with_both(
 def test_nothing_is_imported_before_it_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    install(tmp_path, "lazy", {"lazy": "rmeval_lazy_adapter:Lazy"}, monkeypatch)
+    install(tmp_path, "lazy", GROUP, {"lazy": "rmeval_lazy_adapter:Lazy"}, monkeypatch)
     (tmp_path / "rmeval_lazy_adapter.py").write_text("Lazy = 7\n")
     registry = Registry("fake", [], GROUP)
     assert [entry.name for entry in registry] == ["lazy"]
@@ -146,7 +135,7 @@ def test_an_adapter_that_cannot_be_used_names_its_package(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target, complaint = BROKEN[name]
-    install(tmp_path, "broken", {name: target}, monkeypatch)
+    install(tmp_path, "broken", GROUP, {name: target}, monkeypatch)
     with pytest.raises(BadPlugin) as refused:
         rmeval.load_model(str(GOLDEN / "seqcls"))
     assert "of broken 1.0" in str(refused.value)
