@@ -56,7 +56,6 @@ def describe_spent(seconds: Mapping[str, float]) -> str:
     """Returns in one line what a command took and the share of it that was not scoring."""
     whole = sum(seconds.values())
     others = sorted(seconds.items(), key=lambda item: -item[1])
-    shown = [(part, f"{took:.1f}") for part, took in others if part != SCORING]
-    named = ", ".join(f"{part} {took}" for part, took in shown if took != "0.0")
+    named = ", ".join(f"{part} {took:.1f}" for part, took in others if part != SCORING)
     share = 1 - seconds.get(SCORING, 0.0) / whole
     return f"{whole:.1f} s in all; {share:.0%} is not scoring: {named}"
