@@ -35,7 +35,8 @@ def build_app(model: ServedModel | Load, settings: Settings | None = None) -> St
     """Returns the server of a model, which is checked, or first loaded, when the server starts.
 
     `model` is loaded already, or a function that loads it, in the thread that will compute; until
-    then /ready says 503. `app.state.service` is the `Service`.
+    then /ready says 503. It is the server's from then on: a network is of one thread at a time.
+    `app.state.service` is the `Service`.
     """
     service = Service(model, settings or Settings())
 
