@@ -177,7 +177,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     """What no route takes, as JSON too."""
     assert isinstance(error, HTTPException)
     path = request.url.path
-    told = f"{request.method} {path}: {error.detail}; `rmeval serve` answers GET /info, and the paths in its guide"
+    told = f"{request.method} {path}: {error.detail}; what is served is at GET /info"
     return error_response(error.status_code, told, error.headers)
 
 

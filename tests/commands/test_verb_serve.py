@@ -170,6 +170,19 @@ def test_a_port_that_is_taken_is_said_before_anything_is_loaded(capsys: Capture)
     assert f"--port {port} cannot be listened on: Address already in use" in told
 
 
+def test_without_the_extra_it_is_named(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("rmeval.serving")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    told = refusal(capsys, "serve", "--model", "demo", "--port", "0")
+    assert told == "uvicorn is not installed: pip install 'rmeval[serve]'"
+
+
+def test_a_launcher_is_refused(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "one process" in refusal(capsys, "serve", "--model", "demo", "--port", "0")
+
+
 def test_an_empty_key_is_no_key(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RMEVAL_API_KEY", " ")
     assert "the key is empty" in refusal(capsys, "serve", "--model", "demo", "--port", "0")
