@@ -96,16 +96,22 @@ async def _answer(service: Service, request: Request, path: str) -> Response | T
 
 
 async def _body(request: Request, most_mib: int) -> bytes | None:
-    """Returns a request's body, or None for one that is too large, of which no more is kept."""
+    """Returns a request's body, or None for one that is too large, of which no more is kept.
+
+    Raises ClientDisconnect for half a body.
+    """
     told = request.headers.get("content-length", "0")
     if told.isdecimal() and int(told) > most_mib * MIB:
         return None
     parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > most_mib * MIB:
-            return None
-        parts.append(part)
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > most_mib * MIB:
+                return None
+            parts.append(part)
+    except asyncio.CancelledError:  # the server ends, and does not wait for who has not sent all
+        raise ClientDisconnect from None
     return b"".join(parts)
 
 
