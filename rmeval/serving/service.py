@@ -118,6 +118,8 @@ class Service:
         self.served = Served(tuple(dict.fromkeys((name, model.name))), model.max_length)
         self._reader = Reader(model, template)
         self.facts = scoring_provenance(model)
+        told = {"name": name, "fingerprint": self.facts["model"]["fingerprint"]}
+        self.metrics.model.info(told)
         return model
 
     def describe(self) -> dict[str, Any]:
