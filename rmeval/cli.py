@@ -27,6 +27,7 @@ VERBS = {
     "agreement": "say how far judges agree with each other, and with themselves",
     "check": "fail when a result is worse than a baseline: the gate for CI",
     "baseline": "write what `check` compares with, small enough to commit",
+    "history": "show results of one model over time, as table and curves",
     "overlap": "count the rows of a benchmark that are in training data",
     "ensemble": "combine stored scores of several models into an ensemble",
     "merge": "average two checkpoints of one architecture",
@@ -60,6 +61,7 @@ EXAMPLES = {
     "compare": ["rmeval compare results/rewardbench/old results/rewardbench/new"],
     "check": ["rmeval check results/rewardbench/new --baseline results/baselines/old.json"],
     "baseline": ["rmeval baseline results/rewardbench/old --output results/baselines/old.json"],
+    "history": ["rmeval history results --benchmark rewardbench --figure history.pdf"],
     "overlap": ["rmeval overlap --train prefs.jsonl --result results/rewardbench/new"],
     "ensemble": [
         "rmeval ensemble results/rewardbench/a results/rewardbench/b --weights 0.7 0.3",

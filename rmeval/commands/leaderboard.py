@@ -18,18 +18,11 @@ from rmeval.records import Result
 from rmeval.reports.across import across_rows, format_across
 from rmeval.reports.leaderboard import format_ranking
 from rmeval.reports.rankings import by_benchmark, rank_each
-from rmeval.reports.tables import FORMATS, format_rows
+from rmeval.reports.tables import FORMATS, SUFFIXES, format_rows
 from rmeval.results.files import find_results, read_result
 from rmeval.results.standings import Row, find_entries
 
 DEFAULT = Path("results")
-SUFFIXES = {
-    ".csv": "csv",
-    ".html": "html",
-    ".json": "json",
-    ".md": "markdown",
-    ".tex": "latex",
-}
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:

@@ -107,3 +107,12 @@ FORMATS: dict[str, Callable[[Rows], str]] = {
     "latex": _latex,
     "html": _html,
 }
+
+SUFFIXES = {
+    ".csv": "csv",
+    ".html": "html",
+    ".json": "json",
+    ".md": "markdown",
+    ".tex": "latex",
+}
+"""The format that a file's suffix stands for."""
