@@ -36,6 +36,8 @@ VERBS = {
     "report": "write a report that opens in any browser",
     "plot": "write the report's figures as files",
     "export": "export a result for a model card, the Hub or a paper",
+    "push": "propose results to a shared results repository on the Hub",
+    "pull": "bring the results of such a repository beside yours",
     "store": "show and delete what interrupted runs kept",
     "list": "show adapters, benchmarks and known checkpoints",
 }
@@ -73,6 +75,8 @@ EXAMPLES = {
     "report": ["rmeval report results/rewardbench/new --output report.html"],
     "plot": ["rmeval plot results/rewardbench/new --output figures --format pdf"],
     "export": ["rmeval export results/rewardbench/new --format model-index --readme README.md"],
+    "push": ["rmeval push results/rewardbench/new --results my-lab/rm-results --dry-run"],
+    "pull": ["rmeval pull my-lab/rm-results --benchmark rewardbench"],
     "store": ["rmeval store results --prune"],
     "list": ["rmeval list models"],
 }
