@@ -89,3 +89,11 @@ def leaves_of(result: Result) -> list[Metric]:
 def shown_leaf(name: Metric) -> str:
     """Returns what a subset is called beside an axis."""
     return one_line(name.rest)[:60]
+
+
+def short_label(label: str, letters: int = 40) -> str:
+    """Returns a label of so many letters at most; names of checkpoints differ at their end."""
+    label = one_line(label)
+    if len(label) <= letters:
+        return label
+    return f"{label[: letters // 2 - 1]}…{label[-(letters // 2) :]}"

@@ -13,14 +13,13 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from rmeval.errors import BadOption, one_line
 from rmeval.metrics.names import Metric
-from rmeval.reports.drawing import BLACK, COLUMN, PAGE, PAPER, STROKES, Stroke
+from rmeval.reports.drawing import BLACK, COLUMN, PAGE, PAPER, STROKES, Stroke, short_label
 from rmeval.reports.history import ends_of, percent_of, sections_of
 from rmeval.results.history import Checkpoint, History
 from rmeval.results.regression import Outcome
 
 ACROSS = (3, 4)  # panels of sections beside each other, whichever leaves fewer places empty
 MOST_SECTIONS = 9  # panels beside the Score's
-NAME_LETTERS = 44  # of a run's name in a legend
 PLACES = FuncFormatter(lambda value, _: f"{value:,.0f}")
 
 
@@ -114,7 +113,9 @@ def _name_steps(axes: Axes, order: str) -> None:
 
 def _legend(histories: Sequence[History]) -> list[Line2D]:
     lines = [
-        Line2D([], [], color=s.colour, marker=s.marker, linestyle=s.dashes, label=_short(h.run))
+        Line2D(
+            [], [], color=s.colour, marker=s.marker, linestyle=s.dashes, label=short_label(h.run)
+        )
         for h, s in zip(histories, STROKES, strict=False)
     ]
     gates = [c.gate for history in histories for c in history.checkpoints if c.gate]
@@ -123,8 +124,3 @@ def _legend(histories: Sequence[History]) -> list[Line2D]:
         cross.set_label("regressed (rmeval check)")
         lines.append(cross)
     return lines
-
-
-def _short(name: str) -> str:
-    name = one_line(name)
-    return name if len(name) <= NAME_LETTERS else f"…{name[1 - NAME_LETTERS :]}"

@@ -64,10 +64,18 @@ def rank_rows(
     themselves) or is partial says so in `notes`. Raises UnknownName for a weighting or a column
     that is not there.
     """
-    scheme = _scheme(results, published)
+    ranked = rank_entries(results, published, weighting)
+    entries, groups = zip(*ranked, strict=True) if ranked else ((), ())
+    return _sorted(_rows(entries, groups), sort)
+
+
+def rank_entries(
+    results: Sequence[Result], published: Sequence[Published], weighting: str | None = None
+) -> list[tuple[Standing, int | None]]:
+    """Returns what was measured and published on one benchmark with its group, best first."""
     entries = find_entries(results, published, weighting)
     entries.sort(key=lambda entry: (entry.score is None, -(entry.score or 0.0)))
-    return _sorted(_rows(entries, _groups(entries, scheme)), sort)
+    return list(zip(entries, _groups(entries, _scheme(results, published)), strict=True))
 
 
 def find_entries(
