@@ -1,7 +1,6 @@
 """Histories of one benchmark as curves with their intervals."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import numpy as np
 from matplotlib import rc_context
@@ -19,6 +18,7 @@ from rmeval.results.history import Checkpoint, History
 from rmeval.results.regression import Outcome
 
 ACROSS = (3, 4)  # panels of sections beside each other, whichever leaves fewer places empty
+HOUR = 1 / 24  # in days, matplotlib's unit
 MOST_SECTIONS = 9  # panels beside the Score's
 PLACES = FuncFormatter(lambda value, _: f"{value:,.0f}")
 
@@ -97,7 +97,7 @@ def _regressed(checkpoint: Checkpoint, name: str) -> bool:
 def _place(history: History, checkpoint: Checkpoint) -> float:
     if history.order == "step":
         return float(checkpoint.step or 0)
-    return float(date2num(datetime.fromisoformat(checkpoint.date)))
+    return float(date2num(checkpoint.date))
 
 
 def _name_steps(axes: Axes, order: str) -> None:
@@ -106,7 +106,10 @@ def _name_steps(axes: Axes, order: str) -> None:
         axes.xaxis.set_major_formatter(PLACES)
         axes.set_xlabel("step")
     else:
-        locator = AutoDateLocator(maxticks=5)
+        low, high = axes.dataLim.intervalx
+        if high - low < HOUR:  # within which no ticks are dates
+            axes.set_xlim(low - HOUR, high + HOUR)
+        locator = AutoDateLocator(minticks=2, maxticks=5)
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 

@@ -8,11 +8,12 @@ stand in the order of their steps, otherwise in that of the dates on which they 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Literal
 
 from rmeval.benchmarks import scheme_of
-from rmeval.errors import one_line
+from rmeval.errors import BadData, one_line
 from rmeval.metrics.summary import describe_scores
 from rmeval.records import Metrics, Result
 from rmeval.results.baselines import Baseline, baseline_of
@@ -48,9 +49,9 @@ class Checkpoint:
     remarks: tuple[str, ...]
 
     @property
-    def date(self) -> str:
-        """When it was run, as ISO 8601 in UTC."""
-        return self.result.provenance["started"]
+    def date(self) -> datetime:
+        """When it was run."""
+        return date_of(self.result)
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def find_histories(
         alpha: the level of each gate's test.
         per: what is held, as `gate_result` has it.
 
-    Raises BadData for a baseline that is damaged.
+    Raises BadData for a baseline that is damaged, or a result without a date.
     """
     runs: dict[tuple[str, str, str], list[Result]] = {}
     for result in results:
@@ -142,7 +143,17 @@ def label_of(history: History, checkpoint: Checkpoint) -> str:
     """Returns what stands beside a checkpoint: its step, or the minute of its run."""
     if history.order == "step":
         return f"{checkpoint.step}"
-    return checkpoint.date[:16].replace("T", " ")
+    return f"{checkpoint.date:%Y-%m-%d %H:%M}"
+
+
+def date_of(result: Result) -> datetime:
+    """Returns when a result was run. Raises BadData where its record has no date."""
+    started = result.provenance["started"]
+    try:
+        return datetime.fromisoformat(started).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        where = result.folder or result.model
+        raise BadData(f"{where}: it was started at {started!r}, which is no date") from error
 
 
 def _last(pattern: re.Pattern[str], name: str) -> re.Match[str] | None:
@@ -153,7 +164,7 @@ def _last(pattern: re.Pattern[str], name: str) -> re.Match[str] | None:
 def _in_order(results: Sequence[Result]) -> tuple[Order, list[Result]]:
     """Returns results by step where each has one, otherwise by date."""
     steps = [step_of(result) for result in results]
-    dated = sorted(zip(steps, results, strict=True), key=lambda pair: pair[1].provenance["started"])
+    dated = sorted(zip(steps, results, strict=True), key=lambda pair: date_of(pair[1]))
     if None in steps:
         return "date", [result for _, result in dated]
     return "step", [result for _, result in sorted(dated, key=lambda pair: pair[0] or 0)]

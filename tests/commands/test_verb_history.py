@@ -194,6 +194,23 @@ def test_hostile_names_are_shown_on_one_line(tmp_path: Path, capsys: Capture) ->
     done(capsys, "history", tmp_path, "--figure", tmp_path / "h.pdf")
 
 
+def test_dates_are_compared_as_dates_and_what_is_none_is_named(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    for place, started in (("a", "2026-03-02T01:00:00+05:00"), ("b", "2026-03-01T22:00:00+00:00")):
+        keep(tmp_path / place, provenance={**PROVENANCE, "started": started})
+    out, _ = done(capsys, "history", tmp_path, "--format", "json")
+    assert [row["date"] for row in rows_of(out)] == ["2026-03-01 20:00", "2026-03-01 22:00"]
+    done(capsys, "history", tmp_path, "--figure", tmp_path / "h.png")
+    keep(tmp_path / "b", **at(2))
+    keep(tmp_path / "a", **at(2))
+    _, err = done(capsys, "history", tmp_path, "--figure", tmp_path / "at-once.png")
+    assert err == ""
+    keep(tmp_path / "b", provenance={**PROVENANCE, "started": "yesterday"})
+    line = refusal(capsys, "history", tmp_path)
+    assert line == f"{tmp_path}/b: it was started at 'yesterday', which is no date"
+
+
 def test_python_has_the_same_histories(training: Path) -> None:
     found, again = rmeval.history(training), rmeval.history(*rmeval.read_results(training))
     assert [c.step for c in found[0].checkpoints] == [80, 900, 10000]
