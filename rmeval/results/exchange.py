@@ -6,6 +6,7 @@ sizes and hashes are looked at before a file is read, every number is made again
 what is on this machine is never written over.
 """
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -236,7 +237,7 @@ def _take(path: str, files: Mapping[str, HubFile], snapshot: Path, output: Path)
     prepare_folder(place)
     order = [n for n in (SCORES, DISGUISES, RESULT) if n in contents]
     write_together({place / n: contents[n].decode() for n in order})
-    return Item(path, Outcome.NEW, _told(result), read_result(place))
+    return Item(path, Outcome.NEW, _told(result), dataclasses.replace(result, folder=place))
 
 
 def _held(file: HubFile, snapshot: Path) -> bytes:
