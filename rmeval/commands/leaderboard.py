@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from rmeval.commands.shared.options import one_of
-from rmeval.commands.shared.ranked import add_source_options, read_sources, sources_of
+from rmeval.commands.shared.sources import add_source_options, read_sources
 from rmeval.errors import BadOption
 from rmeval.files import prepare_file, write_atomically
 from rmeval.known import Published
@@ -24,9 +24,9 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     form = options.format or _form_of(options.output)
     layout = _layout(options, form)
-    results, published = read_sources(options)
+    sources, results, published = read_sources(options)
     if not results and not published:
-        where = ", ".join(map(str, sources_of(options)))
+        where = ", ".join(map(str, sources))
         print(f"no results in {where}; `rmeval run` makes one", file=sys.stderr)
         text = format_rows([], "json") + "\n" if form == "json" else ""
     elif options.across:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rmeval.benchmarks import scheme_of
 from rmeval.commands.shared.options import one_of
-from rmeval.commands.shared.ranked import add_source_options, read_sources
+from rmeval.commands.shared.sources import add_source_options, read_sources
 from rmeval.errors import BadData, BadOption, UnknownName
 from rmeval.files import prepare_folder
 from rmeval.known import Published
@@ -86,7 +86,7 @@ def _of_rows(options: argparse.Namespace) -> "Iterator[tuple[str, Figure]]":
 
 def _of_ranking(options: argparse.Namespace) -> "Iterator[tuple[str, Figure]]":
     """Yields a forest for each benchmark, or a scatter of every two."""
-    results, published = read_sources(options)
+    _, results, published = read_sources(options)
     tables = _tables(results, published, options.benchmark)
     width = WIDTHS[options.width or "column"]
     yield from (_forests if options.figure == "forest" else _scatters)(tables, width)

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from rmeval.errors import BadData
 from rmeval.reports.drawing import BLUE, COLUMN, GREY, PAPER, short_label
-from rmeval.results.standings import Standing
+from rmeval.results.standings import Ranked, Standing
 
 MOST_MODELS = 50  # that fit on a page
 ROW = 0.155  # inches
@@ -19,13 +19,13 @@ LEGEND: dict[str, Any] = {"loc": "outside upper left", "ncols": 2}
 LETTERS = {True: 32, False: 60}  # of a model's name, in one column of a paper or across both
 
 
-def draw_forest(ranked: Sequence[tuple[Standing, int | None]], width: float = COLUMN) -> Figure:
+def draw_forest(ranked: Sequence[Ranked], width: float = COLUMN) -> Figure:
     """Returns a row for each model of a ranking with its Score and 95 % interval, best first.
 
-    `ranked` has the group of each. Every other group is shaded. A measured row is filled; the
-    interval of a published one is estimated. Raises BadData where nothing has a Score.
+    Every other group is shaded. A measured row is filled; the interval of a published one is
+    estimated. Raises BadData where nothing has a Score.
     """
-    rows = [(entry, group) for entry, group in ranked if entry.score is not None][:MOST_MODELS]
+    rows = [(row.entry, row.group) for row in ranked if row.entry.score is not None][:MOST_MODELS]
     if not rows:
         raise BadData("none of these rows has a Score: nothing to draw")
     with rc_context(PAPER):

@@ -1,6 +1,7 @@
-"""What a verb ranks: results in folders, tables of published rows, and rows that ship."""
+"""What a leaderboard is made of, as command lines name it: folders, files and shipped tables."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from rmeval.commands.shared.options import one_of
@@ -18,7 +19,7 @@ DEFAULT = Path("results")
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the sources, --published and --card."""
+    """Adds the folders and files, --published and --card."""
     parser.add_argument(
         "sources",
         nargs="*",
@@ -39,19 +40,23 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def sources_of(options: argparse.Namespace) -> list[Path]:
-    """Returns the sources; without any the usual folder, beside published rows if it is there."""
-    beside = options.published or options.card
-    usual = [DEFAULT] if DEFAULT.is_dir() or not beside else []
-    return list(options.sources) or usual
+def read_sources(
+    options: argparse.Namespace,
+) -> tuple[list[Path], list[Result], tuple[Published, ...]]:
+    """Returns the sources that are meant, their results, and all published rows.
 
-
-def read_sources(options: argparse.Namespace) -> tuple[list[Result], tuple[Published, ...]]:
-    """Returns what was measured, and what was published. Raises BadData."""
-    sources = sources_of(options)
+    Raises BadData, UnknownName.
+    """
+    sources: Sequence[Path] = options.sources or _usual(options)
     rows = [row for path in sources if path.suffix == ".csv" for row in read_published(path)]
     rows += [row for name in options.card for row in published_tables()[name]]
     if options.published:
         rows += published_rows()
     found = find_results([source for source in sources if source.suffix != ".csv"])
-    return [read_result(path) for path, _ in found], without_repeats(rows)
+    return list(sources), [read_result(path) for path, _ in found], without_repeats(rows)
+
+
+def _usual(options: argparse.Namespace) -> list[Path]:
+    """Returns the usual folder; beside published rows only where there is one."""
+    beside = options.published or options.card
+    return [DEFAULT] if DEFAULT.is_dir() or not beside else []
