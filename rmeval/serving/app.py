@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rmeval.errors import RmevalError
-from rmeval.serving.answers import answer_to, error_response, json_response
+from rmeval.serving.answers import TooLarge, answer_to, error_response, json_response
 from rmeval.serving.guard import Guard
 from rmeval.serving.metrics import CONTENT_TYPE
 from rmeval.serving.page import page
@@ -66,10 +66,11 @@ def build_app(model: ServedModel | Load, settings: Settings | None = None) -> St
     return app
 
 
-async def _score(request: Request) -> Response:
+async def _score(request: Request) -> Response | TooLarge:
     """Scores what a client of any protocol sends."""
     service, started = _service(request), time.perf_counter()
     path = request.url.path
+    response: Response | TooLarge
     try:
         response = await _answer(service, request, path)
     except ClientDisconnect:
@@ -83,14 +84,13 @@ async def _score(request: Request) -> Response:
     return response
 
 
-async def _answer(service: Service, request: Request, path: str) -> Response:
+async def _answer(service: Service, request: Request, path: str) -> Response | TooLarge:
     kind = request.headers.get("content-type", JSON_TYPE).partition(";")[0].strip().lower()
     if kind != JSON_TYPE:
         return error_response(400, f"the body is of type {kind!a}; only {JSON_TYPE} is read")
     body = await _body(request, service.settings.max_body_mib)
     if body is None:
-        told = f"the body has more than the {service.settings.max_body_mib} MiB that are read"
-        return error_response(413, told, {"connection": "close"})
+        return TooLarge(service.settings.max_body_mib)
     return json_response(await _unless_gone(request, service.answer(path, body)))
 
 

@@ -14,7 +14,7 @@ from rmeval.records import Score
 from rmeval.scorer import examine
 from rmeval.serving.metrics import Metrics
 from rmeval.serving.protocols import PROTOCOLS, Asked, Served
-from rmeval.serving.queue import Overloaded
+from rmeval.serving.queue import ModelEnded, Overloaded
 from rmeval.serving.reading import Reader
 from rmeval.serving.settings import ServedModel, Settings
 from rmeval.serving.worker import DEAD, LOADING, READY, Worker
@@ -60,7 +60,7 @@ class Service:
     def ended(self) -> bool:
         """Whether it has nothing left to do: it is drained, or could not begin."""
         drained = self._draining and not self._reading and not self.worker.waiting
-        return self.worker.failure is not None or drained
+        return drained or (self.worker.state == DEAD and not self.worker.loaded)
 
     async def answer(self, path: str, body: bytes) -> Any:
         """Returns what a protocol's client is answered, to be written as JSON.
@@ -69,6 +69,8 @@ class Service:
         """
         if self.state in PAUSE:
             raise Overloaded(f"the server is {self.state}: try again", PAUSE[self.state])
+        if self.state == DEAD:
+            raise ModelEnded("the model's thread has ended; see the server's log")
         self._reading += 1
         try:
             asked, sequences = await to_thread.run_sync(
