@@ -35,7 +35,8 @@ def build_app(model: ServedModel | Load, settings: Settings | None = None) -> St
     """Returns the server of a model, which is checked, or first loaded, when the server starts.
 
     `model` is loaded already, or a function that loads it, in the thread that will compute; until
-    then /ready says 503. `app.state.service` is the `Service`.
+    then /ready says 503. It is the server's from then on: a network is of one thread at a time.
+    `app.state.service` is the `Service`.
     """
     service = Service(model, settings or Settings())
 
@@ -176,7 +177,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     """What no route takes, as JSON too."""
     assert isinstance(error, HTTPException)
     path = request.url.path
-    told = f"{request.method} {path}: {error.detail}; see GET /info and rmeval serve --help"
+    told = f"{request.method} {path}: {error.detail}; `rmeval serve` answers GET /info, and the paths in its guide"
     return error_response(error.status_code, told, error.headers)
 
 

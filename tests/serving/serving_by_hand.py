@@ -71,7 +71,7 @@ class Client:
         return float(next(line.split()[-1] for line in lines if line.startswith(f"{name} ")))
 
     def until(self, path: str, status: int) -> None:
-        patience = time.monotonic() + 60
+        patience = time.monotonic() + 20
         while self.get(path).status != status:
             assert time.monotonic() < patience, f"{path} never was {status}"
             time.sleep(0.02)
