@@ -156,7 +156,7 @@ def process(words: Sequence[str]) -> Iterator[str]:
         yield line
     finally:
         running.terminate()
-        running.wait(60)
+        running.communicate(timeout=60)
 
 
 def send_all(server: Served, texts: Sequence[str], due: Sequence[float], clients: int) -> Sent:
@@ -200,7 +200,7 @@ async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, text:
 def print_heading(
     options: argparse.Namespace, model: RewardModel, talks: Sequence[Conversation]
 ) -> None:
-    tokens = sum(len(model.encode(list(talk))) for talk in talks)
+    tokens = sum(len(ids) for ids in model.read(talks))
     print(
         f"{options.shape}, {options.dtype}, {len(talks)} requests of {tokens:,} tokens in each run"
     )
