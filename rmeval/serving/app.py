@@ -96,16 +96,22 @@ async def _answer(service: Service, request: Request, path: str) -> Response | T
 
 
 async def _body(request: Request, most_mib: int) -> bytes | None:
-    """Returns a request's body, or None for one that is too large, of which no more is kept."""
+    """Returns a request's body, or None for one that is too large, of which no more is kept.
+
+    Raises ClientDisconnect for half a body.
+    """
     told = request.headers.get("content-length", "0")
     if told.isdecimal() and int(told) > most_mib * MIB:
         return None
     parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > most_mib * MIB:
-            return None
-        parts.append(part)
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > most_mib * MIB:
+                return None
+            parts.append(part)
+    except asyncio.CancelledError:  # the server ends, and does not wait for who has not sent all
+        raise ClientDisconnect from None
     return b"".join(parts)
 
 
@@ -177,7 +183,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     """What no route takes, as JSON too."""
     assert isinstance(error, HTTPException)
     path = request.url.path
-    told = f"{request.method} {path}: {error.detail}; `rmeval serve` answers GET /info, and the paths in its guide"
+    told = f"{request.method} {path}: {error.detail}; what is served is at GET /info"
     return error_response(error.status_code, told, error.headers)
 
 

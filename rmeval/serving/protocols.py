@@ -279,7 +279,7 @@ def _shortened(item: Item, body: Body, served: Served) -> Item:
         raise BadData("truncate_prompt_tokens: expected a number of tokens, or -1")
     if isinstance(item, str):
         raise BadData(
-            "truncate_prompt_tokens: only token ids are cut so; `on_long=` says what becomes of text"
+            "truncate_prompt_tokens: only ids are cut so; `on_long=` says what becomes of text"
         )
     most = served.max_length if most == -1 else most
     if len(item) <= most:

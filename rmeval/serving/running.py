@@ -13,6 +13,8 @@ from rmeval.errors import BadOption
 from rmeval.serving.service import DEAD, DRAINING, READY, Service
 
 BACKLOG = 2048  # connections that wait to be taken
+KEEP_ALIVE = 75  # seconds in which a connection may be silent: longer than balancers wait
+GRACE = 5  # seconds for clients that have not sent all when the queue is drained
 BUG = 70  # the command line's status of one
 
 
@@ -50,7 +52,8 @@ def serve(app: Starlette, bound: socket.socket, on_ready: Callable[[Service], No
         proxy_headers=False,
         backlog=BACKLOG,
         lifespan="on",
-        timeout_keep_alive=75,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=GRACE,
     )
     server = _Server(config, app.state.service, on_ready)
     server.run(sockets=[bound])

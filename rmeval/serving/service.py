@@ -8,7 +8,7 @@ from anyio import CapacityLimiter, to_thread
 
 from rmeval.conversations import parse_json
 from rmeval.engine.truncation import Encoded
-from rmeval.errors import BadData, BadReward, first_line
+from rmeval.errors import BadConversation, BadData, BadReward, first_line
 from rmeval.evaluation import scoring_provenance
 from rmeval.records import Score
 from rmeval.scorer import examine
@@ -80,7 +80,7 @@ class Service:
             self._reading -= 1
         try:
             scores = await self.worker.score(sequences)
-        except BadReward as error:
+        except (BadConversation, BadReward) as error:
             raise error.at(f"{asked.word} {error.index}") from error
         self._count(scores)
         return asked.answer(scores)
@@ -118,6 +118,8 @@ class Service:
         self.served = Served(tuple(dict.fromkeys((name, model.name))), model.max_length)
         self._reader = Reader(model, template)
         self.facts = scoring_provenance(model)
+        told = {"name": name, "fingerprint": self.facts["model"]["fingerprint"]}
+        self.metrics.model.info(told)
         return model
 
     def describe(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from threading import Thread
 
 from rmeval.engine.truncation import Encoded
-from rmeval.errors import BadReward, RmevalError, ServerFailure
+from rmeval.errors import BadConversation, BadReward, RmevalError, ServerFailure
 from rmeval.records import Score
 from rmeval.serving.metrics import Metrics
 from rmeval.serving.queue import Item, ModelEnded, Overloaded, Queue, Remembered, Request, digest_of
@@ -196,6 +196,8 @@ def _hand_out(items: Sequence[Item], found: Found) -> None:
                 score = score._replace(truncated=item.sequence.truncated)
             elif isinstance(score, BadReward):
                 score = BadReward(item.place, score.value)
+            elif isinstance(score, BadConversation):
+                score = BadConversation(item.place, score.reason)
             told.setdefault(item.request, {})[item.place] = score
     for request, scores in told.items():
         request.tell(scores)

@@ -118,6 +118,17 @@ def test_the_key_comes_from_the_environment_and_is_said_nowhere(folder: Path) ->
         assert process.stderr.read() == ""
 
 
+def test_who_has_sent_half_a_body_keeps_nobody_from_ending(folder: Path) -> None:
+    with served("--model", folder) as (process, port, _):
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as half:
+            head = "POST /v1/rewards HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
+            half.sendall(head.encode())
+            time.sleep(0.5)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+        assert "Traceback" not in process.stderr.read()
+
+
 def test_elsewhere_than_on_this_machine_without_a_key_is_said_aloud(folder: Path) -> None:
     with served("--model", folder, "--host", "0.0.0.0") as (process, port, _):
         process.send_signal(signal.SIGTERM)
@@ -168,6 +179,19 @@ def test_a_port_that_is_taken_is_said_before_anything_is_loaded(capsys: Capture)
         port = taken.getsockname()[1]
         told = refusal(capsys, "serve", "--model", "/nowhere", "--port", port)
     assert f"--port {port} cannot be listened on: Address already in use" in told
+
+
+def test_without_the_extra_it_is_named(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("rmeval.serving")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    told = refusal(capsys, "serve", "--model", "demo", "--port", "0")
+    assert told == "uvicorn is not installed: pip install 'rmeval[serve]'"
+
+
+def test_a_launcher_is_refused(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "one process" in refusal(capsys, "serve", "--model", "demo", "--port", "0")
 
 
 def test_an_empty_key_is_no_key(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

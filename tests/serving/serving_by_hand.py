@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import uvicorn
 
 from rmeval.engine.truncation import Encoded
-from rmeval.errors import BadConversation, BadReward
+from rmeval.errors import BadConversation, BadReward, ServerFailure
 from rmeval.records import Conversation, Score
 from rmeval.serving.app import build_app
 from rmeval.serving.running import listen
@@ -141,6 +141,10 @@ class GatedModel:
         for index, item in enumerate(fitted):
             if item.ids == tuple(map(ord, "nan")):
                 raise BadReward(index, float("nan"))
+            if item.ids == tuple(map(ord, "refused")):
+                raise BadConversation(index, "the engine refuses it")
+            if item.ids == tuple(map(ord, "down")):
+                raise ServerFailure("http://engine: no answer")
         return [Score(float(len(item.ids)), len(item.ids), item.truncated) for item in fitted]
 
 

@@ -136,6 +136,16 @@ def test_a_reward_that_is_no_number_is_500_for_it_alone(caplog: pytest.LogCaptur
     assert "conversation 1: the reward is nan" in caplog.text
 
 
+def test_what_an_engine_elsewhere_refuses_is_named_and_its_failure_is_a_bad_gateway() -> None:
+    with serving(opened()) as client:
+        refused = client.post("/v1/rewards", rewards("good", "better", "refused"))
+        assert (refused.status, refused.message) == (400, "conversation 2: the engine refuses it")
+        down = client.post("/get_reward", {"query": ["down"]})
+        assert (down.status, down.message) == (502, "http://engine: no answer")
+        assert client.get("/health").status == 200
+        assert client.post("/v1/rewards", rewards("good")).json["scores"] == [4.0]
+
+
 def wait_for(client: Client, holds: object) -> None:
     patience = time.monotonic() + 30
     while not holds():  # type: ignore[operator]

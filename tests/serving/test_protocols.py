@@ -222,5 +222,7 @@ def test_what_is_served_is_told_in_full(client: Client, model: rmeval.RewardMode
         assert told[name] == provenance[name]
     assert told["versions"]["rmeval"] == rmeval.__version__
     assert told["serving"]["on_long"] == "cut"
+    info = f'rmeval_model_info{{fingerprint="{model.fingerprint}",name="my-rm"}} 1.0'
+    assert info in client.get("/metrics").body.decode().splitlines()
     shown = client.get("/v1/models").json["data"][0]
     assert (shown["id"], shown["max_model_len"]) == ("my-rm", model.max_length)

@@ -113,6 +113,16 @@ def test_a_text_is_as_the_conversation_that_it_was_made_of(demo: rmeval.RewardMo
         assert demo.fit_texts([text, text.removeprefix("<s>")]) == demo.fit([given, given])
 
 
+@pytest.mark.parametrize("name", ["ultrarm", "grm-sftreg", "wordpiece", "rm-mistral", "beaver"])
+def test_a_text_has_the_special_tokens_that_a_conversation_has(name: str) -> None:
+    """Templates in plain words; tokenizers that add a second BOS, or [CLS] and [SEP]."""
+    model = rmeval.load_model(GOLDEN_TEXT / name, device="cpu")
+    text = render(model.tokenizer, TALKS[0], 0)
+    assert model.fit_texts([text]) == model.fit([TALKS[0]])
+    with pytest.raises(BadConversation, match="no special token"):
+        model.fit_texts(["quite another text"])
+
+
 def test_a_long_text_is_cut_as_its_conversation(demo: rmeval.RewardModel) -> None:
     long = to_conversation(talk("word " * 3000, "ok"), "a test")
     text = render(demo.tokenizer, long, 0)

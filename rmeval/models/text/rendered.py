@@ -141,8 +141,9 @@ class TextReader:
         self._tokenizer = specials.tokenizer
         self._starts = {self._tokenizer.bos_token_id, *specials.around.before} - {None}
         self._lead = self._leading(probe)
-        added = self._starts | {end_token, *specials.around.after}
-        self._marks = (set(self._tokenizer.added_tokens_decoder) - added).intersection(probe)
+        of_any_text = {end_token, self._tokenizer.unk_token_id, *specials.around.after}
+        special = set(self._tokenizer.added_tokens_decoder) - self._starts - of_any_text
+        self._marks = special.intersection(probe)
 
     @cached_property
     def template(self) -> TemplateReader:
