@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from serving_by_hand import Client, opened, serving, talk
 
 import rmeval
+from rmeval.serving.protocols import PROTOCOLS
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/serving.md").read_text(encoding="utf-8")
@@ -84,6 +85,15 @@ def test_the_curl_of_the_guide_is_answered(client: Client, model: rmeval.RewardM
     answer = client.post(path, words[words.index("-d") + 1], Authorization="Bearer sk-guide")
     scores = model.score(asked["conversations"])
     assert answer.json["scores"] == pytest.approx(scores, abs=1e-4)
+
+
+def test_the_guide_knows_every_path_and_every_metric_that_it_names_is_there(client: Client) -> None:
+    named = set(re.findall(r"`(/[\w/]*)`", GUIDE)) | set(re.findall(r":8000(/[\w/]+)", GUIDE))
+    assert PROTOCOLS.keys() | {"/health", "/ready", "/metrics", "/info"} <= named
+    written = client.get("/metrics").body.decode()
+    metrics = re.findall(r"`(rmeval_\w+)`", GUIDE)
+    assert len(metrics) > 8
+    assert [name for name in metrics if f"# HELP {name}" not in written] == []
 
 
 def test_trls_function(functions: Any, expected: Any) -> None:
