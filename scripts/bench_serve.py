@@ -3,13 +3,13 @@
     scripts/bench serve                          a small Llama on this machine, 192 requests
     scripts/bench serve --shape llama-8b --requests 4096 --clients 64 256      needs a GPU
 
-Each client has one connection, and each request one conversation, as OpenRLHF sends it. Requests
-are due at times that are fixed before (open loop): every client sends its next one when it is due,
-or as soon as its last is answered, and latency counts from when it was due. In the first table more
-is due than can be computed, --saturated times the rate of rmeval's packed engine offline, which is
-measured beside it; the second is at --calm times that rate. The other server is blocking_server.py.
-Weights are random; texts are --data's where it is there, else the demo's, and
-end differently in each run, so that nothing is remembered.
+Each client has one request under way, of one conversation, over a connection of its own, as
+OpenRLHF sends it. Requests are due at times that are fixed before (open loop): every client sends
+its next one when it is due, or as soon as its last is answered, and latency counts from when it was
+due. In the first table more is due than can be computed, --saturated times the rate of rmeval's
+packed engine offline, which is measured beside it; the second is at --calm times that rate. The
+other server is blocking_server.py. Weights are random; texts are --data's where it is there, else
+the demo's, and end differently in each run, so that nothing is remembered.
 """
 
 import argparse
@@ -160,16 +160,14 @@ def process(words: Sequence[str]) -> Iterator[str]:
 
 
 def send_all(server: Served, texts: Sequence[str], due: Sequence[float], clients: int) -> Sent:
-    """Sends each text when it is due, in seconds from now, over so many connections."""
+    """Sends each text when it is due, in seconds from now, from so many clients."""
     rewards, latencies = [0.0] * len(texts), [0.0] * len(texts)
 
     async def client(first: int, started: float) -> None:
-        reader, writer = await asyncio.open_connection(server.host, server.port)
         for place in range(first, len(texts), clients):
             await asyncio.sleep(max(0.0, started + due[place] - time.perf_counter()))
-            rewards[place] = await _ask(reader, writer, texts[place])
+            rewards[place] = await _ask(server, texts[place])
             latencies[place] = time.perf_counter() - started - due[place]
-        writer.close()
 
     async def send() -> float:
         started = time.perf_counter()
@@ -180,8 +178,9 @@ def send_all(server: Served, texts: Sequence[str], due: Sequence[float], clients
     return Sent(rewards, latencies, seconds)
 
 
-async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, text: str) -> float:
-    """Asks for the reward of one text, as OpenRLHF does."""
+async def _ask(server: Served, text: str) -> float:
+    """Asks for the reward of one text as OpenRLHF does, over a connection of its own."""
+    reader, writer = await asyncio.open_connection(server.host, server.port)
     body = json.dumps({"query": [text], "prompts": [""], "labels": [""]}).encode()
     head = "POST /get_reward HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
     writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
@@ -192,6 +191,7 @@ async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, text:
         if line.startswith("content-length:")
     )
     answer = json.loads(await reader.readexactly(length))
+    writer.close()
     if " 200 " not in told.splitlines()[0]:
         sys.exit(f"a request was answered so: {answer}")
     return float(answer["rewards"][0])
