@@ -19,7 +19,14 @@ sys.path.append(str(ROOT / "scripts"))
 
 
 @pytest.fixture(
-    params=["bench", "gate_error_rates", "gpu", "interval_coverage", "train_demo_model"]
+    params=[
+        "bench",
+        "bench_serve",
+        "gate_error_rates",
+        "gpu",
+        "interval_coverage",
+        "train_demo_model",
+    ]
 )
 def script(request):
     return importlib.import_module(request.param)
@@ -329,3 +336,22 @@ def test_a_card_is_held_to_the_model_of_its_own_name(monkeypatch, called, gib, n
     if name:
         whole = sum(gpu_model.expected("8b", find_card(name)).values())
         assert fast.facts["model"] == pytest.approx(whole, abs=0.01)
+
+
+def test_the_bench_of_the_server_holds_both_servers_to_the_engine(monkeypatch, capsys, tmp_path):
+    import bench
+    import bench_serve
+
+    monkeypatch.setitem(bench.SHAPES, "small", (64, 2, 4, 2, 128, 1024))
+    few = ["--requests=6", "--clients", "1", "4", "--saturated=9", "--calm=5"]
+    bench_serve.main([*few, "--data", str(tmp_path / "none")])
+    out = capsys.readouterr().out
+    tables = [columns_of(part) for part in out.split("\ndue: ")[1:]]
+    assert len(tables) == 2
+    for head, *rows in tables:
+        found = [dict(zip(head, row, strict=True)) for row in rows]
+        assert [(int(row["clients"]), row["server"]) for row in found] == [
+            (clients, server) for clients in (1, 4) for server in ("blocking", "rmeval serve")
+        ]
+        assert all(float(row["max difference"]) < 1e-5 for row in found)
+        assert all(float(row["p50"][:-2]) <= float(row["p99"][:-2]) for row in found)
