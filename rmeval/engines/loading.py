@@ -1,0 +1,67 @@
+"""From a checkpoint and an address to a reward model whose network runs there."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rmeval.engines.model import CONCURRENCY, REQUEST_TOKENS, EngineModel, Service
+from rmeval.errors import BadOption
+from rmeval.models.dpo.model import DPOModel
+from rmeval.models.load import load_scorer, require_reward_model
+
+HERE_ALONE = ("device", "engine", "batch_tokens", "parallel")
+"""Options of loading that say how a network computes here."""
+
+
+def open_engine(
+    name_or_folder: str | Path,
+    endpoint: str,
+    engine: str = "vllm",
+    *,
+    concurrency: int = CONCURRENCY,
+    request_tokens: int = REQUEST_TOKENS,
+    key_over_http: bool = False,
+    no_checks: bool = False,
+    **options: Any,
+) -> EngineModel:
+    """Returns a reward model that an engine computes, to `evaluate` or to `score` with.
+
+    Args:
+        name_or_folder: the checkpoint, as for `load_model`; none of its weights are read but a
+            head's, where the engine serves a backbone.
+        endpoint: the engine's address, such as http://node0:8000. Its key comes from
+            RMEVAL_API_KEY, which goes to https or this machine only, unless `key_over_http`.
+        engine: vllm, sglang, tei, rmeval or openrlhf.
+        concurrency: requests at once, of `request_tokens` at most.
+        no_checks: takes an engine whose answers look like those of a sigmoid.
+        options: those of `load_model` that say how texts are read; `dtype` is what the engine
+            computes in, for the record.
+
+    Raises:
+        RmevalError: one of its kinds, each with what to do.
+    """
+    service = Service(
+        endpoint,
+        engine,
+        concurrency=concurrency,
+        request_tokens=request_tokens,
+        key_over_http=key_over_http,
+        insist=no_checks,
+    )
+    return engine_model(name_or_folder, service, options)
+
+
+def engine_model(
+    name_or_folder: str | Path, service: Service, options: Mapping[str, Any]
+) -> EngineModel:
+    """Returns the model of `open_engine`, of what `load_model` takes. Nothing is asked yet."""
+    for name in HERE_ALONE:
+        if options.get(name) not in (None, "auto"):
+            raise BadOption(f"`{name}=` is for a network on this machine, not for `endpoint=`")
+    given = {**options, "device": "cpu", "weights": False, "checks": False}
+    text = require_reward_model(load_scorer(name_or_folder, given))
+    if isinstance(text, DPOModel):
+        raise BadOption("a DPO policy's reward is in its probabilities, which no engine gives here")
+    service.require_sound()
+    asked = options.get("dtype")
+    return EngineModel(text, service, dtype_asked=None if asked in (None, "auto") else str(asked))
