@@ -24,7 +24,7 @@ ORDER = [
     ["verbs"],
     ["reports"],
     ["evaluation", "filtering"],
-    ["judging"],
+    ["judging", "engines"],
     ["results", "llm"],
     ["models"],
     ["engine", "benchmarks"],
