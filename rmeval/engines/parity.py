@@ -143,9 +143,11 @@ def lengths_told(told: Told, expected: Expected) -> set[int]:
 
 
 def _explanations(told: Told, expected: Expected) -> Iterator[Explanation]:
-    rewards = np.asarray(told.rewards, float)
+    rewards, fine = np.asarray(told.rewards, float), expected.rewards[_finest(expected)]
+    written = written_in(rewards)
     for dtype, found in expected.rewards.items():
-        fine = expected.rewards[_finest(expected)]
+        if written in expected.rewards and dtype != written:
+            continue
         for mistake, values in found.items():
             if told.tokens is not None and list(told.tokens) != expected.tokens(mistake):
                 continue
@@ -268,6 +270,17 @@ def _unexplained(told: Told, expected: Expected) -> tuple[str, str]:
     correlation = rank_correlation(told.rewards, expected.right)
     said = f"nothing known explains it, rank correlation {correlation:.2f}: another checkpoint?"
     return said, "compare fingerprint and revision with what the engine has loaded"
+
+
+def written_in(rewards: Sequence[float] | Numbers) -> str | None:
+    """Returns the half precision whose numbers rewards all are: an engine's head ran in it."""
+    exact = np.asarray(rewards, np.float32)
+    if len(set(exact.tolist())) < FEW or not np.array_equal(exact, np.asarray(rewards, float)):
+        return None
+    if not (exact.view(np.uint32) & 0xFFFF).any():
+        return "bfloat16"
+    with np.errstate(over="ignore"):
+        return "float16" if np.array_equal(exact, exact.astype(np.float16)) else None
 
 
 def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:

@@ -51,6 +51,26 @@ class Served:
         states = self.model.model(input_ids=torch.tensor([list(ids)])).last_hidden_state[0]
         return float(self.model.score(pool(states))[0])
 
+    @torch.inference_mode()
+    def as_openrlhf(self, tokenizer: Any, texts: Sequence[str], max_len: int) -> list[float]:
+        """What openrlhf.cli.serve_rm answers: cut from the right, padded to the left."""
+        tokenizer.padding_side = "left"
+        read = tokenizer(
+            list(texts),
+            max_length=max_len,
+            padding=True,
+            truncation=True,
+            add_special_tokens=False,
+            return_tensors="pt",
+        )
+        mask = read["attention_mask"]
+        places = (mask.long().cumsum(-1) - 1).masked_fill(mask == 0, 1)
+        states = self.model.model(
+            input_ids=read["input_ids"], attention_mask=mask, position_ids=places
+        ).last_hidden_state
+        rewards: list[float] = self.model.score(states[:, -1])[:, 0].float().tolist()
+        return rewards
+
 
 Wrong = Callable[[Served, Sequence[int]], float]
 

@@ -4,15 +4,17 @@ The engine's side is transformers' own class in the engine's dtype, head and all
 code with what computes the expectation.
 """
 
+import json
 from functools import cache
 from pathlib import Path
 from statistics import fmean, pstdev
 
+import numpy as np
 import pytest
 from readable import load
 from served import COUNTS, WRONG, Served, random_llama
 
-from rmeval.engines.parity import Told, judge, measure, rank_correlation
+from rmeval.engines.parity import Told, judge, measure, rank_correlation, written_in
 from rmeval.models.doctor.expected import expect, expect_right, in_other_dtypes, probe_rows
 from rmeval.models.doctor.mistakes import RIGHT, Expected
 
@@ -146,3 +148,41 @@ def test_of_a_row_that_is_right_nothing_more_is_computed(folders):
     expected = expect_right(model, probe_rows(model, 300))
     assert list(expected.rewards["float32"]) == [RIGHT]
     assert expected.right == model.score_tokens(ids_of(expected))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    ("max_len", "dtype"), [(256, "bfloat16"), (512, "bfloat16"), (256, "float32")]
+)
+def test_openrlhfs_server_cuts_from_the_right_in_bfloat16(
+    known, served, folders, seed, max_len, dtype
+):
+    """It counts no tokens and computes in bfloat16, head and all; the end of long texts is lost."""
+    expected, tokenizer = known(seed), load(folders[seed]).tokenizer
+    texts = [row.text for row in expected.rows]
+    rewards = served(seed, dtype).as_openrlhf(tokenizer, texts, max_len)
+    check = judge("rendered text", Told(rewards), expected)
+    assert f"why: cut to {max_len} tokens, the end lost" in check.finding, check.finding
+    assert ("in bfloat16" in check.finding) == (dtype == "bfloat16")
+
+
+@pytest.mark.parametrize(("folder", "dtype"), [("bf16-maxlen256", "bfloat16"), ("float32", None)])
+def test_recorded_rewards_of_openrlhf_say_in_which_dtype_they_were_made(shared, folder, dtype):
+    recorded = sorted((shared / "engines/openrlhf-serve_rm-3c3be623" / folder).glob("*.json"))
+    answers = [json.loads(file.read_text())["response"] for file in recorded]
+    rewards = [r for one in answers if isinstance(one, dict) for r in one.get("rewards", ())]
+    assert len(set(rewards)) in (2, 3)
+    assert written_in([*rewards, 1.5]) == dtype
+
+
+@pytest.mark.parametrize(
+    ("rewards", "dtype"),
+    [
+        ([0.5, 1.25, -3.0], "bfloat16"),
+        ([0.1, 0.2, 0.3], None),
+        ([float(np.float16(r)) for r in (0.1, 0.2, 0.3)], "float16"),
+        ([1.0, 1.0, 1.0], None),
+    ],
+)
+def test_rewards_that_are_all_numbers_of_a_half_precision(rewards, dtype):
+    assert written_in(rewards) == dtype
