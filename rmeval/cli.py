@@ -18,6 +18,7 @@ VERBS = {
     "doctor": "check a model before a long run",
     "show": "print one row of a benchmark as a model will see it",
     "score": "score conversations from a file",
+    "serve": "serve a model's rewards over HTTP, for training",
     "rank": "rank the responses to each prompt",
     "best-of-n": "draw candidates, keep the best, and show what N is worth",
     "pairs": "make preference data from ranked responses",
@@ -46,6 +47,10 @@ EXAMPLES = {
     ],
     "doctor": ["rmeval doctor --model ./checkpoint"],
     "show": ["rmeval show rewardbench 1042 --model ./checkpoint"],
+    "serve": [
+        "rmeval serve --model ./checkpoint",
+        "RMEVAL_API_KEY=… rmeval serve --model M --host 0.0.0.0 --text-template ./actor",
+    ],
     "score": ["rmeval score --model M --input conversations.jsonl --output scores.jsonl"],
     "rank": ["rmeval rank --model M --input candidates.jsonl --output ranked.jsonl"],
     "best-of-n": [

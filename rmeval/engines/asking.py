@@ -1,15 +1,15 @@
 """The ways in which conversations reach an engine, each tried on the same rows."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from rmeval.engines.client import Answers, EngineClient
+from rmeval.engines.connection import Unserved
 from rmeval.engines.parity import Told
+from rmeval.engines.protocol import IDS, MESSAGES, TEXTS
 from rmeval.errors import ServerFailure, first_line
 from rmeval.llm.endpoint import RequestRefused
 from rmeval.models.doctor.mistakes import RIGHT, Row
-
-if TYPE_CHECKING:
-    from rmeval.engines.client import Answers, EngineClient
 
 WAYS = {  # by the name that `--ways` knows, what a check of it is called
     "ids": "ids alone",
@@ -30,7 +30,7 @@ class Replies(NamedTuple):
 
 
 async def ask_ways(
-    client: "EngineClient", rows: Sequence[Row], ways: Sequence[str]
+    client: EngineClient, rows: Sequence[Row], ways: Sequence[str]
 ) -> dict[str, Replies | str]:
     """Asks for rows in several ways; in place of one that the engine does not offer is why."""
     takes = set(client.protocol.takes)
@@ -44,19 +44,18 @@ async def ask_ways(
         try:
             given = [inputs(row) for row in rows]
             found[way] = await (_together(ask, given) if way == "batch" else _alone(ask, given))
-        except RequestRefused as error:
-            found[way] = Replies(Told([]), [], first_line(error))
-        except ServerFailure as error:  # what was answered the other ways stays worth saying
+        except Unserved as error:
             found[way] = first_line(error)
+        except ServerFailure as error:  # what was answered the other ways stays worth saying
+            found[way] = Replies(Told([]), [], first_line(error))
     return found
 
 
-Ask = Callable[[Sequence[Any]], Awaitable["Answers"]]
+Ask = Callable[[Sequence[Any]], Awaitable[Answers]]
 
 
-def _asks(client: "EngineClient") -> dict[str, tuple[str, Ask, Callable[[Row], Any]]]:
+def _asks(client: EngineClient) -> dict[str, tuple[str, Ask, Callable[[Row], Any]]]:
     """Returns how each way is asked: the kind of input, the call, and the input of a row."""
-    from rmeval.engines.protocol import IDS, MESSAGES, TEXTS
 
     def ids(row: Row) -> Any:
         return row.ids[RIGHT.text]
