@@ -35,6 +35,7 @@ UNKNOWN_ROUNDING = 0.05  # of the spread, where no finer dtype fitted into memor
 # What each thing that goes wrong must gain, in logarithms of shares summed over the rows: two
 # numbers that have nothing to do with each other differ by about one spread, whose logarithm is 0.
 COST, COST_OF_CUT, COST_OF_FEW, COST_OF_FIT, COST_OF_DTYPE = 3.0, 3.0, 3.0, 6.0, 0.5
+FEWEST = 3  # rows that anything is said of
 FEW = 3  # rows: what touches fewer may fit by chance
 SCALED = "the reward scaled and shifted, {:.3g} r {:+.3g}, as by mean and standard deviation"
 
@@ -85,7 +86,7 @@ def measure(told: Sequence[float], right: Sequence[float]) -> Parity:
     """Returns how far an engine's rewards are from a model's own of the same rows."""
     differences = np.abs(np.subtract(told, right))
     largest = float(differences.max())
-    return Parity(largest, largest / _spread(np.asarray(right)), len(differences))
+    return Parity(largest, largest / spread_of(np.asarray(right)), len(differences))
 
 
 def is_same(told: Told, expected: Expected) -> bool:
@@ -101,7 +102,7 @@ def judge(name: str, told: Told, expected: Expected) -> Check:
         broken = int((~np.isfinite(rewards)).sum())
         return Check(name, "fail", f"{broken} of {len(rewards)} rewards are no numbers")
     found = measure(told.rewards, expected.right)
-    largest = f"largest difference {found.largest:.1e} ({_percent(found.share)} of the spread)"
+    largest = f"largest difference {found.largest:.1e} ({percent(found.share)} of the spread)"
     if is_same(told, expected):
         return Check(name, "pass", f"{largest}{_tokens(told, expected)}")
     if np.ptp(rewards) == 0:
@@ -134,14 +135,6 @@ def explain(told: Told, expected: Expected) -> Explanation | None:
     )
 
 
-def lengths_told(told: Told, expected: Expected) -> set[int]:
-    """Returns the lengths in tokens that an engine seems to cut to, as far as it counts them."""
-    if told.tokens is None:
-        return set()
-    most = max(told.tokens)
-    return {most} if most < max(expected.tokens(RIGHT)) else set()
-
-
 def _explanations(told: Told, expected: Expected) -> Iterator[Explanation]:
     rewards, fine = np.asarray(told.rewards, float), expected.rewards[_finest(expected)]
     written = written_in(rewards)
@@ -153,12 +146,12 @@ def _explanations(told: Told, expected: Expected) -> Iterator[Explanation]:
                 continue
             for number, made_of in _numbers(rewards, np.asarray(values)):
                 given, finely = made_of(np.asarray(values)), made_of(np.asarray(fine[mistake]))
-                rounding = np.abs(given - finely) / _spread(finely)
+                rounding = np.abs(given - finely) / spread_of(finely)
                 if dtype not in FINE and dtype == _finest(expected):
                     rounding[:] = UNKNOWN_ROUNDING
                 whole = mistake._replace(number=number)
                 with np.errstate(over="ignore"):  # of what hardly has a spread
-                    left = np.abs(rewards - given) / _spread(given)
+                    left = np.abs(rewards - given) / spread_of(given)
                 touched = np.not_equal(values, found[RIGHT]) | (mistake == RIGHT)
                 yield _explanation(told, expected, whole, dtype, left, touched, rounding)
 
@@ -210,15 +203,16 @@ def _finest(expected: Expected) -> str:
     return next((name for name in FINE if name in expected.rewards), expected.dtype)
 
 
-def _spread(rewards: Numbers) -> float:
-    return max(float(rewards.std()), float(np.finfo(float).tiny))
+def spread_of(rewards: Sequence[float] | Numbers) -> float:
+    """Returns the standard deviation of rewards; no less than the smallest number, to divide by."""
+    return max(float(np.std(rewards)), float(np.finfo(float).tiny))
 
 
 def _rounding(name: str, best: Explanation, largest: str, expected: Expected) -> Check:
     """Says of rewards that differ by rounding alone in which dtype they were computed."""
     if best.dtype in FINE:
         return Check(name, "warn", largest, "this is rounding: of TF32 or another kernel?")
-    told = f"{largest}, in the middle {_percent(float(np.median(best.left)))}"
+    told = f"{largest}, in the middle {percent(float(np.median(best.left)))}"
     finding = f"{told}; only rounding: computed in {best.dtype}"
     if best.dtype == expected.dtype:
         return Check(name, "pass", finding)
@@ -248,7 +242,7 @@ def _differences(told: Told, expected: Expected) -> str:
     """Returns how far rewards and numbers of tokens are off, in words."""
     differences = np.abs(np.subtract(told.rewards, expected.right))
     middle = float(np.median(differences))
-    share = _percent(middle / _spread(np.asarray(expected.right)))
+    share = percent(middle / spread_of(np.asarray(expected.right)))
     return f"median difference {middle:.2g} ({share} of the spread){_tokens(told, expected)}"
 
 
@@ -294,5 +288,6 @@ def _ranks(values: Sequence[float]) -> Numbers:
     return np.asarray((low + high) / 2)
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %"
+def percent(share: float) -> str:
+    """Returns a share in percent, with two digits at least."""
+    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
