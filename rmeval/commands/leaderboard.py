@@ -5,31 +5,17 @@ import sys
 from pathlib import Path
 
 from rmeval.commands.shared.options import one_of
+from rmeval.commands.shared.sources import add_source_options, read_sources
 from rmeval.errors import BadOption
 from rmeval.files import prepare_file, write_atomically
-from rmeval.known import (
-    Published,
-    published_rows,
-    published_tables,
-    read_published,
-    without_repeats,
-)
+from rmeval.known import Published
 from rmeval.records import Result
 from rmeval.reports.across import across_rows, format_across
+from rmeval.reports.latex import Layout
 from rmeval.reports.leaderboard import format_ranking
 from rmeval.reports.rankings import by_benchmark, rank_each
-from rmeval.reports.tables import FORMATS, format_rows
-from rmeval.results.files import find_results, read_result
+from rmeval.reports.tables import FORMATS, SUFFIXES, format_rows
 from rmeval.results.standings import Row, find_entries
-
-DEFAULT = Path("results")
-SUFFIXES = {
-    ".csv": "csv",
-    ".html": "html",
-    ".json": "json",
-    ".md": "markdown",
-    ".tex": "latex",
-}
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
@@ -37,18 +23,16 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     _add_options(parser)
     options = parser.parse_args(arguments)
     form = options.format or _form_of(options.output)
-    sources = options.sources or _default_sources(options)
-    published = _published(sources, options)
-    found = find_results([source for source in sources if source.suffix != ".csv"])
-    results = [read_result(path) for path, _ in found]
+    layout = _layout(options, form)
+    sources, results, published = read_sources(options)
     if not results and not published:
         where = ", ".join(map(str, sources))
         print(f"no results in {where}; `rmeval run` makes one", file=sys.stderr)
         text = format_rows([], "json") + "\n" if form == "json" else ""
     elif options.across:
-        text = _across(results, published, options, form)
+        text = _across(results, published, options, form, layout)
     else:
-        text = _format(_rank(results, published, options, form), form)
+        text = _format(_rank(results, published, options, form), form, layout)
     if options.output is None:
         print(text, end="")
     else:
@@ -58,24 +42,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "sources",
-        nargs="*",
-        type=Path,
-        metavar="DIR|FILE.csv",
-        help="folders with results, or tables of published rows; default: results",
-    )
-    parser.add_argument(
-        "--published", action="store_true", help="add the rows of every shipped table"
-    )
-    parser.add_argument(
-        "--card",
-        action="append",
-        default=[],
-        type=one_of("card", published_tables()),
-        metavar="NAME",
-        help=f"add the rows of one shipped table: {', '.join(published_tables())}",
-    )
+    add_source_options(parser)
     parser.add_argument("--benchmark", metavar="NAME", help="only this one")
     parser.add_argument(
         "--across",
@@ -92,27 +59,35 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="default: by the suffix of --output, or table",
     )
     parser.add_argument(
+        "--columns",
+        type=_names,
+        default=(),
+        metavar="NAME,NAME,…",
+        help="these alone, in this order; low and high are an interval's ends",
+    )
+    parser.add_argument(
+        "--by", metavar="COLUMN", help="rows of one value together; in LaTeX under a heading"
+    )
+    parser.add_argument("--bold", action="store_true", help="LaTeX: the best of each column")
+    parser.add_argument(
         "--sort", metavar="COLUMN", help="default: Score; with --across, a benchmark"
     )
     parser.add_argument("--output", type=Path, metavar="FILE")
 
 
+def _names(value: str) -> tuple[str, ...]:
+    """An argument type: names between commas."""
+    return tuple(filter(None, (name.strip() for name in value.split(","))))
+
+
+def _layout(options: argparse.Namespace, form: str) -> Layout:
+    if options.bold and form != "latex":
+        raise BadOption("--bold goes with --format latex")
+    return Layout(options.columns, options.by, options.bold)
+
+
 def _form_of(output: Path | None) -> str:
     return SUFFIXES.get(output.suffix.lower(), "table") if output else "table"
-
-
-def _default_sources(options: argparse.Namespace) -> list[Path]:
-    """Returns the usual folder; beside published rows only where there is one."""
-    beside = options.published or options.card
-    return [DEFAULT] if DEFAULT.is_dir() or not beside else []
-
-
-def _published(sources: list[Path], options: argparse.Namespace) -> tuple[Published, ...]:
-    rows = [row for path in sources if path.suffix == ".csv" for row in read_published(path)]
-    rows += [row for name in options.card for row in published_tables()[name]]
-    if options.published:
-        rows += published_rows()
-    return without_repeats(rows)
 
 
 def _rank(
@@ -129,18 +104,22 @@ def _rank(
 
 
 def _across(
-    results: list[Result], published: tuple[Published, ...], options: argparse.Namespace, form: str
+    results: list[Result],
+    published: tuple[Published, ...],
+    options: argparse.Namespace,
+    form: str,
+    layout: Layout,
 ) -> str:
     """Returns one table of models by benchmarks. Raises UnknownName."""
     tables = by_benchmark(results, published, options.benchmark)
     entries = {name: find_entries(*rows, options.weighting) for name, rows in tables.items()}
-    return format_across(across_rows(entries, options.sort), form) + "\n"
+    return format_across(across_rows(entries, options.sort), form, layout) + "\n"
 
 
-def _format(tables: dict[str, list[Row]], form: str) -> str:
+def _format(tables: dict[str, list[Row]], form: str, layout: Layout) -> str:
     if form == "json":
         rows = [{"benchmark": name, **row} for name, table in tables.items() for row in table]
-        return format_ranking(rows, form) + "\n"
+        return format_ranking(rows, form, layout=layout) + "\n"
     titles = tables if len(tables) > 1 else [""]
     blocks = zip(tables.values(), titles, strict=True)
-    return "\n\n".join(format_ranking(table, form, title) for table, title in blocks) + "\n"
+    return "\n\n".join(format_ranking(t, form, title, layout) for t, title in blocks) + "\n"
