@@ -25,7 +25,7 @@ ORDER = [
     ["verbs"],
     ["reports"],
     ["evaluation", "filtering"],
-    ["judging"],
+    ["judging", "engines"],
     ["results", "llm"],
     ["models"],
     ["engine", "benchmarks"],

@@ -12,8 +12,9 @@ from rmeval.errors import BadOption, ServerFailure
 from rmeval.judging.budget import Budget
 from rmeval.judging.likelihood import with_labels
 from rmeval.judging.questions import Ask
+from rmeval.llm.address import plain_url
 from rmeval.llm.calls import ask_each
-from rmeval.llm.endpoint import Answer, Endpoint, RequestRefused, plain_url
+from rmeval.llm.endpoint import Answer, Endpoint, RequestRefused
 
 if TYPE_CHECKING:
     from rmeval.engine.scoring import Store

@@ -1,29 +1,30 @@
 """Text from an OpenAI-compatible server: hosted, vLLM, SGLang, llama.cpp."""
 
 import asyncio
-import os
 import re
 from collections.abc import Mapping
-from ipaddress import ip_address
 from math import inf
 from time import monotonic
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from rmeval.conversations import HALF_PAIR
 from rmeval.errors import BadOption, ServerFailure, first_line, one_line
+from rmeval.llm.address import (
+    MESSAGE_LETTERS,
+    MOVED,
+    check_url,
+    read_key,
+    require_private,
+    without_key,
+)
 from rmeval.records import Conversation, tools_of
 
 KEY, NO_KEY = "OPENAI_API_KEY", "none"  # the client insists on one
 SECONDS, RETRIES = 300.0, 5  # of one call; after a failure, with growing pauses
-MESSAGE_LETTERS = 300  # characters of a server's own message
 CUT = ("length", "max_tokens", "model_length")  # how servers say that there was no room for more
 FILTERED = "content_filter"
 BROKEN = ("error", "abort", "insufficient_system_resource")  # ends of OpenRouter, vLLM, DeepSeek
 REFUSALS = (400, 413, 422)  # statuses that come again for the same request
-MOVED = "; redirects are not followed, since they may drop the question: pass that address"
-KEY_LETTERS = 8  # characters from which a key is one, and no dummy such as "x"
-PORTS = {"http": 80, "https": 443}
 MOST_TOKENS = 2**53  # what a server counts beyond it is no count
 
 
@@ -82,20 +83,16 @@ class Endpoint:
         Raises BadOption for a URL that is none or has a secret, for a key that would cross a
         network in the clear unless `key_over_http`, and without a client that starts.
         """
-        _check_url(url)
+        check_url(url, KEY)
         try:
             from openai import AsyncOpenAI, DefaultAsyncHttpxClient
         except ImportError as error:
             raise BadOption("a server needs the client: pip install 'rmeval[server]'") from error
         self.url, self.model = url, model
         self._closed_until = 0.0  # a monotonic time
-        self._key, self._patience = _read_key(), seconds * (RETRIES + 2)
-        if self._key != NO_KEY and not key_over_http and not _is_private(url):
-            raise BadOption(
-                f"{KEY} would go over the network in the clear, to "
-                f"{one_line(url)[:MESSAGE_LETTERS]}: use https://, unset it, or pass "
-                "`key_over_http=True`"
-            )
+        self._key, self._patience = read_key(KEY) or NO_KEY, seconds * (RETRIES + 2)
+        if self._key != NO_KEY and not key_over_http:
+            require_private(url, KEY)
         try:
             self._client: Any = AsyncOpenAI(
                 base_url=url,
@@ -219,8 +216,7 @@ class Endpoint:
 
     def _clean(self, text: str) -> str:
         """Returns what a server says without half characters, and without the key it may repeat."""
-        text = text.replace(self._key, "…") if len(self._key) >= KEY_LETTERS else text
-        return HALF_PAIR.sub("\N{REPLACEMENT CHARACTER}", text)
+        return HALF_PAIR.sub("\N{REPLACEMENT CHARACTER}", without_key(text, self._key))
 
     def _choices(self, answer: Any) -> list[Any]:
         """Returns the choices. Raises ServerFailure for none, or for an error sent as an answer."""
@@ -270,47 +266,6 @@ def seconds_of(text: str) -> float | None:
     if not parts or "".join(number + unit for number, unit in parts) != text:
         return None
     return sum(float(number) * units[unit] for number, unit in parts)
-
-
-def _read_key() -> str:
-    """Returns the key. Raises BadOption for one that no header can hold."""
-    key = os.environ.get(KEY, "").strip() or NO_KEY
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise BadOption(f"{KEY} holds white space or other characters that no key has")
-    return key
-
-
-def _check_url(url: str) -> None:
-    """Raises BadOption for a URL that leads nowhere, or that holds what no file may hold."""
-    try:
-        parts = urlsplit(url)
-        known = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
-    except ValueError:
-        known = False
-    if not known:
-        raise BadOption("a server's URL is http:// or https://, a host, and a path such as /v1")
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise BadOption(f"a server's URL has no user and no query here; put the key in {KEY}")
-
-
-def plain_url(url: str) -> str:
-    """Returns a server's URL in the one way of its many spellings that tells it from others."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    host = f"[{host}]" if ":" in host else host
-    port = "" if parts.port in (None, PORTS.get(parts.scheme)) else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
-
-
-def _is_private(url: str) -> bool:
-    """Whether nobody between here and a server can read what is sent."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    try:
-        loopback = ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost" or host.endswith(".localhost")
-    return parts.scheme == "https" or loopback
 
 
 def _token(told: Any) -> Token:

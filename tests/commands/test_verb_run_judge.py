@@ -18,7 +18,7 @@ from loopback import Loopback, Reply, choices, failure, serving
 from tiny_generator import tiny_generator
 
 from rmeval.judging.format_files import shipped_formats
-from rmeval.llm import endpoint
+from rmeval.llm import address
 
 SHOWN = re.compile(r"Start of Assistant .'s Answer\]\n(.*?)\n\[The End", re.S)
 ROWS = [(f"q{n}", "good " * (2 + n % 3 * 3), "bad " * 5) for n in range(12)]
@@ -246,7 +246,7 @@ def test_another_server_under_the_same_name_is_asked_itself(
     ],
 )
 def test_a_url_has_one_spelling(url: str, plain: str) -> None:
-    assert endpoint.plain_url(url) == plain
+    assert address.plain_url(url) == plain
 
 
 def test_rows_that_the_server_refuses_make_the_result_partial(
