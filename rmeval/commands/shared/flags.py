@@ -13,7 +13,7 @@ from rmeval.load_options import LOAD_OPTIONS
 
 SAME_NAME = (  # as the flag, of other functions than those that load a model
     *("columns", "data", "drop_bias", "fresh", "keep", "key_over_http", "limit"),
-    *("max_new_tokens", "min_margin", "name", "normalise", "on", "output", "split"),
+    *("max_new_tokens", "min_margin", "name", "normalise", "on", "output", "split", "ways"),
 )
 OTHER_NAME = {
     "batch": "--judge-batch",
