@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 from rmeval.commands.shared.options import (
     add_checks_option,
+    add_engine_options,
     add_model_options,
     add_quiet_option,
     display_name,
-    load_model_from,
+    load_rewarding_from,
     number_up_to,
     one_of,
     positive,
@@ -64,7 +65,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
             f"set {KEY}, or leave out --host",
             file=sys.stderr,
         )
-    app = build_app(lambda: load_model_from(options), settings)
+    app = build_app(lambda: load_rewarding_from(options), settings)
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     serve(app, bound, lambda service: _say_ready(service, address, keyed=settings.key is not None))
     return 0
@@ -72,6 +73,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser, default=None)
+    add_engine_options(parser)
     add_checks_option(parser)
     add_quiet_option(parser)
     group = parser.add_argument_group("server")

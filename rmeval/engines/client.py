@@ -32,10 +32,12 @@ from rmeval.engines.tei import Tei
 from rmeval.engines.vllm import Vllm
 from rmeval.errors import BadOption, ServerFailure, UnknownName
 from rmeval.llm.endpoint import RequestRefused
+from rmeval.records import SERVED
 
 PROTOCOLS: Mapping[str, type[Protocol]] = {
     kind.name: kind for kind in (Vllm, SGLang, Tei, Ours, OpenRLHF)
 }
+assert tuple(PROTOCOLS) == SERVED
 TRIES = 9  # in a row, with growing pauses: about three minutes
 PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds
 WELL = 16  # answers in a row, after which an engine that was full is asked for more at once

@@ -28,7 +28,7 @@ PROBES: tuple[Conversation, ...] = tuple(
 )
 GUARDS = 3  # of the probes: those that then travel with every request
 NOISE, SHARE = 4.0, 1e-3  # of what was measured, and of the spread: what a guard may differ
-ADVICE = "; `no_checks` insists"
+ADVICE = "; pass `checks=False`"
 
 
 class Met(NamedTuple):

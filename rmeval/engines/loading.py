@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rmeval.engine.workers import count_processes
 from rmeval.engines.model import CONCURRENCY, REQUEST_TOKENS, EngineModel, Service
 from rmeval.errors import BadOption
 from rmeval.models.dpo.model import DPOModel
 from rmeval.models.load import load_scorer, require_reward_model
 
-HERE_ALONE = ("device", "engine", "batch_tokens", "parallel")
+HERE_ALONE = ("device", "batch_tokens", "parallel")
 """Options of loading that say how a network computes here."""
 
 
@@ -21,7 +22,7 @@ def open_engine(
     concurrency: int = CONCURRENCY,
     request_tokens: int = REQUEST_TOKENS,
     key_over_http: bool = False,
-    no_checks: bool = False,
+    checks: bool = True,
     **options: Any,
 ) -> EngineModel:
     """Returns a reward model that an engine computes, to `evaluate` or to `score` with.
@@ -33,7 +34,7 @@ def open_engine(
             RMEVAL_API_KEY, which goes to https or this machine only, unless `key_over_http`.
         engine: vllm, sglang, tei, rmeval or openrlhf.
         concurrency: requests at once, of `request_tokens` at most.
-        no_checks: takes an engine whose answers look like those of a sigmoid.
+        checks: refuse an engine whose answers look like those of a sigmoid, or of other tokens.
         options: those of `load_model` that say how texts are read; `dtype` is what the engine
             computes in, for the record.
 
@@ -46,7 +47,7 @@ def open_engine(
         concurrency=concurrency,
         request_tokens=request_tokens,
         key_over_http=key_over_http,
-        insist=no_checks,
+        insist=not checks,
     )
     return engine_model(name_or_folder, service, options)
 
@@ -58,7 +59,9 @@ def engine_model(
     for name in HERE_ALONE:
         if options.get(name) not in (None, "auto"):
             raise BadOption(f"`{name}=` is for a network on this machine, not for `endpoint=`")
-    given = {**options, "device": "cpu", "weights": False, "checks": False}
+    if count_processes() > 1:
+        raise BadOption("an engine is asked by one process; start it without a launcher")
+    given = {**options, "engine": "auto", "device": "cpu", "weights": False, "checks": False}
     text = require_reward_model(load_scorer(name_or_folder, given))
     if isinstance(text, DPOModel):
         raise BadOption("a DPO policy's reward is in its probabilities, which no engine gives here")

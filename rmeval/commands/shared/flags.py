@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from rmeval.load_options import LOAD_OPTIONS
 
 SAME_NAME = (  # as the flag, of other functions than those that load a model
-    *("columns", "data", "drop_bias", "fresh", "keep", "key_over_http", "limit"),
+    *("columns", "concurrency", "data", "drop_bias", "endpoint", "fresh", "keep"),
+    *("key_over_http", "limit", "request_tokens"),
     *("max_new_tokens", "min_margin", "name", "normalise", "on", "output", "split"),
 )
 OTHER_NAME = {
