@@ -21,7 +21,7 @@ from rmeval.metrics.summary import describe_scores
 from rmeval.records import Metrics, Result
 from rmeval.results.baselines import fingerprint_items
 from rmeval.results.comparison import require_same_rows, rows_in_order_of
-from rmeval.results.schema import kind_of
+from rmeval.results.schema import EngineRecord, kind_of
 
 Row = dict[str, Any]
 
@@ -134,7 +134,7 @@ def unread_note(counts: Mapping[str, int]) -> list[str]:
     return notes
 
 
-def engine_note(engine: "EngineRecord") -> list[str]:
+def engine_note(engine: EngineRecord) -> list[str]:
     """Returns which engine elsewhere gave the rewards, and how near it is to the model's own."""
     if "server" not in engine:
         return []
