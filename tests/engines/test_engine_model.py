@@ -1,21 +1,48 @@
 """Rewards of an engine elsewhere are the model's own, and nothing else is ever kept as such."""
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from demo_engine import demo, reward, same, talks
 from loopback import Reply
-from served import demo, reward, same, talks
-from stub import Vllm
+from stub import Stub, Vllm
 
 import rmeval
 from rmeval.engine.scoring import MemoryStore
 from rmeval.engines.client import OtherEngine
+from rmeval.engines.loading import engine_model
+from rmeval.engines.model import EngineModel, Service
 from rmeval.errors import BadConversation, BadOption, ServerFailure
 
 GOLDEN_TEXT = Path(__file__).parents[1] / "golden_text"
 RESTARTED = "another checkpoint answers"
+
+
+@pytest.fixture
+def vllm() -> Vllm:
+    return Vllm(lambda ids: reward(tuple(ids)))
+
+
+@pytest.fixture
+def stub(vllm: Vllm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("RMEVAL_API_KEY", raising=False)
+    with Stub(vllm).run() as running:
+        yield running
+
+
+@pytest.fixture
+def served(stub: Stub) -> Callable[..., EngineModel]:
+    """Makes the model of the stub; `service` are settings of how it is asked."""
+
+    def make(engine: str = "vllm", **service: Any) -> EngineModel:
+        how = {"seconds": 10.0, "pause": 0.001, "concurrency": 4, **service}
+        return engine_model("demo", Service(stub.url, engine, **how), {})
+
+    return make
 
 
 class Counting(MemoryStore):
