@@ -5,12 +5,14 @@ tokens than were sent answers with numbers that look like rewards. Each is told 
 probes with each other; whether the rewards are the model's own, only a reference can say.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from rmeval.engines.client import Answers, EngineClient, Guard
+from rmeval.engines.parity import Parity, Told, judge, measure
 from rmeval.engines.protocol import IDS, TEXTS, Facts, Mode
 from rmeval.errors import ServerFailure
+from rmeval.models.doctor.mistakes import Expected
 from rmeval.records import Conversation, Message
 
 PROBES: tuple[Conversation, ...] = tuple(
@@ -46,14 +48,27 @@ class Met(NamedTuple):
     noise: float
     spread: float
     doubts: tuple[str, ...]
+    parity: Parity | None = None
+
+
+class Held(NamedTuple):
+    """What an engine is held to: rows as it is sent them, and what a model gives for these."""
+
+    inputs: Sequence[Any]
+    expected: Expected
 
 
 async def meet(
-    client: EngineClient, probes: Sequence[Sequence[int] | str], *, insist: bool = False
+    client: EngineClient,
+    probes: Sequence[Sequence[int] | str],
+    *,
+    held_to: Callable[[int | None], Held] | None = None,
+    insist: bool = False,
 ) -> Met:
     """Asks an engine the probes, token ids or texts, in several ways.
 
-    Raises ServerFailure for one that is not fit, unless somebody insists.
+    `held_to` returns what of a reference has at most so many tokens. Raises ServerFailure for an
+    engine that is not fit, unless somebody insists.
     """
     kind = TEXTS if isinstance(probes[0], str) else IDS
     facts = await client.facts()
@@ -61,6 +76,12 @@ async def meet(
     alone = [(await _ask(client, kind, [probe])).rewards[0] for probe in probes]
     doubts = [*_token_doubts(kind, probes, together)]
     doubts += await _activation_doubts(client, kind, probes, together.rewards)
+    parity = None
+    if held_to is not None:
+        held = held_to(facts.max_model_len)
+        told = Told((await _ask(client, kind, held.inputs)).rewards)
+        parity, check = measure(told.rewards, held.expected.right), judge(kind, told, held.expected)
+        doubts += [f"{check.finding}; {check.advice}"] if check.status == "fail" else []
     if doubts and not insist:
         raise ServerFailure(f"{client.url}: {doubts[0]}")
     rewards = together.rewards
@@ -71,7 +92,7 @@ async def meet(
     inputs = tuple(probes[place] for place in shortest)
     guard = Guard(inputs, tuple(tuple(together.rows[place]) for place in shortest), tolerance)
     assert client.mode is not None
-    return Met(facts, client.mode, guard, tuple(shortest), noise, spread, tuple(doubts))
+    return Met(facts, client.mode, guard, tuple(shortest), noise, spread, tuple(doubts), parity)
 
 
 async def _ask(

@@ -6,6 +6,7 @@ from typing import Any
 
 from rmeval.engine.workers import count_processes
 from rmeval.engines.model import CONCURRENCY, REQUEST_TOKENS, EngineModel, Service
+from rmeval.engines.parity_file import read_record
 from rmeval.errors import BadOption
 from rmeval.models.dpo.model import DPOModel
 from rmeval.models.load import load_scorer, require_reward_model
@@ -23,6 +24,7 @@ def open_engine(
     request_tokens: int = REQUEST_TOKENS,
     key_over_http: bool = False,
     checks: bool = True,
+    against: str | Path | None = None,
     **options: Any,
 ) -> EngineModel:
     """Returns a reward model that an engine computes, to `evaluate` or to `score` with.
@@ -35,6 +37,8 @@ def open_engine(
         engine: vllm, sglang, tei, rmeval or openrlhf.
         concurrency: requests at once, of `request_tokens` at most.
         checks: refuse an engine whose answers look like those of a sigmoid, or of other tokens.
+        against: what `rmeval doctor --record FILE` wrote of this model: the engine's rewards are
+            held to it, and how near they are stands in results.
         options: those of `load_model` that say how texts are read; `dtype` is what the engine
             computes in, for the record.
 
@@ -49,11 +53,14 @@ def open_engine(
         key_over_http=key_over_http,
         insist=not checks,
     )
-    return engine_model(name_or_folder, service, options)
+    return engine_model(name_or_folder, service, options, against)
 
 
 def engine_model(
-    name_or_folder: str | Path, service: Service, options: Mapping[str, Any]
+    name_or_folder: str | Path,
+    service: Service,
+    options: Mapping[str, Any],
+    against: str | Path | None = None,
 ) -> EngineModel:
     """Returns the model of `open_engine`, of what `load_model` takes. Nothing is asked yet."""
     for name in HERE_ALONE:
@@ -66,5 +73,7 @@ def engine_model(
     if isinstance(text, DPOModel):
         raise BadOption("a DPO policy's reward is in its probabilities, which no engine gives here")
     service.require_sound()
+    expected = None if against is None else read_record(Path(against))
     asked = options.get("dtype")
-    return EngineModel(text, service, dtype_asked=None if asked in (None, "auto") else str(asked))
+    dtype = None if asked in (None, "auto") else str(asked)
+    return EngineModel(text, service, dtype_asked=dtype, against=expected)

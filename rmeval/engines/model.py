@@ -17,13 +17,14 @@ from rmeval.engine.truncation import Encoded
 from rmeval.engine.workers import Workers
 from rmeval.engines.client import PROTOCOLS, Answers, EngineClient, Head, OtherEngine
 from rmeval.engines.connection import SECONDS
-from rmeval.engines.handshake import PROBES, Met, meet
+from rmeval.engines.handshake import PROBES, Held, Met, meet
 from rmeval.engines.protocol import IDS
-from rmeval.errors import BadConversation, BadOption, ServerFailure
+from rmeval.errors import BadConversation, BadData, BadOption, ServerFailure
 from rmeval.llm.address import plain_url
 from rmeval.llm.calls import ask_each
 from rmeval.llm.endpoint import RequestRefused
 from rmeval.models.checkpoints.checkpoint import Checkpoint
+from rmeval.models.doctor.mistakes import RIGHT, Expected
 from rmeval.models.loading import head_alone
 from rmeval.models.reward_model import RewardModel
 from rmeval.records import Conversation, OnProgress, Preference, Progress, Score
@@ -75,13 +76,13 @@ class EngineModel:
 
     `text` is the checkpoint, loaded without weights: its template, tokenizer and cut. What the
     engine counts as its own `dtype` nobody can see, so it is what was said, or what it tells.
-    `parity` is what a comparison with a reference found, where one was made.
+    With `against`, the engine is held to a record of the model's own rewards.
     """
 
     text: RewardModel
     service: Service
     dtype_asked: str | None = None
-    parity: dict[str, Any] | None = None
+    against: Expected | None = None
     warnings: list[str] = field(default_factory=list)
 
     def __repr__(self) -> str:
@@ -127,8 +128,10 @@ class EngineModel:
         """What the handshake found; made when it is first needed. Raises ServerFailure."""
         with spending("checks"):
             inputs, insist = self._inputs(self._probes), self.service.insist
+            held_to = None if self.against is None else self._held_to
             met = self._in_a_loop(
-                self._client(), lambda client: meet(client, inputs, insist=insist)
+                self._client(),
+                lambda client: meet(client, inputs, held_to=held_to, insist=insist),
             )
         self.warnings.extend(met.doubts)
         return met
@@ -159,7 +162,7 @@ class EngineModel:
             "server": met.facts.server,
             "mode": met.mode.gives,
             "max_model_len": met.facts.max_model_len,
-            "parity": self.parity,
+            "parity": None if met.parity is None else met.parity._asdict(),
         }
 
     def examine(self, preferences: Sequence[Preference]) -> str:
@@ -353,6 +356,21 @@ class EngineModel:
                     f"scored is worth {row[0]:.6g} now: another checkpoint answers; start the "
                     "engine as it was, or choose another `output=`"
                 )
+
+    def _held_to(self, longest: int | None) -> Held:
+        """Returns the rows of the record that the engine takes. Raises BadData for another's."""
+        assert self.against is not None
+        ours, theirs = self.text.provenance(), self.against.model
+        told = ("template_sha256", *(["fingerprint"] if self._weights_are_here else []))
+        for name in told:
+            if theirs.get(name) != ours[name]:
+                raise BadData(
+                    f"`against=`: the record is of {theirs.get('name')}, whose {name} is not that "
+                    f"of {self.name}; record it again with `rmeval doctor --record`"
+                )
+        rows = [row.ids[RIGHT.text] for row in self.against.rows]
+        places = [at for at, row in enumerate(rows) if longest is None or len(row) <= longest]
+        return Held(self._inputs([rows[at] for at in places], places), self.against.only(places))
 
     @cached_property
     def _probes(self) -> list[tuple[int, ...]]:

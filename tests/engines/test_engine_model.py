@@ -2,20 +2,24 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from demo_engine import demo, reward, same, talks
+from engine_stub import Stub, Vllm
 from loopback import Reply
-from stub import Stub, Vllm
 
 import rmeval
 from rmeval.engine.scoring import MemoryStore
 from rmeval.engines.client import OtherEngine
 from rmeval.engines.loading import engine_model
 from rmeval.engines.model import EngineModel, Service
-from rmeval.errors import BadConversation, BadOption, ServerFailure
+from rmeval.engines.parity_file import write_record
+from rmeval.errors import BadConversation, BadData, BadOption, ServerFailure
+from rmeval.models.doctor.expected import expect_right, probe_rows
+from rmeval.results.standings import engine_note
 
 GOLDEN_TEXT = Path(__file__).parents[1] / "golden_text"
 RESTARTED = "another checkpoint answers"
@@ -53,6 +57,12 @@ class Counting(MemoryStore):
     def put(self, digest: bytes, rewards: list[float]) -> None:
         self.puts += 1
         super().put(digest, rewards)
+
+
+def write_rewards(path: Path) -> None:
+    """What `rmeval doctor --record` writes, without what explains mistakes, which takes minutes."""
+    found = expect_right(demo(), probe_rows(demo()))
+    write_record(path, replace(found, model=demo().provenance()), {"rmeval": rmeval.__version__})
 
 
 def rewards_of(row: Any) -> list[float]:
@@ -274,3 +284,32 @@ def test_where_the_engine_is_and_how_it_is_asked_is_no_part_of_what_is_kept(serv
     assert settings != store_settings(scoring_provenance(demo()))
     assert "127.0.0.1" not in json.dumps(settings)
     assert settings["model"]["engine"] == {"server": "vllm 0.32.0", "mode": "reward"}
+
+
+def test_an_engine_is_held_to_a_record_of_the_models_own_rewards(
+    stub: Stub, vllm: Vllm, tmp_path: Path
+) -> None:
+    record = tmp_path / "parity.json"
+    write_rewards(record)
+    model = rmeval.open_engine("demo", stub.url, against=record)
+    result = rmeval.evaluate(model, rmeval.load_benchmark("demo"), limit=4)
+    parity = result.provenance["engine"]["parity"]
+    assert parity is not None
+    assert parity["share"] < 1e-4
+    assert parity["rows"] >= 15
+    (note,) = engine_note(result.provenance["engine"])
+    assert note.startswith("rewards of vllm 0.32.0, up to ")
+    assert "from the model's own" in note
+    true = vllm.score
+    vllm.score = lambda ids: (true(ids) - 1.5) / 3
+    with pytest.raises(ServerFailure, match=r"why: the reward scaled and shifted, 0\.333 r -0\.5"):
+        rmeval.open_engine("demo", stub.url, against=record).examine([])
+
+
+def test_a_record_of_another_model_is_none_to_hold_an_engine_to(stub: Stub, tmp_path: Path) -> None:
+    record = tmp_path / "parity.json"
+    write_rewards(record)
+    text = record.read_text().replace(demo().fingerprint, "0" * 64)
+    record.write_text(text)
+    with pytest.raises(BadData, match="whose fingerprint is not that of demo"):
+        rmeval.open_engine("demo", stub.url, against=record).examine([])

@@ -5,8 +5,8 @@ import time
 from typing import Any
 
 import pytest
+from engine_stub import Stub, Vllm
 from loopback import Reply
-from stub import Stub, Vllm
 
 from rmeval.engines import client as clients
 from rmeval.engines.client import EngineClient

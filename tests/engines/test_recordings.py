@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stub import Stub, recording, replay
+from engine_stub import Stub, recording, replay
 
 from rmeval.engines.client import EngineClient, Unserved
 from rmeval.engines.protocol import HIDDEN

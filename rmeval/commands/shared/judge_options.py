@@ -41,7 +41,7 @@ OF_JUDGES = (
 )
 NOT_OF_JUDGES = (
     *(name for name, option in LOAD_OPTIONS.items() if option.flag and not option.of_judges),
-    "no_checks",
+    *("no_checks", "request_tokens", "against"),
 )
 OF_ENGINES = ("endpoint", "concurrency", "timeout", "key_over_http")  # and of judges on servers
 MOST_SEED = 2**32  # torch and servers take no more than 64 bits
@@ -171,7 +171,6 @@ def check_judge_options(parser: argparse.ArgumentParser, options: argparse.Names
         only = [name for name in (*OF_JUDGES, *OF_SERVERS) if name not in engines]
         _refuse(given, only, f"goes with --model {JUDGE}NAME only")
         return
-    _refuse(given, ("request_tokens",), "is for reward models, and does not apply to a judge")
     judge_name(options.model)
     _refuse(given, NOT_OF_JUDGES, "is for reward models, and does not apply to a judge")
     if options.endpoint is None:

@@ -142,6 +142,12 @@ def add_engine_options(parser: argparse.ArgumentParser, *, had: Collection[str] 
             "metavar": "N",
             "help": "tokens of a request at most; 65536 if unsaid",
         },
+        "against": {
+            "type": Path,
+            "metavar": "FILE",
+            "help": "hold the engine's rewards to what `rmeval doctor --record FILE` wrote of the "
+            "model",
+        },
         "key-over-http": {
             "action": "store_true",
             "help": "send RMEVAL_API_KEY to another machine's http:// too, where anyone between "
@@ -160,8 +166,9 @@ def is_served(options: argparse.Namespace) -> bool:
         raise BadOption(f"--engine {engine} computes elsewhere: pass its address, --endpoint URL")
     if endpoint is not None and engine not in SERVED:
         raise BadOption(f"--endpoint names no engine: pass --engine {'|'.join(SERVED)}")
-    if endpoint is None and getattr(options, "request_tokens", None) is not None:
-        raise BadOption("--request-tokens goes with --endpoint only")
+    for name in ("request_tokens", "against") if endpoint is None else ():
+        if getattr(options, name, None) is not None:
+            raise BadOption(f"--{name.replace('_', '-')} goes with --endpoint only")
     return endpoint is not None
 
 
@@ -246,9 +253,8 @@ def open_engine_from(
     )
     given = {name: getattr(options, name) for name in LOAD_OPTIONS if hasattr(options, name)}
     with spending("loading"):
-        return engine_model(
-            options.model, service, {**given, "without_reference": without_reference}
-        )
+        given["without_reference"] = without_reference
+        return engine_model(options.model, service, given, options.against)
 
 
 def parse_with_recipe(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
