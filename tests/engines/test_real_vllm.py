@@ -120,12 +120,12 @@ def _await(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
     pytest.fail(f"vLLM did not start in {START:.0f} s: {log.read_text()[-3000:]}")
 
 
-def compare(model: Path, url: str) -> float:
+def compare(model: Path, url: str, family: str | None = None) -> float:
     """The largest difference of an engine's rewards to those here, as a share of the spread."""
-    here = rmeval.load_model(model, device="cpu").score(talks(80))
-    there = rmeval.open_engine(model, url).score(talks(80))
+    here = rmeval.load_model(model, device="cpu", family=family).score(talks(80))
+    there = rmeval.open_engine(model, url, family=family).score(talks(80))
     share = max(abs(a - b) for a, b in zip(here, there, strict=True)) / (max(here) - min(here))
-    print(f"{model.name}: {share:.1e} of a spread of {max(here) - min(here):.3g}")
+    print(f"{family or model.name}: {share:.1e} of a spread of {max(here) - min(here):.3g}")
     return share
 
 
@@ -153,22 +153,28 @@ def what_else_vllm_does(folder: Path, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "head"),
+    ("family", "architecture", "head"),
     [
         (
+            "inform",
             "INFORMForSequenceClassification",
             {"score.0.weight": (128, 128), "score.0.bias": (128,), "score.2.weight": (1, 128),
              "score.2.bias": (1,)},
         ),
-        ("LlamaForCausalLM", {"v_head.summary.weight": (1, 128), "v_head.summary.bias": (1,)}),
+        (
+            "grm",
+            "LlamaForCausalLM",
+            {"v_head.summary.weight": (1, 128), "v_head.summary.bias": (1,)},
+        ),
     ],
     ids=["inf-orm", "grm-linear"],
 )  # fmt: skip
 def test_heads_that_vllm_does_not_know_score_the_states_of_their_backbone(
-    architecture: str, head: dict[str, tuple[int, ...]], tmp_path: Path
+    family: str, architecture: str, head: dict[str, tuple[int, ...]], tmp_path: Path
 ) -> None:
     folder = with_head(classifier(tmp_path / "whole", "llama"), architecture, head)
-    rmeval.convert(folder, tmp_path / "body", form="backbone")
+    rmeval.convert(folder, tmp_path / "body", form="backbone", family=family)
     with vllm(tmp_path / "body", tmp_path / "log", "--convert", "embed") as url:
-        assert compare(folder, url) < SHARE
-        assert rmeval.open_engine(folder, url).provenance()["engine"]["mode"] == "hidden"
+        assert compare(folder, url, family) < SHARE
+        model = rmeval.open_engine(folder, url, family=family)
+        assert model.provenance()["engine"]["mode"] == "hidden"
