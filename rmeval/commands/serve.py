@@ -25,12 +25,12 @@ from rmeval.commands.shared.options import (
     positive,
 )
 from rmeval.errors import BadOption, one_line
+from rmeval.serving.settings import ON_LONG
 
 if TYPE_CHECKING:
     from rmeval.serving.service import Service
 
 KEY = "RMEVAL_API_KEY"
-ON_LONG = ("cut", "refuse")
 LONGEST_WAIT = 86_400.0
 EXAMPLE = [
     {"role": "user", "content": "What is 7 times 8?"},
@@ -42,6 +42,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     """Runs the verb until SIGTERM or Ctrl-C, and then until all that waits is answered."""
     _add_options(parser)
     options = parser.parse_args(arguments)
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise BadOption("serve runs in one process a card; start each without a launcher")
     try:
         from rmeval.serving.app import build_app
         from rmeval.serving.running import listen, serve
