@@ -40,6 +40,8 @@ from rmeval.records import (
 if TYPE_CHECKING:
     from rmeval.benchmarks import Benchmark, load_benchmark
     from rmeval.benchmarks.rewardbench import section_scores
+    from rmeval.engines.loading import open_engine
+    from rmeval.engines.model import EngineModel
     from rmeval.evaluation import evaluate
     from rmeval.judging.loading import load_judge
     from rmeval.load_options import LoadOptions
@@ -77,6 +79,7 @@ __all__ = [
     "Benchmark",
     "Conversation",
     "DPOModel",
+    "EngineModel",
     "LoadOptions",
     "Message",
     "Metrics",
@@ -115,6 +118,7 @@ __all__ = [
     "load_model",
     "load_pairwise_model",
     "merge",
+    "open_engine",
     "overlap",
     "pairs",
     "plan_run",
@@ -129,6 +133,8 @@ __all__ = [
 
 _LATER = {
     "rmeval.benchmarks": ["Benchmark", "load_benchmark"],
+    "rmeval.engines.loading": ["open_engine"],
+    "rmeval.engines.model": ["EngineModel"],
     "rmeval.evaluation": ["evaluate"],
     "rmeval.judging.loading": ["load_judge"],
     "rmeval.load_options": ["LoadOptions"],

@@ -49,7 +49,7 @@ EXAMPLES = {
     "show": ["rmeval show rewardbench 1042 --model ./checkpoint"],
     "serve": [
         "rmeval serve --model ./checkpoint",
-        "RMEVAL_API_KEY=… rmeval serve --model M --host 0.0.0.0 --text-template ./actor",
+        "rmeval serve --model M --host 0.0.0.0 --port 8000 --text-template ./actor",
     ],
     "score": ["rmeval score --model M --input conversations.jsonl --output scores.jsonl"],
     "rank": ["rmeval rank --model M --input candidates.jsonl --output ranked.jsonl"],

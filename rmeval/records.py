@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DTYPES = ("auto", "bfloat16", "float16", "float32", "float64")
 ENGINES = ("auto", "packed", "padded")
+SERVED = ("vllm", "sglang", "tei", "rmeval", "openrlhf")
+"""Engines that run elsewhere, see `rmeval.engines.client.PROTOCOLS`."""
 PARALLEL = ("tensor",)
 SPECIALS = ("template", "tokenizer", "once", "bos", "eos", "bos+eos")
 """Which special tokens stand around a rendered text: what the chat template writes, alone; what the

@@ -15,9 +15,10 @@ from rmeval.commands.shared.judge_options import add_key_option
 from rmeval.commands.shared.lines import read_lines, require_one_process, score_lines
 from rmeval.commands.shared.options import (
     add_checks_option,
+    add_engine_options,
     add_model_options,
     add_quiet_option,
-    load_model_from,
+    load_rewarding_from,
     positive,
 )
 from rmeval.commands.shared.progress import LOG_SECONDS
@@ -55,7 +56,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     if not options.trust_remote_code:
         lacking = next((p.place for p in prompts if not reference_of(p.conversation)), None)
         # finds a wrong --model before hours pass
-        load_model_from(options, weights=False, without_reference=lacking)
+        load_rewarding_from(options, weights=False, without_reference=lacking)
     with prepared(options.output), only_owner(options.output / ".lock", options.output):
         return _draw_and_rank(options, prompts, generator, sampling)
 
@@ -261,6 +262,7 @@ def _top_k(value: str) -> int:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser, default=None)
+    add_engine_options(parser, had=("concurrency", "key-over-http"))
     add_checks_option(parser)
     add_quiet_option(parser)
     parser.add_argument("--prompts", type=Path, required=True, metavar="prompts.jsonl")

@@ -24,10 +24,13 @@ from rmeval.commands.shared.judge_options import (
 )
 from rmeval.commands.shared.options import (
     add_checks_option,
+    add_engine_options,
     add_model_options,
     add_quiet_option,
     display_name,
+    is_served,
     load_scorer_from,
+    open_engine_from,
     parse_with_recipe,
     positive,
 )
@@ -72,6 +75,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         raise BadOption("--on names a card that is planned for; pass --dry-run as well")
     shipped = SHIPPED.get(options.model) if not options.data else None
     benchmarks = _load_benchmarks(options, shipped.benchmark if shipped else "rewardbench")
+    if options.dry_run and not is_judge(options) and is_served(options):
+        raise BadOption("--dry-run plans a run on this machine; leave out --endpoint and --engine")
     if options.dry_run:
         print(*_plans(options, benchmarks), sep="\n\n")
         return 0
@@ -165,8 +170,10 @@ def _load_models(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -
     """Returns who scores each benchmark: one model, or a judge asked as is usual there."""
     if is_judge(options):
         return load_judges_from(options, benchmarks)
-    model = load_scorer_from(options, without_reference=_without_reference(benchmarks))
-    return [model] * len(benchmarks)
+    lacking = _without_reference(benchmarks)
+    if is_served(options):
+        return [open_engine_from(options, lacking)] * len(benchmarks)
+    return [load_scorer_from(options, without_reference=lacking)] * len(benchmarks)
 
 
 def _each_way(options: argparse.Namespace, benchmarks: Sequence[Benchmark]) -> list[Benchmark]:
@@ -216,6 +223,7 @@ def _together(joint: Joint, results: Sequence[Result]) -> str:
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser, default=FIRST)
     add_judge_options(parser)
+    add_engine_options(parser, had=("endpoint", "concurrency", "key-over-http"))
     add_benchmark_options(parser)
     _add_row_options(parser)
     parser.add_argument("--output", type=Path, default=Path("results"), metavar="DIR")

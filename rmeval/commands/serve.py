@@ -15,21 +15,22 @@ from typing import TYPE_CHECKING
 
 from rmeval.commands.shared.options import (
     add_checks_option,
+    add_engine_options,
     add_model_options,
     add_quiet_option,
     display_name,
-    load_model_from,
+    load_rewarding_from,
     number_up_to,
     one_of,
     positive,
 )
 from rmeval.errors import BadOption, one_line
+from rmeval.serving.settings import ON_LONG
 
 if TYPE_CHECKING:
     from rmeval.serving.service import Service
 
 KEY = "RMEVAL_API_KEY"
-ON_LONG = ("cut", "refuse")
 LONGEST_WAIT = 86_400.0
 EXAMPLE = [
     {"role": "user", "content": "What is 7 times 8?"},
@@ -41,6 +42,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     """Runs the verb until SIGTERM or Ctrl-C, and then until all that waits is answered."""
     _add_options(parser)
     options = parser.parse_args(arguments)
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise BadOption("serve runs in one process a card; start each without a launcher")
     try:
         from rmeval.serving.app import build_app
         from rmeval.serving.running import listen, serve
@@ -64,7 +67,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
             f"set {KEY}, or leave out --host",
             file=sys.stderr,
         )
-    app = build_app(lambda: load_model_from(options), settings)
+    app = build_app(lambda: load_rewarding_from(options), settings)
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     serve(app, bound, lambda service: _say_ready(service, address, keyed=settings.key is not None))
     return 0
@@ -72,6 +75,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser, default=None)
+    add_engine_options(parser)
     add_checks_option(parser)
     add_quiet_option(parser)
     group = parser.add_argument_group("server")

@@ -158,7 +158,7 @@ def score_rows(
     distinct = sorted(first.values())  # each in the place where it stands first
     plan = engine.plan([tokens[index] for index in distinct], may_pad=network.may_pad)
     groups = [[distinct[position] for position in members] for members in plan]
-    digests = [_digest([tokens[index] for index in group]) for group in groups]
+    digests = [digest_of([tokens[index] for index in group]) for group in groups]
     todo = _Todo(tokens, groups, digests, store)
     todo.compute(network, engine, workers, on_progress)
     todo.await_all(LATEST_SEEN if workers.count > 1 else 0.0)
@@ -310,7 +310,7 @@ class _Passes:
         )
 
 
-def _digest(group: Sequence[Tokens]) -> bytes:
+def digest_of(group: Sequence[Tokens]) -> bytes:
     """Returns a name for exactly these sequences in this order: the contents of a group."""
     sha = hashlib.sha256()
     for sequence in group:

@@ -32,10 +32,12 @@ from rmeval.engines.tei import Tei
 from rmeval.engines.vllm import Vllm
 from rmeval.errors import BadOption, ServerFailure, UnknownName
 from rmeval.llm.endpoint import RequestRefused
+from rmeval.records import SERVED
 
 PROTOCOLS: Mapping[str, type[Protocol]] = {
     kind.name: kind for kind in (Vllm, SGLang, Tei, Ours, OpenRLHF)
 }
+assert tuple(PROTOCOLS) == SERVED
 TRIES = 9  # in a row, with growing pauses: about three minutes
 PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds
 WELL = 16  # answers in a row, after which an engine that was full is asked for more at once
@@ -66,15 +68,14 @@ class Guard:
     What comes with other rewards than these was computed by another model, and is not taken.
     """
 
-    kind: str
     inputs: tuple[Any, ...]
-    rewards: tuple[float, ...]
+    rows: tuple[tuple[float, ...], ...]
     tolerance: float
 
     def holds(self, rows: Sequence[Sequence[float]]) -> bool:
         """Whether the same inputs are worth the same."""
-        pairs = zip(rows, self.rewards, strict=True)
-        return all(abs(row[0] - reward) <= self.tolerance for row, reward in pairs)
+        pairs = zip(rows, self.rows, strict=True)
+        return all(abs(now[0] - before[0]) <= self.tolerance for now, before in pairs)
 
 
 class EngineClient:
@@ -105,6 +106,10 @@ class EngineClient:
         self.mode: Mode | None = None
         self.guard: Guard | None = None
         self.most, self._well = self.protocol.most, 0
+
+    def remember(self, facts: Facts, mode: Mode, guard: Guard) -> None:
+        """Takes what another client has found out of the same engine."""
+        self._facts, self.mode, self.guard = facts, mode, guard
 
     async def facts(self) -> Facts:
         """Returns what the engine said of itself when it was asked first."""
@@ -214,7 +219,7 @@ class EngineClient:
 
     def _require_same_rewards(self, guard: Guard, rows: Sequence[Sequence[float]]) -> None:
         if not guard.holds(rows):
-            was, told = guard.rewards[0], rows[0][0]
+            was, told = guard.rows[0][0], rows[0][0]
             raise OtherEngine(
                 f"{self.url}: what was worth {was:.6g} when it was asked first is worth "
                 f"{told:.6g} now: another checkpoint answers; what came before is kept: start the "

@@ -26,7 +26,6 @@ class OpenRLHF(Protocol):
 
     name = "openrlhf"
     takes = (TEXTS,)
-    counts_tokens = False
     length_option = "--data.max_len"
 
     async def facts(self, get: Get) -> Facts:

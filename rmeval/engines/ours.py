@@ -23,7 +23,7 @@ class Ours(Protocol):
     """/v1/rewards, which never applies an activation."""
 
     name = "rmeval"
-    length_option = "--max-length"
+    length_option = "a `max_length=` of"
 
     async def facts(self, get: Get) -> Facts:
         """Asks /info."""

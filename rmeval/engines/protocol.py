@@ -74,9 +74,10 @@ class Protocol(ABC):
     takes: ClassVar[tuple[str, ...]] = (IDS, TEXTS, MESSAGES)
     modes: ClassVar[tuple[Mode, ...]] = (Mode(REWARD, REWARD),)
     """Ways of asking; the first that an engine serves is taken."""
-    counts_tokens: ClassVar[bool] = True
     most: ClassVar[int] = 64
     """Sequences of a request."""
+    activation: ClassVar[str | None] = None
+    """The field that asks for raw rewards, where there is one."""
     length_option: ClassVar[str] = "a longer context"
     """What it is started with to take longer sequences."""
 

@@ -27,7 +27,7 @@ class Tei(Protocol):
 
     name = "tei"
     takes = (TEXTS,)
-    counts_tokens = False
+    activation = "raw_scores"
     most = 32  # its --max-client-batch-size, unless it is started with another
     length_option = "a model of a longer max_input_length"
 
@@ -50,7 +50,7 @@ class Tei(Protocol):
         self, kind: str, inputs: Sequence[Any], mode: Mode, facts: Facts, activation: bool | None
     ) -> Asked:
         """Returns a request to /predict; each text in a list of its own, else two are a pair."""
-        raw = {} if activation is None else {"raw_scores": not activation}
+        raw = {} if activation is None else {self.activation: not activation}
         return Asked("/predict", {"inputs": [[text] for text in inputs], **raw, "truncate": False})
 
     def read(self, body: Any, count: int, mode: Mode) -> Read:

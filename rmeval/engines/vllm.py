@@ -39,6 +39,7 @@ class Vllm(Protocol):
 
     name = "vllm"
     modes: ClassVar[tuple[Mode, ...]] = (CLASSIFY, TOKENS, EMBED)
+    activation = "use_activation"
     length_option = "--max-model-len"
 
     async def facts(self, get: Get) -> Facts:
@@ -66,7 +67,7 @@ class Vllm(Protocol):
             inputs[0] if kind == MESSAGES else [list(row) if kind == IDS else row for row in inputs]
         )
         if activation is not None:
-            body["use_activation"] = activation
+            body[self.activation] = activation
         if mode == CLASSIFY:
             return Asked("/classify", body)
         body["task"] = mode.name

@@ -5,10 +5,10 @@ from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from rmeval.errors import ServerFailure
-from rmeval.llm.endpoint import Endpoint, RequestRefused
+from rmeval.llm.endpoint import RequestRefused
 
 GIVE_UP = 5  # failures in a row, after which a server is not asked again
 
@@ -16,8 +16,15 @@ Asked = TypeVar("Asked")
 Found = TypeVar("Found")
 
 
+class Server(Protocol):
+    """What is asked, and closed in the end."""
+
+    async def close(self) -> None:
+        """Closes the connections."""
+
+
 def ask_each(
-    endpoint: Endpoint,
+    endpoint: Server,
     waiting: Iterable[Asked],
     ask: Callable[[Asked], Coroutine[Any, Any, Found]],
     concurrency: int,

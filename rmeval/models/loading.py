@@ -1,7 +1,8 @@
 """Weights into a network: streamed tensor by tensor, each checked, on one device or several."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,20 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 
 from rmeval.engine.plan import Pool
-from rmeval.errors import BadCheckpoint, Blaming, UnknownName
+from rmeval.errors import BadCheckpoint, Blaming, ServerFailure, UnknownName
+from rmeval.hub import fetch_snapshot
 from rmeval.models.checkpoints.checkpoint import Checkpoint
 from rmeval.models.checkpoints.config_shape import require_sizes
 from rmeval.models.checkpoints.conversion import Conversion
 from rmeval.models.checkpoints.weight_files import some
-from rmeval.models.family import Family
+from rmeval.models.family import Family, Placed
 from rmeval.models.network import Network
 from rmeval.models.placement import device_of, dispatch, map_devices
 from rmeval.models.tensor_parallel import Parts, cut, join_parts
 from rmeval.records import DTYPES
 
+HEAD = "head."  # what the names of a head's weights begin with
+NORMALISED = 1e-3  # from 1, the length of a state; those of a network are about sqrt(H) long
 OLD_ANGLES = "rotary_emb.inv_freq"  # until 2023 each layer saved what the body computes once today
 
 
@@ -93,6 +97,52 @@ def empty_network(family: Family, dtype: torch.dtype) -> Network:
             backbone = family.backbone(config, "eager" if softcap else None)
     pool = Pool(family.pool, family.pad_token_id())
     return Network(backbone, head.to("meta") if head is not None else None, pool=pool)
+
+
+def head_weights(family: Family) -> dict[str, torch.Tensor]:
+    """Returns the weights of a family's head, by their names there; no others are read.
+
+    Of a model on the Hub, only the files that hold them are fetched.
+    """
+    checkpoint = family.checkpoint
+    meta = {key: torch.empty(shape, device="meta") for key, shape in checkpoint.shapes.items()}
+    keys = [key for key, tensor in meta.items() if _of_head(family.place(key, tensor))]
+    files = dict.fromkeys(checkpoint.places[key][0] for key in keys)
+    absent = [file.name for file in files if not file.is_file()]
+    if absent:
+        fetch_snapshot(checkpoint.name, "model", checkpoint.revision, absent, "its head is needed")
+    read = replace(checkpoint, shards=tuple(files)).tensors(keys)
+    placed = (named for key, tensor in read for named in family.place(key, tensor))
+    return {name.removeprefix(HEAD): value for name, value in placed if name.startswith(HEAD)}
+
+
+def _of_head(placed: Placed) -> bool:
+    return any(name.startswith(HEAD) for name, _ in placed)
+
+
+def head_alone(family: Family) -> Callable[[list[list[float]]], list[list[float]]]:
+    """Returns a family's head in float32: states of scored tokens in, reward and objectives out.
+
+    What it returns raises ServerFailure for states that are not those of this model's body.
+    """
+    head = family.head()
+    assert head is not None
+    with Blaming(BadCheckpoint, f"{family.checkpoint.folder}: its head cannot be loaded"):
+        head.load_state_dict(head_weights(family))
+    head = head.float().eval().requires_grad_(False)
+    size = int(family.config().get_text_config().hidden_size)
+
+    @torch.inference_mode()
+    def apply(states: list[list[float]]) -> list[list[float]]:
+        if wrong := next((len(state) for state in states if len(state) != size), None):
+            raise ServerFailure(f"states of {wrong} numbers, where the model's have {size}")
+        found = torch.tensor(states, dtype=torch.float32)  # (N, H)
+        if torch.allclose(found.norm(dim=1), torch.ones(len(found)), atol=NORMALISED):
+            raise ServerFailure("states of length 1: they are normalised, and rewards are lost")
+        rows: list[list[float]] = head(found).reshape(len(found), -1).tolist()
+        return rows
+
+    return apply
 
 
 def _fill(

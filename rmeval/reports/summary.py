@@ -16,6 +16,7 @@ from rmeval.reports.metric_tables import MetricTables
 from rmeval.reports.tables import format_rows
 from rmeval.results.baselines import Beside, figures_of, nearest_first
 from rmeval.results.ensemble import FIXED
+from rmeval.results.standings import engine_note
 
 ROUNDED = 0.05  # published figures have one digit
 SUBSETS_SHOWN = 60  # subsets, more than which no terminal shows at once
@@ -134,6 +135,7 @@ def notes_of(result: Result, tally: Tally) -> Iterator[str]:
     checks = result.provenance.get("checks", "not made")
     if checks != "passed":
         yield f"checks of the model: {checks}"
+    yield from engine_note(result.provenance["engine"])
     yield _made_by(result.provenance)
 
 

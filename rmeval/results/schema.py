@@ -66,6 +66,9 @@ class ModelRecord(TypedDict):
     date: NotRequired[
         Annotated[dict[str, Any], Doc("the `day` that the template writes, and whom it is `from`")]
     ]
+    engine: NotRequired[
+        Annotated[dict[str, Any], Doc("of an engine elsewhere: `server`, with its version; `mode`")]
+    ]
     pool: NotRequired[
         Annotated[dict[str, Any], Doc("the `rule` that finds the scored token, and what it finds")]
     ]
@@ -88,6 +91,14 @@ class ModelRecord(TypedDict):
     lengths: NotRequired[Annotated[str, Doc("judge: what `tokens` counts, `words` or `tokens`")]]
 
 
+class ParityRecord(TypedDict):
+    """A comparison of an engine's rewards with those of the model, computed by rmeval."""
+
+    largest: Annotated[Number, Doc("difference of two rewards of a conversation")]
+    share: Annotated[Number, Doc("the same, as a share of the rewards' spread")]
+    rows: Annotated[Count, Doc("conversations that were compared")]
+
+
 class EngineRecord(TypedDict):
     """How scores were computed. It changes rounding only."""
 
@@ -100,6 +111,12 @@ class EngineRecord(TypedDict):
         Annotated[Count, Doc("how many share each pass, each with a part of the model")]
     ]
     client: NotRequired[Annotated[str, Doc("server: the client and its version")]]
+    server: NotRequired[Annotated[str, Doc("an engine elsewhere, with its version")]]
+    mode: NotRequired[Annotated[str, Doc("what it gave: `reward`, or `hidden` states")]]
+    max_model_len: NotRequired[Annotated[Count | None, Doc("tokens of its longest sequence")]]
+    parity: NotRequired[
+        Annotated[ParityRecord | None, Doc("how near it is to the model's own; null: not compared")]
+    ]
 
 
 class ReadingRecord(TypedDict):

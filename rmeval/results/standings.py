@@ -21,7 +21,7 @@ from rmeval.metrics.summary import describe_scores
 from rmeval.records import Metrics, Result
 from rmeval.results.baselines import fingerprint_items
 from rmeval.results.comparison import require_same_rows, rows_in_order_of
-from rmeval.results.schema import kind_of
+from rmeval.results.schema import EngineRecord, kind_of
 
 Row = dict[str, Any]
 
@@ -105,7 +105,7 @@ def _measured(result: Result, scheme: Scheme, weighting: str | None) -> Standing
         remarks = [f"partial: {result.partial}"]
     elif score is None:
         remarks = ["no Score: it needs every section whole"]
-    remarks += unread_note(metrics.counts)
+    remarks += unread_note(metrics.counts) + engine_note(result.provenance["engine"])
     data = result.provenance["data"]
     where = str(data["revision"])[:8] if data["revision"] else data["source"].rsplit("/", 1)[-1]
     return Standing(
@@ -132,6 +132,19 @@ def unread_note(counts: Mapping[str, int]) -> list[str]:
             share = 100 * unread / made
             notes.append(f"{share:.0f} % of the {made:,} {kind} could not be parsed ({worth})")
     return notes
+
+
+def engine_note(engine: EngineRecord) -> list[str]:
+    """Returns which engine elsewhere gave the rewards, and how near it is to the model's own."""
+    if "server" not in engine:
+        return []
+    parity = engine.get("parity")
+    if parity is None:
+        return [f"rewards of {engine['server']}, which were not compared with the model's own"]
+    return [
+        f"rewards of {engine['server']}, up to {parity['largest']:.1e} from the model's own "
+        f"({100 * parity['share']:.2g} % of the spread of {parity['rows']})"
+    ]
 
 
 def _columns(metrics: Metrics) -> dict[str, float]:

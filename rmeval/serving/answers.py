@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from rmeval.errors import (
     BadData,
@@ -17,6 +18,7 @@ from rmeval.errors import (
 from rmeval.serving.protocols import UnknownModel
 from rmeval.serving.queue import Overloaded
 
+LINGER = 2**28  # bytes
 KINDS = {500: "server_error", 502: "server_error", 503: "overloaded"}
 STATUSES: Mapping[type[RmevalError], int] = {
     Overloaded: 503,
@@ -45,3 +47,30 @@ def answer_to(error: RmevalError) -> Response:
     status = next((code for kind, code in STATUSES.items() if isinstance(error, kind)), 500)
     headers = {"retry-after": str(error.seconds)} if isinstance(error, Overloaded) else None
     return error_response(status, str(error), headers)
+
+
+class TooLarge:
+    """Says 413 at once, and then reads what is still sent, up to `LINGER` bytes, and forgets it.
+
+    Most clients read no answer before they have sent all; closed before that, they see an error of
+    the connection, and try again.
+    """
+
+    status_code = 413
+
+    def __init__(self, most_mib: int) -> None:
+        told = f"the body has more than the {most_mib} MiB that are read"
+        self._response = error_response(413, told, {"connection": "close"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers."""
+        start = {"type": "http.response.start", "status": 413}
+        await send({**start, "headers": self._response.raw_headers})
+        body = {"type": "http.response.body", "more_body": True}
+        await send({**body, "body": self._response.body})
+        read, more = 0, True
+        while more and read <= LINGER:
+            message = await receive()
+            read += len(message.get("body", b""))
+            more = message.get("more_body", False)
+        await send({"type": "http.response.body", "body": b""})

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rmeval.errors import RmevalError
-from rmeval.serving.answers import answer_to, error_response, json_response
+from rmeval.serving.answers import TooLarge, answer_to, error_response, json_response
 from rmeval.serving.guard import Guard
 from rmeval.serving.metrics import CONTENT_TYPE
 from rmeval.serving.page import page
@@ -35,7 +35,8 @@ def build_app(model: ServedModel | Load, settings: Settings | None = None) -> St
     """Returns the server of a model, which is checked, or first loaded, when the server starts.
 
     `model` is loaded already, or a function that loads it, in the thread that will compute; until
-    then /ready says 503. `app.state.service` is the `Service`.
+    then /ready says 503. It is the server's from then on: a network is of one thread at a time.
+    `app.state.service` is the `Service`.
     """
     service = Service(model, settings or Settings())
 
@@ -66,10 +67,11 @@ def build_app(model: ServedModel | Load, settings: Settings | None = None) -> St
     return app
 
 
-async def _score(request: Request) -> Response:
+async def _score(request: Request) -> Response | TooLarge:
     """Scores what a client of any protocol sends."""
     service, started = _service(request), time.perf_counter()
     path = request.url.path
+    response: Response | TooLarge
     try:
         response = await _answer(service, request, path)
     except ClientDisconnect:
@@ -83,28 +85,33 @@ async def _score(request: Request) -> Response:
     return response
 
 
-async def _answer(service: Service, request: Request, path: str) -> Response:
+async def _answer(service: Service, request: Request, path: str) -> Response | TooLarge:
     kind = request.headers.get("content-type", JSON_TYPE).partition(";")[0].strip().lower()
     if kind != JSON_TYPE:
         return error_response(400, f"the body is of type {kind!a}; only {JSON_TYPE} is read")
     body = await _body(request, service.settings.max_body_mib)
     if body is None:
-        told = f"the body has more than the {service.settings.max_body_mib} MiB that are read"
-        return error_response(413, told, {"connection": "close"})
+        return TooLarge(service.settings.max_body_mib)
     return json_response(await _unless_gone(request, service.answer(path, body)))
 
 
 async def _body(request: Request, most_mib: int) -> bytes | None:
-    """Returns a request's body, or None for one that is too large, of which no more is kept."""
+    """Returns a request's body, or None for one that is too large, of which no more is kept.
+
+    Raises ClientDisconnect for half a body.
+    """
     told = request.headers.get("content-length", "0")
     if told.isdecimal() and int(told) > most_mib * MIB:
         return None
     parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > most_mib * MIB:
-            return None
-        parts.append(part)
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > most_mib * MIB:
+                return None
+            parts.append(part)
+    except asyncio.CancelledError:  # the server ends, and does not wait for who has not sent all
+        raise ClientDisconnect from None
     return b"".join(parts)
 
 
@@ -176,7 +183,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     """What no route takes, as JSON too."""
     assert isinstance(error, HTTPException)
     path = request.url.path
-    told = f"{request.method} {path}: {error.detail}; see GET /info and rmeval serve --help"
+    told = f"{request.method} {path}: {error.detail}; what is served is at GET /info"
     return error_response(error.status_code, told, error.headers)
 
 

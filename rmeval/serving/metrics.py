@@ -1,6 +1,14 @@
 """What a server counts, as Prometheus reads it."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
@@ -15,6 +23,8 @@ class Metrics:
     def __init__(self) -> None:
         """All are 0."""
         self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)  # memory, CPU, open files
+        self.model = Info("rmeval_model", "What is served", registry=self._registry)
         self.requests = self._counter("requests", "Requests answered", ("path", "status"))
         self.seconds = self._histogram(
             "request_seconds", "From a request's body to its answer", SECONDS, ("path",)

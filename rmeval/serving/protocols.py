@@ -70,7 +70,7 @@ def rewards(body: Body, served: Served) -> Asked:
 
 
 def get_reward(body: Body, served: Served) -> Asked:
-    """OpenRLHF's --reward.remote_url; an empty shard of a batch has an empty answer."""
+    """OpenRLHF's reward.remote_url; an empty shard of a batch has an empty answer."""
     query = _field(body, "query")
     given = [query] if isinstance(query, str) else _list(body, "query")
 
@@ -81,7 +81,7 @@ def get_reward(body: Body, served: Served) -> Asked:
 
 
 def reward(body: Body, served: Served) -> Asked:
-    """slime's --rm-type remote_rm: one prompt, one response, and a bare number back."""
+    """slime's remote_rm: one prompt, one response, and a bare number back."""
     prompt, response = _field(body, "prompt"), _field(body, "response")
     if not isinstance(response, str):
         raise BadData("response: expected a text")
@@ -278,7 +278,9 @@ def _shortened(item: Item, body: Body, served: Served) -> Item:
     if type(most) is not int or most < -1 or most == 0:
         raise BadData("truncate_prompt_tokens: expected a number of tokens, or -1")
     if isinstance(item, str):
-        raise BadData("truncate_prompt_tokens: only token ids are cut so; see --on-long for text")
+        raise BadData(
+            "truncate_prompt_tokens: only ids are cut so; `on_long=` says what becomes of text"
+        )
     most = served.max_length if most == -1 else most
     if len(item) <= most:
         return item

@@ -23,6 +23,10 @@ class Overloaded(RmevalError):
         self.seconds = seconds
 
 
+class ModelEnded(RmevalError):
+    """The model's thread has ended, or its model could not be loaded."""
+
+
 def digest_of(item: Encoded) -> bytes:
     """Returns a name for exactly this sequence."""
     return sha256(array("q", item.ids)).digest()
@@ -36,6 +40,11 @@ class Request:
     answer: "asyncio.Future[list[Score]]"
     found: dict[int, Score] = field(default_factory=dict)
     begun: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it was found."""
+        return len(self.found) == len(self.sequences)
 
     def tell(self, found: Mapping[int, Score | RmevalError]) -> None:
         """Has the event loop take what was found; from any thread."""
@@ -53,7 +62,7 @@ class Request:
                 self.answer.set_exception(score)
                 return
             self.found[place] = score
-        if len(self.found) == len(self.sequences):
+        if self.whole:
             self.answer.set_result([self.found[place] for place in range(len(self.sequences))])
 
 

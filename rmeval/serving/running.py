@@ -1,6 +1,5 @@
 """A server that runs in this process until it is told to end: uvicorn, with a drain before."""
 
-import logging
 import resource
 import signal
 import socket
@@ -11,15 +10,17 @@ import uvicorn
 from starlette.applications import Starlette
 
 from rmeval.errors import BadOption
-from rmeval.serving.service import DRAINING, READY, Service
+from rmeval.serving.service import DEAD, DRAINING, READY, Service
 
 BACKLOG = 2048  # connections that wait to be taken
-FORCED = 130
-logger = logging.getLogger("rmeval")
+KEEP_ALIVE = 75  # seconds in which a connection may be silent: longer than balancers wait
+GRACE = 5  # seconds for clients that have not sent all when the queue is drained
+BUG = 70  # the command line's status of one
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Returns a socket that is bound, not yet listened to. Raises BadOption where it cannot be."""
+    """Returns a socket to which clients can connect; they wait. Raises BadOption where none can."""
+    bound = None
     try:
         family, kind, number, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -27,7 +28,10 @@ def listen(host: str, port: int) -> socket.socket:
         bound = socket.socket(family, kind, number)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
+        bound.listen(BACKLOG)
     except (OSError, OverflowError, UnicodeError) as error:
+        if bound is not None:
+            bound.close()
         reason = getattr(error, "strerror", None) or str(error)
         raise BadOption(f"`host={host!r}, port={port}` cannot be listened on: {reason}") from error
     return bound
@@ -48,15 +52,19 @@ def serve(app: Starlette, bound: socket.socket, on_ready: Callable[[Service], No
         proxy_headers=False,
         backlog=BACKLOG,
         lifespan="on",
-        timeout_keep_alive=75,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=GRACE,
     )
     server = _Server(config, app.state.service, on_ready)
     server.run(sockets=[bound])
-    failure = app.state.service.worker.failure
-    if failure is not None:
-        raise failure
-    if server.force_exit:
+    worker = app.state.service.worker
+    if worker.failure is not None:
+        raise worker.failure
+    if worker.state == DEAD and not worker.loaded:
+        raise SystemExit(BUG)  # its traceback is printed
+    if server.force_exit or not worker.loaded:
         raise KeyboardInterrupt
+    worker.join()
 
 
 class _Server(uvicorn.Server):

@@ -8,13 +8,13 @@ from anyio import CapacityLimiter, to_thread
 
 from rmeval.conversations import parse_json
 from rmeval.engine.truncation import Encoded
-from rmeval.errors import BadData, BadReward, first_line
+from rmeval.errors import BadConversation, BadData, BadReward, first_line
 from rmeval.evaluation import scoring_provenance
 from rmeval.records import Score
 from rmeval.scorer import examine
 from rmeval.serving.metrics import Metrics
 from rmeval.serving.protocols import PROTOCOLS, Asked, Served
-from rmeval.serving.queue import Overloaded
+from rmeval.serving.queue import ModelEnded, Overloaded
 from rmeval.serving.reading import Reader
 from rmeval.serving.settings import ServedModel, Settings
 from rmeval.serving.worker import DEAD, LOADING, READY, Worker
@@ -60,7 +60,7 @@ class Service:
     def ended(self) -> bool:
         """Whether it has nothing left to do: it is drained, or could not begin."""
         drained = self._draining and not self._reading and not self.worker.waiting
-        return self.worker.failure is not None or drained
+        return drained or (self.worker.state == DEAD and not self.worker.loaded)
 
     async def answer(self, path: str, body: bytes) -> Any:
         """Returns what a protocol's client is answered, to be written as JSON.
@@ -69,6 +69,8 @@ class Service:
         """
         if self.state in PAUSE:
             raise Overloaded(f"the server is {self.state}: try again", PAUSE[self.state])
+        if self.state == DEAD:
+            raise ModelEnded("the model's thread has ended; see the server's log")
         self._reading += 1
         try:
             asked, sequences = await to_thread.run_sync(
@@ -78,7 +80,7 @@ class Service:
             self._reading -= 1
         try:
             scores = await self.worker.score(sequences)
-        except BadReward as error:
+        except (BadConversation, BadReward) as error:
             raise error.at(f"{asked.word} {error.index}") from error
         self._count(scores)
         return asked.answer(scores)
@@ -116,6 +118,8 @@ class Service:
         self.served = Served(tuple(dict.fromkeys((name, model.name))), model.max_length)
         self._reader = Reader(model, template)
         self.facts = scoring_provenance(model)
+        told = {"name": name, "fingerprint": self.facts["model"]["fingerprint"]}
+        self.metrics.model.info(told)
         return model
 
     def describe(self) -> dict[str, Any]:

@@ -69,4 +69,8 @@ class ServedModel(RewardScorer, Protocol):
         """Returns token ids as they are."""
 
     def score_fitted(self, fitted: list[Encoded]) -> list[Score]:
-        """Returns the score of each; raises BadReward, whose `index` is its place."""
+        """Returns the score of each.
+
+        Raises BadReward, whose `index` is its place, and ServerFailure where another server that
+        computes fails.
+        """

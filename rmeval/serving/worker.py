@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from threading import Thread
 
 from rmeval.engine.truncation import Encoded
-from rmeval.errors import BadReward, RmevalError, ServerFailure
+from rmeval.errors import BadConversation, BadReward, RmevalError, ServerFailure
 from rmeval.records import Score
 from rmeval.serving.metrics import Metrics
-from rmeval.serving.queue import Item, Overloaded, Queue, Remembered, Request, digest_of
+from rmeval.serving.queue import Item, ModelEnded, Overloaded, Queue, Remembered, Request, digest_of
 from rmeval.serving.settings import ServedModel
 
 PASSES = 4  # whose tokens are taken from the queue at once
@@ -26,7 +26,10 @@ Found = dict[bytes, Score | RmevalError]  # by digest
 
 
 class Worker(Thread):
-    """`state` is LOADING, READY or DEAD; `failure` is why a model could not be loaded."""
+    """`state` is LOADING, READY or DEAD; `failure` is why a model could not be loaded.
+
+    `loaded` says whether it ever was.
+    """
 
     def __init__(
         self,
@@ -44,7 +47,7 @@ class Worker(Thread):
         self._requests: set[Request] = set()
         self._rates: deque[float] = deque(maxlen=RATES)
         self._computing = 0  # tokens
-        self.state = LOADING
+        self.state, self.loaded = LOADING, False
         self.failure: RmevalError | None = None
 
     def run(self) -> None:
@@ -55,7 +58,7 @@ class Worker(Thread):
             except RmevalError as error:
                 self.failure = error
                 return
-            self.state = READY
+            self.state, self.loaded = READY, True
             while items := self._queue.take(PASSES * model.batch_tokens):
                 self._compute(model, items)
         finally:
@@ -103,7 +106,8 @@ class Worker(Thread):
         finally:
             self._requests.discard(request)
             request.answer.cancel()  # which does nothing to an answer
-            self._metrics.dropped.inc(self._queue.drop(request))
+            if not request.whole:
+                self._metrics.dropped.inc(self._queue.drop(request))
 
     def _look_up(self, request: Request) -> list[Item]:
         """Returns what of a request is not remembered."""
@@ -170,7 +174,7 @@ class Worker(Thread):
 
     def _fail_all(self) -> None:
         """Has every request fail that is not answered."""
-        dead = ServerFailure("the model's thread has ended; see the server's log")
+        dead = ModelEnded("the model's thread has ended; see the server's log")
         for request in list(self._requests):
             request.tell({0: dead})
 
@@ -192,6 +196,8 @@ def _hand_out(items: Sequence[Item], found: Found) -> None:
                 score = score._replace(truncated=item.sequence.truncated)
             elif isinstance(score, BadReward):
                 score = BadReward(item.place, score.value)
+            elif isinstance(score, BadConversation):
+                score = BadConversation(item.place, score.reason)
             told.setdefault(item.request, {})[item.place] = score
     for request, scores in told.items():
         request.tell(scores)

@@ -17,10 +17,12 @@ from rmeval.judging.loading import Answering
 from rmeval.llm.generator import LocalGenerator
 from rmeval.models.checkpoints.converting import Converted
 from rmeval.results.ensemble import Mixture
+from rmeval.serving.running import listen
+from rmeval.serving.settings import Settings
 
 PACKAGE = Path(__file__).parents[2] / "rmeval"
 OF_THE_COMMAND_LINE = ("commands", "cli.py")
-OF_OTHER_PROGRAMS = {  # zero_to_fp32.py, verl.model_merger, OpenRLHF, torchrun
+OF_OTHER_PROGRAMS = {  # zero_to_fp32.py, verl.model_merger, OpenRLHF, torchrun; vLLM, SGLang
     *(
         "--safe_serialization",
         "--backend",
@@ -29,6 +31,8 @@ OF_OTHER_PROGRAMS = {  # zero_to_fp32.py, verl.model_merger, OpenRLHF, torchrun
         "--normalize_reward",
         "--nproc_per_node",
     ),
+    *("--runner", "--convert", "--pooler-config", "--max-model-len", "--max-num-queued-reqs"),
+    *("--is-embedding", "--context-length", "--max-client-batch-size", "--data"),
 }
 COMMAND = re.compile(r"`rmeval [^`]*`")  # a command as it is typed
 BEYOND_THE_INTERFACE = (
@@ -36,6 +40,8 @@ BEYOND_THE_INTERFACE = (
     Converted,
     LocalGenerator,
     Mixture,
+    Settings,
+    listen,
 )  # of verbs without a function
 
 

@@ -1,13 +1,13 @@
 """Options of `rmeval run` for a judge, `--model judge:NAME`, and the judge that they describe."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from rmeval.benchmarks import Benchmark
-from rmeval.commands.shared.options import number_up_to, one_of, positive
+from rmeval.commands.shared.options import is_served, number_up_to, one_of, positive
 from rmeval.duels import JUDGE
 from rmeval.errors import BadOption
 from rmeval.files import prepare_folder
@@ -41,8 +41,9 @@ OF_JUDGES = (
 )
 NOT_OF_JUDGES = (
     *(name for name, option in LOAD_OPTIONS.items() if option.flag and not option.of_judges),
-    "no_checks",
+    *("no_checks", "request_tokens", "against"),
 )
+OF_ENGINES = ("endpoint", "concurrency", "timeout", "key_over_http")  # and of judges on servers
 MOST_SEED = 2**32  # torch and servers take no more than 64 bits
 NOT_OF_SERVERS = ("revision", "dtype", "device", "date", "judge_batch")
 
@@ -54,7 +55,8 @@ def add_judge_options(parser: argparse.ArgumentParser) -> None:
         "--endpoint",
         metavar="URL",
         help=f"an OpenAI-compatible server, such as http://…/v1, with its key in {KEY}; without "
-        "it NAME is a causal language model, a folder or on the Hub",
+        "it NAME is a causal language model, a folder or on the Hub. With --engine, the address of "
+        "an engine that computes a reward model's rewards",
     )
     group.add_argument(
         "--prompt",
@@ -104,7 +106,10 @@ def _add_answer_options(group: argparse._ArgumentGroup) -> None:
         "--temperature", type=number_up_to(100), metavar="T", help="the format's if unsaid"
     )
     group.add_argument(
-        "--concurrency", type=positive, metavar="K", help=f"calls at once; {CONCURRENCY} if unsaid"
+        "--concurrency",
+        type=positive,
+        metavar="K",
+        help=f"calls at once; {CONCURRENCY} if unsaid, 32 to an engine",
     )
     group.add_argument(
         "--timeout",
@@ -148,7 +153,8 @@ def add_key_option(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--key-over-http",
         action="store_true",
-        help=f"send {KEY} to another machine's http:// too, where anyone between can read it",
+        help=f"send {KEY}, or RMEVAL_API_KEY to an engine, to another machine's http:// too, where "
+        "anyone between can read it",
     )
 
 
@@ -161,7 +167,9 @@ def check_judge_options(parser: argparse.ArgumentParser, options: argparse.Names
     """Raises BadOption for options that do not go together, and for a format that is none."""
     given = {dest for dest, value in vars(options).items() if value != parser.get_default(dest)}
     if not is_judge(options):
-        _refuse(given, (*OF_JUDGES, *OF_SERVERS), f"goes with --model {JUDGE}NAME only")
+        engines = OF_ENGINES if is_served(options) else ()
+        only = [name for name in (*OF_JUDGES, *OF_SERVERS) if name not in engines]
+        _refuse(given, only, f"goes with --model {JUDGE}NAME only")
         return
     judge_name(options.model)
     _refuse(given, NOT_OF_JUDGES, "is for reward models, and does not apply to a judge")
@@ -267,7 +275,7 @@ def describe_judge_run(judge: GenerativeJudge, benchmark: Benchmark) -> str:
     return "\n".join(lines)
 
 
-def _refuse(given: set[str], options: tuple[str, ...], reason: str) -> None:
+def _refuse(given: set[str], options: Iterable[str], reason: str) -> None:
     for dest in options:
         if dest in given:
             raise BadOption(f"--{dest.replace('_', '-')} {reason}")

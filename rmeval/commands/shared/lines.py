@@ -19,9 +19,10 @@ from rmeval.benchmarks.reading.files import (
 )
 from rmeval.commands.shared.options import (
     add_checks_option,
+    add_engine_options,
     add_model_options,
     add_quiet_option,
-    load_model_from,
+    load_rewarding_from,
 )
 from rmeval.commands.shared.progress import show_progress
 from rmeval.engine.store import drop_store
@@ -37,10 +38,10 @@ from rmeval.errors import (
 from rmeval.evaluation import STORE, open_store, scoring_provenance, store_settings
 from rmeval.files import is_special, only_owner, prepared, reading, real, write_atomically, writing
 from rmeval.records import Conversation, OnProgress, Progress, Score, reference_of
+from rmeval.scorer import RewardScorer
 
 if TYPE_CHECKING:
     from rmeval.engine.store import ScoreStore
-    from rmeval.models.reward_model import RewardModel
 
 LINES = "lines.jsonl"
 WINDOW = 8192  # conversations in memory at once; within them shared work is found and sorted
@@ -73,6 +74,7 @@ class Line(NamedTuple):
 def add_scoring_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of who scores, and of how that is shown."""
     add_model_options(parser, default=None)
+    add_engine_options(parser)
     add_checks_option(parser)
     add_quiet_option(parser)
 
@@ -102,7 +104,7 @@ def score_lines(
     verb = Verb(to_conversations, add_scores, finish)
     conversations, without_reference = survey(options.input, verb)
     with work_folder(options.output) as kept:
-        model = load_model_from(options, without_reference=without_reference)
+        model = load_rewarding_from(options, without_reference=without_reference)
         with show_progress(quiet=options.quiet) as on_progress:
             progress = Windows(on_progress, conversations)
             truncated = score_file(model, verb, options.input, options.output, kept, progress)
@@ -121,7 +123,12 @@ def survey(path: Path, verb: Verb) -> tuple[int, str | None]:
 
 
 def score_file(
-    model: "RewardModel", verb: Verb, came: Path, goes: Path, kept: Path, progress: "Windows"
+    model: RewardScorer,
+    verb: Verb,
+    came: Path,
+    goes: Path,
+    kept: Path,
+    progress: "Windows",
 ) -> int:
     """Scores a file into another, by way of a folder from `work_folder`; returns how many were cut.
 
@@ -281,7 +288,10 @@ def _windows(lines: Iterator[Line]) -> Iterator[list[Line]]:
 
 
 def _score(
-    model: "RewardModel", window: Sequence[Line], store: "ScoreStore", progress: "Windows"
+    model: RewardScorer,
+    window: Sequence[Line],
+    store: "ScoreStore",
+    progress: "Windows",
 ) -> Iterator[list[Score]]:
     """Yields the scores of each line of a window."""
     conversations = [conversation for line in window for conversation in line.conversations]

@@ -2,7 +2,7 @@
 
 import argparse
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,10 @@ from rmeval.errors import BadOption, UnknownName, one_line
 from rmeval.hub import local_path
 from rmeval.known import Published, published_from
 from rmeval.load_options import LOAD_OPTIONS, Option, kind_of
+from rmeval.records import ENGINES, SERVED
 
 if TYPE_CHECKING:
+    from rmeval.engines.model import EngineModel
     from rmeval.models.pairwise import PairwiseModel
     from rmeval.models.reward_model import RewardModel
 
@@ -27,6 +29,7 @@ OWN_WORD = {
     "key-over-http": "sends your key in the clear",
     "output": "writes there",
 }
+ENDPOINT = "its address, such as http://node0:8000; its key comes from RMEVAL_API_KEY"
 VALUE_LETTERS = 100  # characters of a recipe's value
 
 
@@ -121,6 +124,54 @@ def _add_load_option(parser: argparse._ActionsContainer, name: str, option: Opti
     parser.add_argument(flag, type=kind, default=option.default, metavar=metavar, help=told)
 
 
+def add_engine_options(parser: argparse.ArgumentParser, *, had: Collection[str] = ()) -> None:
+    """Adds the options of an engine elsewhere to those of a model, but those that a verb `had`.
+
+    `load_rewarding_from` reads them.
+    """
+    engine = next(action for action in parser._actions if action.dest == "engine")
+    names = (*ENGINES, *SERVED)
+    engine.type, engine.metavar = one_of("engine", names), "|".join(names)
+    engine.help = f"{engine.help}; or an engine elsewhere, with --endpoint"
+    group = parser.add_argument_group("engine elsewhere")
+    told: dict[str, dict[str, Any]] = {
+        "endpoint": {"metavar": "URL", "help": ENDPOINT},
+        "concurrency": {"type": positive, "metavar": "K", "help": "requests at once; 32 if unsaid"},
+        "request-tokens": {
+            "type": positive,
+            "metavar": "N",
+            "help": "tokens of a request at most; 65536 if unsaid",
+        },
+        "against": {
+            "type": Path,
+            "metavar": "FILE",
+            "help": "hold the engine's rewards to what `rmeval doctor --record FILE` wrote of the "
+            "model",
+        },
+        "key-over-http": {
+            "action": "store_true",
+            "help": "send RMEVAL_API_KEY to another machine's http:// too, where anyone between "
+            "can read it",
+        },
+    }
+    for name, how in told.items():
+        if name not in had:
+            group.add_argument(f"--{name}", **how)
+
+
+def is_served(options: argparse.Namespace) -> bool:
+    """Whether an engine elsewhere computes the rewards. Raises BadOption for half an address."""
+    endpoint, engine = getattr(options, "endpoint", None), options.engine
+    if engine in SERVED and endpoint is None:
+        raise BadOption(f"--engine {engine} computes elsewhere: pass its address, --endpoint URL")
+    if endpoint is not None and engine not in SERVED:
+        raise BadOption(f"--endpoint names no engine: pass --engine {'|'.join(SERVED)}")
+    for name in ("request_tokens", "against") if endpoint is None else ():
+        if getattr(options, name, None) is not None:
+            raise BadOption(f"--{name.replace('_', '-')} goes with --endpoint only")
+    return endpoint is not None
+
+
 def add_checks_option(parser: argparse.ArgumentParser) -> None:
     """Adds --no-checks, for verbs that score."""
     parser.add_argument(
@@ -155,6 +206,18 @@ def load_model_from(
     )
 
 
+def load_rewarding_from(
+    options: argparse.Namespace, *, weights: bool = True, without_reference: str | None = None
+) -> "RewardModel | EngineModel":
+    """Loads what gives rewards: a model here, as `load_model_from`, or one that an engine computes.
+
+    An engine is asked nothing yet.
+    """
+    if is_served(options):
+        return open_engine_from(options, without_reference)
+    return load_model_from(options, weights=weights, without_reference=without_reference)
+
+
 def load_scorer_from(
     options: argparse.Namespace, *, weights: bool = True, without_reference: str | None = None
 ) -> "RewardModel | PairwiseModel":
@@ -168,6 +231,30 @@ def load_scorer_from(
     quiet = getattr(options, "quiet", False)
     with show_step(f"loading {options.model}", quiet=quiet), spending("loading"):
         return load_scorer(options.model, {**given, **told})
+
+
+def open_engine_from(
+    options: argparse.Namespace, without_reference: str | None = None
+) -> "EngineModel":
+    """Returns the model that an engine elsewhere computes; it is asked nothing yet."""
+    with importing():
+        from rmeval.engines.loading import engine_model
+        from rmeval.engines.model import CONCURRENCY, REQUEST_TOKENS, Service
+        from rmeval.llm.endpoint import SECONDS
+
+    service = Service(
+        options.endpoint,
+        options.engine,
+        concurrency=options.concurrency or CONCURRENCY,
+        request_tokens=options.request_tokens or REQUEST_TOKENS,
+        seconds=getattr(options, "timeout", None) or SECONDS,
+        key_over_http=options.key_over_http,
+        insist=getattr(options, "no_checks", False),
+    )
+    given = {name: getattr(options, name) for name in LOAD_OPTIONS if hasattr(options, name)}
+    with spending("loading"):
+        given["without_reference"] = without_reference
+        return engine_model(options.model, service, given, options.against)
 
 
 def parse_with_recipe(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:

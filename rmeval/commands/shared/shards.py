@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from rmeval.benchmarks.reading.files import is_readable
 from rmeval.commands.shared.lines import (
@@ -26,15 +26,13 @@ from rmeval.commands.shared.lines import (
     unfinished,
     work_folder,
 )
-from rmeval.commands.shared.options import load_model_from
+from rmeval.commands.shared.options import load_rewarding_from
 from rmeval.commands.shared.progress import show_progress
 from rmeval.engine.store import drop_store
 from rmeval.errors import BadData, BadOption, OutputFailure
 from rmeval.evaluation import STORE, scoring_provenance, store_settings
 from rmeval.results.files import unnamed
-
-if TYPE_CHECKING:
-    from rmeval.models.reward_model import RewardModel
+from rmeval.scorer import RewardScorer
 
 LINES = ".jsonl"
 MOST = 1_000_000  # shards
@@ -116,7 +114,7 @@ def _score_pairs(options: argparse.Namespace, verb: Verb, pairs: Sequence[Pair],
     left = [pair for pair in pairs if pair not in there]
     found = [survey(pair.came, verb) for pair in left]
     lacking = next((place for _, place in found if place), None)
-    model = load_model_from(options, without_reference=lacking)
+    model = load_rewarding_from(options, without_reference=lacking)
     for pair in there:
         _require_same_settings(pair, model)
     conversations = sum(count for count, _ in found)
@@ -183,7 +181,7 @@ def _is_made(pair: Pair) -> bool:
     return True
 
 
-def _require_same_settings(pair: Pair, model: "RewardModel") -> None:
+def _require_same_settings(pair: Pair, model: RewardScorer) -> None:
     """Raises OutputFailure for scores of other settings; what was kept for these ones goes."""
     record, settings = read_provenance(pair.goes), scoring_provenance(model)
     if record is None or _identity(record) != _identity(settings):

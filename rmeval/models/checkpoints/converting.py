@@ -21,6 +21,7 @@ from rmeval.models.checkpoints.converting_text import Text
 from rmeval.models.checkpoints.merging import all_or_nothing, write_object
 from rmeval.models.checkpoints.weight_files import SAFE
 from rmeval.models.dpo.network import DPO
+from rmeval.models.loading import head_weights
 from rmeval.models.reward_model import RewardModel
 from rmeval.models.text.tokenizer_files import has_tokenizer
 
@@ -103,12 +104,7 @@ class Converted:
         """Returns the head as one matrix (1, H), and what it adds. Raises BadCheckpoint."""
         head = self._family.head()
         assert head is not None
-        kept = {
-            name.removeprefix("head."): value
-            for key, tensor in self._checkpoint.tensors(self._keys_of("head."))
-            for name, value in self._family.place(key, tensor)
-            if name.startswith("head.")
-        }
+        kept = head_weights(self._family)
         dtypes = {value.dtype for value in kept.values() if value.is_floating_point()}
         size = self._model.network.config.get_text_config().hidden_size
         try:

@@ -6,7 +6,7 @@ template, and is one only where the same text comes out.
 """
 
 from collections.abc import Iterable, Sequence
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from itertools import dropwhile, takewhile
 from typing import Any, NamedTuple
 
@@ -14,13 +14,15 @@ from rmeval.errors import BadConversation
 from rmeval.hub import local_path
 from rmeval.known import find_template, shipped_templates
 from rmeval.models.checkpoints.checkpoint import find_checkpoint
-from rmeval.models.text.day import choose_day
+from rmeval.models.text.day import ASKS, choose_day, day_in
 from rmeval.models.text.specials import Specials
-from rmeval.models.text.tokenizer import render, require_chat_template
+from rmeval.models.text.tokenizer import render, require_chat_template, template_of
 from rmeval.models.text.tokenizer_files import load_tokenizer
 from rmeval.records import Conversation, Message
 
 MOST_TURNS = 256  # of the assistant; each costs a pass over the text
+FRAMES = 1024  # that are remembered
+HEAD = 2000  # characters in which a template writes the day
 FOREIGN = "holds no special token of the model's chat template: it was rendered for another model"
 Ids = list[int]
 
@@ -37,36 +39,46 @@ class TemplateReader:
 
     def __init__(self, tokenizer: Any, template: str | None = None) -> None:
         """Takes a template in place of the tokenizer's own. Nothing is rendered yet."""
-        self._tokenizer, self._template = tokenizer, template
-        self._frame = cache(self._make_frame)
+        self._tokenizer, self._template = tokenizer, template or template_of(tokenizer)
+        self._frame = lru_cache(FRAMES)(self._make_frame)
 
     def parse(self, text: str) -> Conversation | None:
         """Returns the conversation that the template writes as this text, or None.
 
         A BOS may be missing or doubled, and the end of the last answer may be missing. Where the
-        template writes a system prompt by itself, that is not a message.
+        template writes a system prompt by itself, that is not a message; where it writes the day,
+        it is the text's.
         """
         bare = self._without_bos(text)
-        for system in (False, True):
-            turns = self._count_turns(bare, system)
-            frame = self._frame(system, turns) if turns else None
-            talk = self._fill(frame, bare) if frame else None
-            if talk is not None:
-                return talk
-        return None
+        template = self._on_the_day_of(bare)
+        found = [self._parse_as(template, bare, system) for system in (False, True)]
+        # the more of a text is the template's, the less was guessed
+        return min(filter(None, found), key=_letters, default=None)
 
-    def _count_turns(self, text: str, system: bool) -> int:
+    def _parse_as(self, template: str | None, text: str, system: bool) -> Conversation | None:
+        turns = self._count_turns(template, text, system)
+        frame = self._frame(template, system, turns) if turns else None
+        return self._fill(template, frame, text) if frame else None
+
+    def _on_the_day_of(self, text: str) -> str | None:
+        """Returns the template on the day that a text begins with, where it asks for the day."""
+        if self._template is None or ASKS not in self._template:
+            return self._template
+        day = day_in(text[:HEAD])
+        return day.fixed_in(self._template) if day else self._template
+
+    def _count_turns(self, template: str | None, text: str, system: bool) -> int:
         """Returns how many answers a text seems to hold, 0 for none or too many."""
-        frame = self._frame(system, 1)
+        frame = self._frame(template, system, 1)
         before_answer = frame.literals[-2] if frame else ""
         turns = text.count(before_answer) if before_answer else 0
         return turns if turns <= MOST_TURNS else 0
 
-    def _make_frame(self, system: bool, turns: int) -> Frame | None:
+    def _make_frame(self, template: str | None, system: bool, turns: int) -> Frame | None:
         """Returns what is written around so many turns, or None where that cannot be told."""
         roles = (*(["system"] if system else []), *(["user", "assistant"] * turns))
         marks = [f"\ue000{place}\ue001" for place in range(len(roles))]
-        written = self._write([*map(Message, roles, marks)])
+        written = self._write(template, [*map(Message, roles, marks)])
         if written is None or any(written.count(mark) != 1 for mark in marks):
             return None
         literals = []
@@ -77,7 +89,7 @@ class TemplateReader:
             literals.append(before)
         return Frame(roles, (*literals, written)) if all(literals[1:]) else None
 
-    def _fill(self, frame: Frame, text: str) -> Conversation | None:
+    def _fill(self, template: str | None, frame: Frame, text: str) -> Conversation | None:
         """Returns the messages of these roles that are written as this text, or None."""
         if not text.startswith(frame.literals[0]):
             return None
@@ -88,17 +100,19 @@ class TemplateReader:
                 return None
             contents.append(content)
         end = frame.literals[-1]
+        sign = "".join(end.split()[:1])  # of an end, which an unfinished answer does not have
         for size in range(len(end), -1, -1):  # as much of the end as there is
-            if rest.endswith(end[:size]):
-                answer = rest[: len(rest) - size]
-                talk = tuple(map(Message, frame.roles, [*contents, answer]))
-                if self._write(talk) == text + end[size:]:
-                    return talk
+            answer = rest[: len(rest) - size]
+            if not rest.endswith(end[:size]) or (size < len(end) and sign and sign in answer):
+                continue
+            talk = tuple(map(Message, frame.roles, [*contents, answer]))
+            if self._write(template, talk) == text + end[size:]:
+                return talk
         return None
 
-    def _write(self, talk: Sequence[Message]) -> str | None:
+    def _write(self, template: str | None, talk: Sequence[Message]) -> str | None:
         try:
-            written = render(self._tokenizer, tuple(talk), 0, template=self._template)
+            written = render(self._tokenizer, tuple(talk), 0, template=template)
         except BadConversation:
             return None
         return self._without_bos(written)
@@ -108,6 +122,10 @@ class TemplateReader:
         while bos and text.startswith(bos):
             text = text[len(bos) :]
         return text
+
+
+def _letters(talk: Conversation) -> int:
+    return sum(len(message.content) for message in talk)
 
 
 class TextReader:
@@ -123,8 +141,9 @@ class TextReader:
         self._tokenizer = specials.tokenizer
         self._starts = {self._tokenizer.bos_token_id, *specials.around.before} - {None}
         self._lead = self._leading(probe)
-        added = self._starts | {end_token, *specials.around.after}
-        self._marks = (set(self._tokenizer.added_tokens_decoder) - added).intersection(probe)
+        of_any_text = {end_token, self._tokenizer.unk_token_id, *specials.around.after}
+        special = set(self._tokenizer.added_tokens_decoder) - self._starts - of_any_text
+        self._marks = special.intersection(probe)
 
     @cached_property
     def template(self) -> TemplateReader:
