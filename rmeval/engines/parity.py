@@ -259,7 +259,11 @@ def _tokens(told: Told, expected: Expected) -> str:
 
 def _unexplained(told: Told, expected: Expected) -> tuple[str, str]:
     """Returns what is to be said of rewards that no known mistake explains, and what to do."""
-    if told.tokens is not None and list(told.tokens) != expected.tokens(RIGHT):
+    lengths = expected.tokens(RIGHT)
+    if told.tokens is not None and list(told.tokens) != lengths:
+        most = max(told.tokens)
+        if list(told.tokens) == [min(length, most) for length in lengths]:
+            return f"why: cut to {most} tokens; not known is which part is lost", OF_CUT
         return "it reads another text: another chat template or tokenizer", OF_TEMPLATE
     correlation = rank_correlation(told.rewards, expected.right)
     said = f"nothing known explains it, rank correlation {correlation:.2f}: another checkpoint?"

@@ -15,7 +15,7 @@ SAME_NAME = (  # as the flag, of other functions than those that load a model
     *("against", "columns", "concurrency", "data", "drop_bias", "endpoint", "fresh", "host"),
     *("keep", "key_over_http", "limit", "max_body_mib", "max_new_tokens", "max_wait"),
     *("min_margin", "name", "normalise", "on", "on_long", "output", "port", "request_tokens"),
-    *("replace", "split", "text_template"),
+    *("replace", "split", "text_template", "ways"),
 )
 OTHER_NAME = {
     "batch": "--judge-batch",
