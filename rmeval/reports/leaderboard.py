@@ -27,10 +27,15 @@ def format_ranking(rows: Sequence[Row], form: str, title: str = "") -> str:
     if form == "csv":
         return format_rows([{**row, "notes": "; ".join(row["notes"])} for row in rows], form)
     marked, notes = with_footnotes(rows)
+    return format_with_notes(marked, [*notes, *legend_of(rows)], form, title)
+
+
+def legend_of(rows: Sequence[Row]) -> list[str]:
+    """Returns what the columns of a ranking mean, where its reader has to be told."""
     legend = [GROUPS] if any(row["group"] for row in rows) else []
     if legend and any(row["origin"].startswith("published") for row in rows):
         legend.append(ESTIMATED)
-    return format_with_notes(marked, [*notes, *legend], form, title)
+    return legend
 
 
 def with_footnotes(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Row], list[str]]:
