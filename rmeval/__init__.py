@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         read_result,
         read_results,
         report,
+        site,
     )
 
 __all__ = [
@@ -124,6 +125,7 @@ __all__ = [
     "report",
     "results_frame",
     "section_scores",
+    "site",
     "wrap",
 ]
 
@@ -155,6 +157,7 @@ _LATER = {
         "read_result",
         "read_results",
         "report",
+        "site",
     ],
 }
 _MODULE_OF = {name: module for module, names in _LATER.items() for name in names}

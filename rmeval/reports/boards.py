@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import ceil, floor
 from typing import Any
 
+from rmeval.errors import one_line
 from rmeval.reports.across import NOTHING, marked_rows
 from rmeval.reports.documents import render_fragment, render_page
 from rmeval.reports.leaderboard import footnote_mark, legend_of
@@ -56,7 +57,7 @@ def rankings_html(tables: Mapping[str, Sequence[Row]], *, fragment: bool = False
     parts = [
         _ranking(rows, name if len(tables) > 1 or fragment else "") for name, rows in tables.items()
     ]
-    title = next(iter(tables)) if len(tables) == 1 else "Leaderboard"
+    title = one_line(next(iter(tables))) if len(tables) == 1 else "Leaderboard"
     return _html(title, parts, fragment)
 
 
@@ -88,9 +89,9 @@ def _ranking(rows: Sequence[Row], title: str) -> dict[str, Any]:
     marks = marks_of(rows)
     shown = [
         {
-            **{key: row.get(key) for key in FACTS},
+            **{key: _shown(row.get(key)) for key in FACTS},
             "score": row["Score"],
-            "made": row["origin"],
+            "made": _shown(row["origin"]),
             "estimated": row["origin"].startswith("published"),
             "sections": {k: v for k, v in row.items() if k not in FACTS and v is not None},
             "marks": [(note, marks[note]) for note in row["notes"]],
@@ -98,13 +99,18 @@ def _ranking(rows: Sequence[Row], title: str) -> dict[str, Any]:
         for row in rows
     ]
     return {
-        "title": title,
+        "title": one_line(title),
         "rows": shown,
         "sections": [key for key in (rows[0] if rows else ()) if key not in FACTS],
         "axis": Axis.over(shown) if any(row["low"] is not None for row in shown) else None,
         "marks": marks,
         "legend": legend_of(rows),
     }
+
+
+def _shown(value: Any) -> Any:
+    """Returns a text without what no reader could see in it, and any other value as it is."""
+    return one_line(value) if isinstance(value, str) else value
 
 
 def marks_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
