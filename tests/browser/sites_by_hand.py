@@ -56,15 +56,15 @@ def published(name: str, score: float, benchmark: str) -> Published:
     return Published(name, benchmark, overall=score, source="https://x.org", note="", **facts)
 
 
-def write_large(folder: Path, models: int = 300, benchmarks: int = 8) -> Path:
-    """Every model on every benchmark; the first is as large as half of RewardBench."""
+def write_large(folder: Path, models: int = 300, benchmarks: int = 8, rows: int = 60) -> Path:
+    """Every model on every benchmark, so many rows in each subset; the first is RewardBench."""
     results = [
         measured(
             f"org{number % 40}/model-{number}-{1 + number % 70}B",
             number + place,
             f"bench-{place}" if place else "rewardbench",
             "pairs" if place else "rewardbench",
-            30 if place else 60,
+            rows,
         )
         for place in range(benchmarks)
         for number in range(models)
