@@ -133,7 +133,7 @@ def test_benchmarks_have_a_table_each_and_one_can_be_chosen(found: Path, capsys:
     assert out.splitlines()[0] == "demo"
     assert "\n\nrewardbench\n" in out
     html, _ = done(capsys, "leaderboard", found, "--format", "html")
-    assert html.count("<table ") == 2
+    assert html.count('<table class="board') == 2
     for form in ("csv", "latex"):
         line = refusal(capsys, "leaderboard", found, "--format", form)
         assert (
