@@ -35,13 +35,19 @@ def spending(part: str) -> Iterator[None]:
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Counts as spent on imports, in which nothing becomes garbage that is worth looking for."""
+    """Counts as spent on imports, in which nothing becomes garbage that is worth looking for.
+
+    Nor does it later, so the collector is told to leave alone what was imported, also at the
+    process's end. For the command line, whose process is its own.
+    """
     collecting = gc.isenabled()
     gc.disable()
     try:
         with spending("importing"):
             yield
     finally:
+        if not gc.get_freeze_count():  # once: what comes later may become garbage
+            gc.freeze()
         if collecting:
             gc.enable()
 

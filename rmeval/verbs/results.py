@@ -27,6 +27,7 @@ from rmeval.results.comparison import Comparison, compare_results
 from rmeval.results.ensemble import Mixture, combine_results, place_result
 from rmeval.results.files import find_results, write_result
 from rmeval.results.files import read_result as read_one
+from rmeval.results.history import FIRST, PREVIOUS, History, find_histories
 from rmeval.results.regression import LEVELS, Gate, gate_result
 
 if TYPE_CHECKING:
@@ -135,6 +136,34 @@ def baseline(result: ResultLike, output: str | Path) -> Baseline:
     prepare_file(path)
     write_baseline(path, result_of(result))
     return read_baseline(path)
+
+
+def history(
+    *results: ResultLike,
+    baseline: Baseline | str | Path = PREVIOUS,
+    max_drop: float = 0.5,
+    alpha: float = 0.05,
+    per: str = "section",
+) -> list[History]:
+    """Returns the results of each model over time, on each benchmark, where there are two or more.
+
+    Results are one model's where their names differ in the step alone, and stand in the order of
+    their steps, otherwise in that of their dates. `rmeval.reports.history` has the table of one.
+
+    Args:
+        results: results, or folders with results in or below them.
+        baseline: what each is held to: "previous", "first", or what `baseline` returned or wrote.
+        max_drop, alpha, per: as in `check`.
+
+    Raises BadData for a damaged result or baseline.
+    """
+    if per not in LEVELS:
+        raise UnknownName("level", per, LEVELS)
+    found = [result for item in results for result in _results(item)]
+    if not isinstance(baseline, Baseline) and baseline not in (PREVIOUS, FIRST):
+        baseline = read_baseline(Path(baseline))
+    held = baseline if isinstance(baseline, Baseline) else str(baseline)
+    return find_histories(found, held, max_drop=max_drop, alpha=alpha, per=per)
 
 
 def leaderboard(

@@ -9,6 +9,7 @@ tokenizer_config.json names. What was loaded must then give the files' own ids.
 import hashlib
 import inspect
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -57,9 +58,10 @@ def load_tokenizer(folder: Path) -> Any:
     other ids than they do.
     """
     source, settings = tokenizer_file(folder), tokenizer_settings(folder)
-    with _reading(source):
-        own, named = _own(source), _class_of(folder, settings)
-        tokenizer = _load(source, named, settings)
+    with _reading(source), ThreadPoolExecutor(1) as pool:
+        parsed = pool.submit(_own, source)  # a second of another core for 128,000 tokens
+        named = _class_of(folder, settings)
+        tokenizer, own = _load(source, named, settings), parsed.result()
         if hasattr(tokenizer, "backend_tokenizer"):
             _name_specials(tokenizer, named, settings)
             _set_added(tokenizer, own, source, named, settings)
