@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         read_result,
         read_results,
         report,
+        site,
     )
 
 __all__ = [
@@ -133,6 +134,7 @@ __all__ = [
     "report",
     "results_frame",
     "section_scores",
+    "site",
     "wrap",
 ]
 
@@ -168,6 +170,7 @@ _LATER = {
         "read_result",
         "read_results",
         "report",
+        "site",
     ],
 }
 _MODULE_OF = {name: module for module, names in _LATER.items() for name in names}

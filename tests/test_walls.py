@@ -116,6 +116,7 @@ def test_torch_and_transformers_are_imported_only_by_models_and_engine() -> None
         ["--help"],
         ["list"],
         ["leaderboard", "."],
+        ["site", "--published", "--no-reports", "--output", "public"],
         ["aggregate", "--help"],
         ["run", "--help"],
         ["rank", "--help"],

@@ -11,6 +11,7 @@ from rmeval.files import prepare_file, write_atomically
 from rmeval.known import Published
 from rmeval.records import Result
 from rmeval.reports.across import across_rows, format_across
+from rmeval.reports.boards import across_html, rankings_html
 from rmeval.reports.latex import Layout
 from rmeval.reports.leaderboard import format_ranking
 from rmeval.reports.rankings import by_benchmark, rank_each
@@ -24,6 +25,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     form = options.format or _form_of(options.output)
     layout = _layout(options, form)
+    if options.fragment and form != "html":
+        raise BadOption(f"--fragment is of --format html, not {form}; leave it out")
     sources, results, published = read_sources(options)
     if not results and not published:
         where = ", ".join(map(str, sources))
@@ -32,7 +35,8 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     elif options.across:
         text = _across(results, published, options, form, layout)
     else:
-        text = _format(_rank(results, published, options, form), form, layout)
+        ranked = _rank(results, published, options, form)
+        text = _format(ranked, form, layout, options.fragment)
     if options.output is None:
         print(text, end="")
     else:
@@ -57,6 +61,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         type=one_of("format", FORMATS),
         metavar="|".join(FORMATS),
         help="default: by the suffix of --output, or table",
+    )
+    parser.add_argument(
+        "--fragment",
+        action="store_true",
+        help="html without document, style and script, to stand in a page of your own",
     )
     parser.add_argument(
         "--columns",
@@ -113,10 +122,15 @@ def _across(
     """Returns one table of models by benchmarks. Raises UnknownName."""
     tables = by_benchmark(results, published, options.benchmark)
     entries = {name: find_entries(*rows, options.weighting) for name, rows in tables.items()}
-    return format_across(across_rows(entries, options.sort), form, layout) + "\n"
+    rows = across_rows(entries, options.sort)
+    if form == "html" and layout == Layout():
+        return across_html(rows, fragment=options.fragment) + "\n"
+    return format_across(rows, form, layout) + "\n"
 
 
-def _format(tables: dict[str, list[Row]], form: str, layout: Layout) -> str:
+def _format(tables: dict[str, list[Row]], form: str, layout: Layout, fragment: bool) -> str:
+    if form == "html" and layout == Layout():
+        return rankings_html(tables, fragment=fragment) + "\n"
     if form == "json":
         rows = [{"benchmark": name, **row} for name, table in tables.items() for row in table]
         return format_ranking(rows, form, layout=layout) + "\n"

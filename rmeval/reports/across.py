@@ -64,6 +64,12 @@ def format_across(rows: Sequence[Row], form: str, layout: Layout = PLAIN) -> str
         joined = ("notes", "sources")
         flat = [{**row, **{name: _told(row[name]) for name in joined}} for row in rows]
         return format_rows(flat, form)
+    marked, below = marked_rows(rows)
+    return format_with_notes(marked, [*below, NOTHING], form, layout=layout)
+
+
+def marked_rows(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
+    """Returns rows with marks in place of their notes and sources, and these as lines."""
     notes = list(
         dict.fromkeys(note for row in rows for told in row["notes"].values() for note in told)
     )
@@ -71,7 +77,7 @@ def format_across(rows: Sequence[Row], form: str, layout: Layout = PLAIN) -> str
     marked = [_marked(row, notes, sources) for row in rows]
     below = [f"[{footnote_mark(i)}] {note}" for i, note in enumerate(notes)]
     below += [f"({number}) {source}" for number, source in enumerate(sources, 1)]
-    return format_with_notes(marked, [*below, NOTHING], form, layout=layout)
+    return marked, below
 
 
 def in_order(entries: Mapping[str, Sequence[Standing]]) -> Iterator[tuple[str, Standing]]:

@@ -32,10 +32,16 @@ def format_ranking(rows: Sequence[Row], form: str, title: str = "", layout: Layo
         joined = [{"notes": "; ".join(row["notes"])} if told else {} for row in shown]
         return format_rows([{**row, **j} for row, j in zip(shown, joined, strict=True)], form)
     marked, notes = with_footnotes(shown) if told else (shown, [])
-    legend = [GROUPS] if any(row.get("group") for row in shown) else []
+    legend = legend_of(rows) if any(row.get("group") for row in shown) else []
+    return format_with_notes(marked, [*notes, *legend], form, title, layout)
+
+
+def legend_of(rows: Sequence[Row]) -> list[str]:
+    """Returns what the columns of a ranking mean, where its reader has to be told."""
+    legend = [GROUPS] if any(row["group"] for row in rows) else []
     if legend and any(row["origin"].startswith("published") for row in rows):
         legend.append(ESTIMATED)
-    return format_with_notes(marked, [*notes, *legend], form, title, layout)
+    return legend
 
 
 def with_footnotes(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Row], list[str]]:

@@ -13,6 +13,8 @@ from rmeval.records import Result
 from rmeval.reports.page_rows import Texts
 from rmeval.reports.pages import render_report
 from rmeval.reports.rankings import rank_each
+from rmeval.reports.site.models import read_facts
+from rmeval.reports.site.writing import write_site
 from rmeval.reports.texts import find_texts
 from rmeval.results.baselines import (
     PUBLISHED,
@@ -213,6 +215,34 @@ def report(
         texts = find_texts(found[0], None if data is None else Path(data))
     write_atomically(path, render_report(found, scheme_of(found[0].definition), texts))
     return path
+
+
+def site(
+    results: Iterable[ResultLike] = (),
+    output: str | Path = "public",
+    *,
+    published: bool | Sequence[str] = False,
+    title: str = "Reward models",
+    models: str | Path | None = None,
+    reports: bool = True,
+) -> Path:
+    """Writes the leaderboard as a site, and returns its folder, which is whole or as it was.
+
+    Args:
+        results: results, or folders with results in or below them.
+        output: a folder that is not there, empty, or an earlier site and nothing else.
+        published: True for every shipped table, or the names of some, such as "grm".
+        title: what it is called.
+        models: a TOML file of facts about models, see docs/site.md.
+        reports: whether each result has its report, which holds the benchmark's texts.
+
+    Raises BadData for nothing to show, OutputFailure, BadOption, UnknownName.
+    """
+    found = [result for item in results for result in _results(item)]
+    facts = read_facts(Path(models)) if models is not None else None
+    rows = without_repeats(_published(published))
+    write_site(Path(output), found, rows, title=title, facts=facts, reports=reports)
+    return Path(output)
 
 
 def result_of(item: ResultLike) -> Result:

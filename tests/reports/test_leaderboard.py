@@ -12,6 +12,7 @@ from rmeval.benchmarks.rewardbench import REWARDBENCH, SECTIONS, WEIGHTINGS
 from rmeval.errors import UnknownName
 from rmeval.known import published_tables, without_repeats
 from rmeval.metrics.summary import describe_scores
+from rmeval.reports.boards import rankings_html
 from rmeval.reports.leaderboard import footnote_mark, format_ranking, with_footnotes
 from rmeval.results.standings import _binomial_half, rank_rows
 
@@ -214,7 +215,7 @@ def test_names_cannot_break_a_table() -> None:
     rows = rank_rows([measured(HOSTILE, dtype="float16"), measured("m"), measured("n")], [])
     table = format_ranking(rows, "table").splitlines()
     markdown = format_ranking(rows, "markdown")
-    html = format_ranking(rows, "html", "a <title>")
+    html = rankings_html({"a <title>": rows}, fragment=True)
     assert len([line for line in table if r"a|b, <script> & 5% $x_1 #~^{}\ `*" in line]) == 1
     assert not any("\x1b" in text for text in (*table, markdown, html))
     lines = [line for line in markdown.splitlines() if line.startswith("|")]
@@ -223,7 +224,10 @@ def test_names_cannot_break_a_table() -> None:
     assert r"a\|b, \<script> \& 5% $x_1 #~^{}\\ \`\*" in markdown
     assert "<script>" not in html
     assert "a|b, &lt;script&gt; &amp;" in html
-    assert html.startswith("<p>a &lt;title&gt;</p>\n<table>")
+    assert '<h2 id="board-1">a &lt;title&gt;</h2>' in html
+    page = rankings_html({"a <title>": rows})
+    assert "<title>a &lt;title&gt;</title>" in page
+    assert page.count("<script>") == 1  # its own
 
 
 def test_latex_is_escaped_and_its_notes_are_printed() -> None:
