@@ -15,7 +15,7 @@ from rmeval.files import reading
 
 VERBS = {
     "run": "evaluate a model on a benchmark",
-    "doctor": "check a model before a long run",
+    "doctor": "check a model before a long run, or what an engine serves",
     "show": "print one row of a benchmark as a model will see it",
     "score": "score conversations from a file",
     "serve": "serve a model's rewards over HTTP, for training",
@@ -49,7 +49,10 @@ EXAMPLES = {
         "rmeval run --model ./checkpoint --benchmark preferences.jsonl --limit 200",
         "rmeval run --model ./checkpoint --benchmark helpsteer3 --disguises",
     ],
-    "doctor": ["rmeval doctor --model ./checkpoint"],
+    "doctor": [
+        "rmeval doctor --model ./checkpoint",
+        "rmeval doctor --model M --endpoint http://node0:8000 --engine vllm",
+    ],
     "show": ["rmeval show rewardbench 1042 --model ./checkpoint"],
     "serve": [
         "rmeval serve --model ./checkpoint",

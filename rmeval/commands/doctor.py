@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rmeval.commands.shared.flags import as_flags
-from rmeval.commands.shared.options import add_model_options, load_model_from, one_of
+from rmeval.commands.shared.options import (
+    add_engine_options,
+    add_model_options,
+    is_served,
+    load_model_from,
+)
 from rmeval.commands.shared.progress import show_step
 from rmeval.errors import BadCheckpoint, BadOption, one_line
 from rmeval.files import prepare_file
-from rmeval.records import ENGINES
 from rmeval.verbs.lines import doctor
 
 if TYPE_CHECKING:
@@ -29,7 +33,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     add_model_options(parser, default="demo")
     parser.set_defaults(model=None)  # "demo" where no record of a model stands in for it
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
-    _add_engine_options(parser)
+    _add_parity_options(parser)
     options = parser.parse_args(arguments)
     from rmeval.engine.workers import count_processes
 
@@ -56,24 +60,20 @@ def format_checks(checks: Sequence["Check"]) -> str:
     return "\n".join(lines)
 
 
-def _add_engine_options(parser: argparse.ArgumentParser) -> None:
+def _add_parity_options(parser: argparse.ArgumentParser) -> None:
     from rmeval.engines.asking import USUAL_WAYS
-    from rmeval.engines.client import PROTOCOLS
 
+    add_engine_options(parser, had=("concurrency", "request-tokens"))
     served = parser.add_argument_group("what an engine serves")
-    served.add_argument("--endpoint", metavar="URL", help="the engine's address, without /v1")
-    served.add_argument("--record", type=Path, metavar="FILE", help="write what the model gives")
-    served.add_argument("--against", type=Path, metavar="FILE", help="compare with such a file")
+    served.add_argument(
+        "--record", type=Path, metavar="FILE", help="write what --against holds an engine to"
+    )
     served.add_argument(
         "--ways",
         type=lambda value: value.split(","),
         metavar=",".join(USUAL_WAYS),
         help="how your clients ask; default: all of them",
     )
-    served.add_argument("--key-over-http", action="store_true", help="send the key in the clear")
-    engine = next(action for action in parser._actions if action.dest == "engine")
-    engine.type = one_of("engine", (*ENGINES, *PROTOCOLS))
-    engine.help = f"{engine.help}; with --endpoint: {', '.join(PROTOCOLS)}"
 
 
 def _report(
@@ -111,17 +111,8 @@ def _examine(options: argparse.Namespace) -> "list[Check]":
 
 def _require_together(options: argparse.Namespace) -> None:
     """Raises BadOption for options that make no sense together."""
-    of_engine = options.engine not in ENGINES
-    if options.endpoint is None:
-        for name, given in (("--against", options.against), ("--ways", options.ways)):
-            if given is not None:
-                raise BadOption(
-                    f"{name} is of an engine; pass --endpoint URL --engine NAME as well"
-                )
-        if of_engine:
-            raise BadOption(f"--engine {options.engine} is elsewhere; pass its --endpoint URL")
-    elif not of_engine:
-        raise BadOption("--endpoint: say with --engine what answers there: vllm, sglang, …")
+    if not is_served(options) and options.ways is not None:
+        raise BadOption("--ways goes with --endpoint only")
     if options.against is not None and (options.model or options.record):
         other = "--model" if options.model else "--record"
         raise BadOption(f"--against {options.against} stands in for the model; leave {other} out")

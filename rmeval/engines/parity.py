@@ -228,7 +228,7 @@ def _some_rows(name: str, best: Explanation, off: str, expected: Expected) -> Ch
         told += f": those of {lengths[~agree].min()} tokens and more, so they are cut"
         return Check(name, "fail", told, OF_CUT)
     rows = ", ".join(map(str, np.flatnonzero(~agree)))
-    return Check(name, "fail", f"{told}: {rows}", "see `--json` for the rows")
+    return Check(name, "fail", f"{told}: {rows}")
 
 
 def _constant(name: str, value: float, rows: int) -> Check:

@@ -52,7 +52,7 @@ def check_engine(
 
 
 def record_parity(model: "RewardModel", path: str | Path) -> Expected:
-    """Writes what a model gives, rightly and by each known mistake, for `check_engine(against=)`.
+    """Writes what a model gives, rightly and by each known mistake, for `check_engine`.
 
     Raises OutputFailure.
     """

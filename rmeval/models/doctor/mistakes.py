@@ -31,7 +31,7 @@ ADVICE = {
     MEAN_POOLED: "serve with the pooling of the last token (vLLM: --pooler-config)",
 }
 OF_CUT = "raise the engine's maximal length, or cut with `max_length=` and send token ids"
-OF_TEMPLATE = "send token ids, or give the engine the model's own template (vLLM: --chat-template)"
+OF_TEMPLATE = "send token ids, or start the engine with the model's own chat template"
 
 
 class Mistake(NamedTuple):
