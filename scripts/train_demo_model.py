@@ -1,10 +1,13 @@
 """Trains the demonstration reward model that ships with rmeval, and writes its checkpoint and card.
 
-    python scripts/train_demo_model.py --data ../shared/data/benchmarks --out rmeval/data/demo/model
+    git clone https://github.com/anthropics/hh-rlhf sources/hh-rlhf
+    git clone https://github.com/openai/grade-school-math sources/grade-school-math
+    python scripts/train_demo_model.py --data sources --out rmeval/data/demo/model
 
 A real Bradley-Terry reward model, only very small: InternLM2-Reward's checkpoint layout in half
-precision, trained from nothing on a CPU with two threads. Real pairs come from --data, the rest
-from demo_model/. The same seed gives the same pairs, tokenizer and order of batches.
+precision, trained from nothing by one thread of a CPU. Pairs are made by demo_model/, of templates
+and of two public files, whose sha256 is checked. Where a pair shares text with the demonstration
+benchmark, nothing is trained. The same seed gives the same pairs, tokenizer and order of batches.
 """
 
 import argparse
@@ -12,7 +15,7 @@ import math
 import random
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,12 +26,15 @@ from transformers import LlamaConfig, LlamaModel, PreTrainedTokenizerBase
 
 import rmeval
 from demo_model.checkpoint import export, llama_config, train_tokenizer
-from demo_model.data import REAL, generated_pairs, read_real, test_pairs, tokenizer_texts
-from demo_model.pair import Pair, held_out
+from demo_model.data import Material, read_material
+from demo_model.embeddings import from_neighbours
+from demo_model.overlap import hold_apart
+from demo_model.pair import Pair
+from demo_model.pairs import make_pairs
 from demo_model.report import Row, Run, model_card, table
 
-WIDTH = 64  # sequences are padded to a multiple of it
-EXPORT_SECONDS = 75  # what export and evaluation take, kept back from --minutes
+WIDTH = 16  # sequences are padded to a multiple of it
+EMBEDDED = 0.05  # root mean square of an embedding's numbers at the start
 
 Encoded = tuple[list[int], list[int]]  # token ids of prompt + chosen, and of prompt + rejected
 
@@ -38,14 +44,11 @@ class Recipe:
     """Everything that decides the result, besides the data."""
 
     seed: int = 0
-    epochs: int = 6
-    generated: int = 500  # pairs of each kind and epoch, times SHARE
-    worked: int = 150  # gsm8k pairs of each epoch
-    batch_tokens: int = 4096
-    max_tokens: int = 256
-    peak_lr: float = 1e-3
+    pairs: int = 2800  # of each kind, times its share; each is seen once
+    batch_tokens: int = 2048
+    peak_lr: float = 2e-3
     weight_decay: float = 0.1
-    mask: float = 0.1  # share of input tokens hidden in training, against learning by heart
+    mask: float = 0.05  # share of input tokens hidden in training, against learning by heart
 
 
 class TinyRewardModel(nn.Module):
@@ -65,25 +68,20 @@ class TinyRewardModel(nn.Module):
         """
         hidden = self.backbone(input_ids=ids, use_cache=False).last_hidden_state  # (N, T, H)
         pooled = hidden[torch.arange(len(ids)), last]  # (N, H)
-        with torch.autocast("cpu", enabled=False):
-            rewards: Tensor = self.head(pooled.float()).squeeze(-1)
+        rewards: Tensor = self.head(pooled).squeeze(-1)
         return rewards
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, pair: Pair, max_tokens: int) -> Encoded:
-    """Renders and tokenises both sides; past `max_tokens` the oldest turns go, as whole turns."""
-    sides = []
-    for answer in (pair.chosen, pair.rejected):
-        turns = [{"role": r, "content": c} for r, c in (*pair.prompt, ("assistant", answer))]
-        ids = rendered(tokenizer, turns)
-        while len(ids) > max_tokens and len(turns) > 2:
-            turns = turns[1:]
-            ids = rendered(tokenizer, turns)
-        sides.append(ids)
-    return sides[0], sides[1]
+def encode(tokenizer: PreTrainedTokenizerBase, pair: Pair) -> Encoded:
+    """Renders and tokenises both sides."""
+    chosen, rejected = (
+        rendered(tokenizer, pair.prompt, answer) for answer in (pair.chosen, pair.rejected)
+    )
+    return chosen, rejected
 
 
-def rendered(tokenizer: PreTrainedTokenizerBase, turns: list[dict[str, str]]) -> list[int]:
+def rendered(tokenizer: PreTrainedTokenizerBase, prompt: str, answer: str) -> list[int]:
+    turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
     text = tokenizer.apply_chat_template(turns, tokenize=False)
     ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
     return ids
@@ -130,73 +128,55 @@ def loss_of(model: TinyRewardModel, batch: Sequence[Encoded], recipe: Recipe) ->
     return -nn.functional.logsigmoid(margin).mean()
 
 
-def epochs(
-    real: Sequence[Pair], tokenizer: PreTrainedTokenizerBase, recipe: Recipe
-) -> Iterator[list[list[Encoded]]]:
-    """Yields the batches of each epoch: all of hh, some of gsm8k, freshly generated pairs.
-
-    gsm8k is long and beyond a model of this size, so an epoch takes only a part of it.
-    """
-    train = [p for p in real if not held_out(p.prompt)]
-    worked = [p for p in train if p.kind == "gsm8k"]
-    for epoch in range(recipe.epochs):
-        rng = random.Random(f"{recipe.seed}/{epoch}")
-        pairs = [p for p in train if p.kind != "gsm8k"]
-        pairs += rng.sample(worked, min(recipe.worked, len(worked)))
-        pairs += generated_pairs(train, recipe.generated, f"{recipe.seed}/{epoch}", test=False)
-        rows = [encode(tokenizer, p, recipe.max_tokens) for p in pairs]
-        yield batches(rows, recipe.batch_tokens, rng)
-
-
-def train(
-    model: TinyRewardModel,
-    epochs_of_batches: Iterator[list[list[Encoded]]],
-    recipe: Recipe,
-    seconds: float,
-    most: float = math.inf,
-) -> int:
-    """Trains in place and returns the number of updates.
-
-    The schedule ends with the last epoch, when the time is used up, or after `most` updates,
-    whichever comes first.
-    """
+def train(model: TinyRewardModel, groups: Sequence[list[Encoded]], recipe: Recipe) -> None:
+    """Trains in place, one update for each group: a warm-up, then a cosine."""
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=0.0, betas=(0.9, 0.98), weight_decay=recipe.weight_decay
     )
-    begin, mean, updates = time.monotonic(), 0.0, 0
-    for epoch, groups in enumerate(epochs_of_batches):
-        for i, batch in enumerate(groups):
-            elapsed = time.monotonic() - begin
-            done = max((epoch + i / len(groups)) / recipe.epochs, elapsed / seconds, updates / most)
-            if done >= 1:
-                return updates
-            lr = recipe.peak_lr * min(1.0, done / 0.02) * (0.02 + 0.98 * cosine(done))
-            optimizer.param_groups[0]["lr"] = lr
-            with torch.autocast("cpu", torch.bfloat16):
-                loss = loss_of(model, batch, recipe)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            updates += 1
-            mean = loss.item() if i == 0 else 0.98 * mean + 0.02 * loss.item()
-            if i % 50 == 0:
-                print(
-                    f"epoch {epoch} batch {i}/{len(groups)} loss {mean:.3f} {elapsed:.0f} s",
-                    flush=True,
-                )
-    return updates
+    begin, mean = time.process_time(), 0.0
+    for i, batch in enumerate(groups):
+        done = i / len(groups)
+        lr = recipe.peak_lr * min(1.0, done / 0.04) * (0.02 + 0.98 * cosine(done))
+        optimizer.param_groups[0]["lr"] = lr
+        loss = loss_of(model, batch, recipe)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        mean = loss.item() if i == 0 else 0.98 * mean + 0.02 * loss.item()
+        if i % 100 == 0:
+            seconds = time.process_time() - begin
+            print(f"update {i} of {len(groups)}, loss {mean:.3f}, {seconds:.0f} s", flush=True)
 
 
 def cosine(done: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * done))
 
 
+def tokenizer_texts(material: Material, pairs: Sequence[Pair]) -> list[str]:
+    """Returns what the tokenizer learns from: some of all text that the model will see."""
+    some = [text for one in (*material.talk, *material.sums[::4]) for text in one]
+    return some + [text for pair in pairs[::5] for text in (pair.prompt, pair.chosen)]
+
+
+def new_model(
+    folder: Path, tokenizer: PreTrainedTokenizerBase, material: Material
+) -> TinyRewardModel:
+    """Returns a model whose embeddings know which tokens stand near each other in real text."""
+    model = TinyRewardModel(llama_config(folder))
+    texts = [text for one in (*material.talk, *material.sums) for text in one]
+    ids = [tokenizer.encode(text, add_special_tokens=False) for text in texts]
+    embeddings = model.backbone.embed_tokens.weight
+    with torch.no_grad():
+        embeddings.add_(EMBEDDED * from_neighbours(ids, *embeddings.shape))
+    return model
+
+
 def evaluate(
-    model: rmeval.RewardModel, rows: Sequence[Encoded], pairs: Sequence[Pair]
+    model: rmeval.RewardModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]
 ) -> list[Row]:
     """Scores held-out pairs and counts, by kind, where chosen is strictly higher."""
-    rewards = model.score_tokens([ids for row in rows for ids in row])
+    rewards = model.score_tokens([ids for pair in pairs for ids in encode(tokenizer, pair)])
     margins = (a - b for a, b in zip(rewards[::2], rewards[1::2], strict=True))
     return table(list(zip(pairs, margins, strict=True)))
 
@@ -205,24 +185,18 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/benchmarks"))
+    parser.add_argument("--data", type=Path, required=True, help="where both clones are")
     parser.add_argument("--out", type=Path, default=Path("rmeval/data/demo/model"))
-    parser.add_argument("--minutes", type=float, default=20.0, help="cap for the whole script")
-    parser.add_argument("--epochs", type=int, default=Recipe.epochs)
+    parser.add_argument("--pairs", type=int, default=Recipe.pairs, help="of each kind")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
-    parser.add_argument("--updates", type=int, default=math.inf, help="cap for the updates")
-    parser.add_argument(
-        "--generated", type=int, default=Recipe.generated, help="pairs of each kind and epoch"
-    )
     return parser.parse_args(arguments)
 
 
 def card(
-    rows: Sequence[Row], recipe: Recipe, real: Sequence[Pair], work: Path, run: tuple[int, float]
+    rows: Sequence[Row], recipe: Recipe, work: Path, apart: str, run: tuple[int, int, float]
 ) -> str:
-    """Returns the model card; `run` is the number of updates and the seconds taken so far."""
+    """Returns the model card; `run` is the number of pairs, of updates, and the CPU's seconds."""
     config = llama_config(work)
-    known = [p.kind for p in real if not held_out(p.prompt)]
     weights = load_file(work / "model.safetensors").values()
     shape = f"{config.num_hidden_layers} layers, hidden {config.hidden_size}, "
     shape += f"{config.num_attention_heads} heads on {config.num_key_value_heads} key-value heads, "
@@ -231,13 +205,14 @@ def card(
         rows,
         Run(
             seed=recipe.seed,
-            updates=run[0],
-            seconds=round(run[1]),
+            pairs=run[0],
+            updates=run[1],
+            minutes=round(run[2] / 60),
             parameters=sum(w.numel() for w in weights),
             megabytes=sum(f.stat().st_size for f in work.iterdir()) / 1e6,
             shape=shape,
+            apart=apart,
             recipe=", ".join(f"{k} {v}" for k, v in asdict(recipe).items()),
-            train_real=", ".join(f"{known.count(kind)} of {kind}" for kind in REAL),
         ),
     )
 
@@ -251,27 +226,30 @@ def replace_folder(new: Path, old: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    begin, args = time.monotonic(), parse_options(arguments)
+    args = parse_options(arguments)
     torch.manual_seed(args.seed)
-    recipe = Recipe(seed=args.seed, epochs=args.epochs, generated=args.generated)
-    real = read_real(args.data)
+    recipe = Recipe(seed=args.seed, pairs=args.pairs)
+    material = read_material(args.data)
+    pairs = make_pairs(recipe.pairs, str(recipe.seed), material, test=False)
+    apart = hold_apart(pairs)
     work = args.out.with_name(args.out.name + ".new")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    tokenizer = train_tokenizer(tokenizer_texts([p for p in real if not held_out(p.prompt)]), work)
-    model = TinyRewardModel(llama_config(work))
-    seconds = max(1.0, args.minutes * 60 - EXPORT_SECONDS - (time.monotonic() - begin))
-    updates = train(model, epochs(real, tokenizer, recipe), recipe, seconds, args.updates)
+    tokenizer = train_tokenizer(tokenizer_texts(material, pairs), work)
+    model = new_model(work, tokenizer, material)
+    rows = [encode(tokenizer, pair) for pair in pairs]
+    groups = batches(rows, recipe.batch_tokens, random.Random(recipe.seed))
+    train(model, groups, recipe)
     export(model.backbone, model.head, work)
     exported = rmeval.load_model(work, dtype="float32", device="cpu")
-    test = test_pairs(real, recipe.generated * 3 // 10)
-    rows = evaluate(exported, [encode(tokenizer, p, 2048) for p in test], test)
-    text = card(rows, recipe, real, work, (updates, time.monotonic() - begin))
+    test = make_pairs(recipe.pairs // 12, "test", material, test=True)
+    found = evaluate(exported, tokenizer, test)
+    text = card(found, recipe, work, apart, (len(pairs), len(groups), time.process_time()))
     (work / "README.md").write_text(text, encoding="utf-8")
     replace_folder(work, args.out)
     print(text)
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # with another number the sums round otherwise
     main()

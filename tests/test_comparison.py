@@ -42,7 +42,7 @@ def demo_rows(margin=lambda subset, number: 1.0) -> list[ScoredPreference]:
     return [
         row(f"{subset}/{number}", margin(subset, number), subset)
         for subset in ROWS
-        for number in range(6)
+        for number in range(16)
     ]
 
 

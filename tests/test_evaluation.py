@@ -60,7 +60,7 @@ def test_every_response_is_scored_once_in_the_order_of_the_rows() -> None:
     first = DEMO.preferences[0]
     assert seen[0] == (*first.prompt, Message("assistant", first.responses[0]))
     assert seen[1] == (*first.prompt, Message("assistant", first.responses[1]))
-    assert len(seen) == 276
+    assert len(seen) == 736
     assert [item.id for item in result.scored] == [item.id for item in DEMO.preferences]
     for scored, asked in zip(result.scored, DEMO.preferences, strict=True):
         assert [score.value for score in scored.scores] == [len(r) for r in asked.responses]
@@ -104,7 +104,7 @@ def test_the_longer_response_wins_with_a_model_that_measures_length() -> None:
 
 def test_a_limited_run_is_partial_and_has_no_score() -> None:
     result = evaluate(limit=23)
-    assert result.partial == "23 of 138 rows, evenly spread"
+    assert result.partial == "23 of 368 rows, evenly spread"
     assert result.overall is None
     assert len(result.scored) == 23
     assert result.metrics.partial_sections == ("Chat", "Chat Hard", "Safety", "Reasoning")

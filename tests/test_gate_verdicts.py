@@ -39,8 +39,8 @@ def rows_won(won: int, of: int = 1000, subset: str = "s") -> list[ScoredPreferen
 
 
 def demo(**won: int) -> Result:
-    """All of the demo's 6 rows won in each subset, but for those named (with _ for -)."""
-    rows = [item for s in ROWS for item in rows_won(won.get(s.replace("-", "_"), 6), 6, s)]
+    """All of the demo's 16 rows won in each subset, but for those named (with _ for -)."""
+    rows = [item for s in ROWS for item in rows_won(won.get(s.replace("-", "_"), 16), 16, s)]
     return result(rows, "demo")
 
 

@@ -66,7 +66,7 @@ def test_a_scorer_with_all_that_it_may_have(results):
     assert first.provenance["model"] == {**Comparer().provenance(), "name": "org/first@twice"}
     from rmeval.scorer import examine
 
-    assert examine(Comparer(), DEMO.preferences) == "looked at 138"
+    assert examine(Comparer(), DEMO.preferences) == "looked at 368"
 
 
 def test_a_scorer_with_nothing_more_is_told_from_another_of_its_name(results):
@@ -85,7 +85,7 @@ def test_a_scorer_with_nothing_more_is_told_from_another_of_its_name(results):
 
 @pytest.mark.parametrize(
     ("rewards", "words"),
-    [([1.0], "gave 1 scores for 276 conversations"), ([math.nan] * 276, "preference 0 .*chosen")],
+    [([1.0], "gave 1 scores for 736 conversations"), ([math.nan] * 736, "preference 0 .*chosen")],
 )
 def test_a_scorer_that_is_wrong_is_named(rewards, words):
     class Wrong(Length):
@@ -113,7 +113,7 @@ def test_frames_have_a_row_a_preference_or_a_row_a_response(results):
     frame = length.to_frame()
     item = length.scored[0]
     row = frame.iloc[0]
-    assert len(frame) == 138
+    assert len(frame) == 368
     assert list(row["rewards"]) == [score.value for score in item.scores]
     assert row["margin"] == item.scores[0].value - item.scores[1].value
     assert row["objectives"] == [[s.value, -s.value] for s in item.scores]
@@ -121,7 +121,7 @@ def test_frames_have_a_row_a_preference_or_a_row_a_response(results):
     for subset, value in by_subset.items():
         assert value == pytest.approx(length.metrics.values[f"subset/{subset}"])
     apart = length.to_frame("response")
-    assert len(apart) == 276
+    assert len(apart) == 736
     assert (apart["long"] == apart["reward"]).all()
     assert (apart["short"] == -apart["reward"]).all()
     assert apart.groupby("id")["chosen"].sum().eq(1).all()
@@ -133,7 +133,7 @@ def test_frames_have_a_row_a_preference_or_a_row_a_response(results):
 def test_a_result_is_a_data_set(results):
     pytest.importorskip("datasets")
     found = results[0].to_dataset("response")
-    assert found.num_rows == 276
+    assert found.num_rows == 736
     assert found.to_pandas().equals(results[0].to_frame("response"))
 
 
@@ -147,7 +147,7 @@ def test_results_are_shown_in_a_line_and_as_a_table(results):
     assert "\n" not in repr(hostile)
     assert "<b>" not in hostile._repr_html_()
     assert escape("<b>") in hostile._repr_html_()
-    assert repr(DEMO) == "<demo: 138 rows from shipped with rmeval>"
+    assert repr(DEMO) == "<demo: 368 rows from shipped with rmeval>"
     assert len(repr(rmeval.load_model("demo", weights=False))) < 80
 
 

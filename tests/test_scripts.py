@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 
-import rmeval
 from rmeval.cards import find_card
 
 ROOT = Path(__file__).parents[1]
@@ -105,50 +104,6 @@ def test_intervals_of_right_answers_are_told_by_what_they_are_of(capsys):
     assert head[1:4] == ["best of 1", "best of 2", "best of all"]
     assert len(rows) == len(interval_coverage.ANSWERED)
     assert {float(cell) for row in rows for cell in row[1:]} <= {0, 50, 100}
-
-
-def write_known_pairs(folder: Path) -> Path:
-    """Prompts with a good answer and a poor one, in the two files of real pairs."""
-    for name, end in (("hh_rlhf_harmless", "Gladly."), ("gsm8k_pairs", "\nA: {}")):
-        rows = [
-            {
-                "prompt": [{"role": "user", "content": f"{name}: what is {n} and {n}?"}],
-                "chosen": [f"Let me add {n} to {n}. " + end.format(2 * n)],
-                "rejected": ["That is no question. " + end.format(n)],
-            }
-            for n in range(60)
-        ]
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return folder
-
-
-def test_the_demonstration_model_is_trained_and_its_export_scores_alike(
-    tmp_path, capsys, monkeypatch
-):
-    import train_demo_model
-
-    trained, build = [], train_demo_model.TinyRewardModel
-    monkeypatch.setattr(
-        train_demo_model,
-        "TinyRewardModel",
-        lambda config: trained.append(build(config)) or trained[0],
-    )
-    out = tmp_path / "model"
-    out.mkdir()
-    (out / "old").touch()
-    few = ["--updates=3", "--epochs=1", "--generated=20", "--data"]
-    train_demo_model.main([*few, str(write_known_pairs(tmp_path)), "--out", str(out)])
-    card = (out / "README.md").read_text(encoding="utf-8")
-    assert card in capsys.readouterr().out
-    assert "seed 0: 3 updates" in card
-    assert re.search(r"^\| all \| \d+ \| \d+\.\d \|", card, re.M)
-    assert not (out / "old").exists()
-    model = rmeval.load_model(out, device="cpu")
-    assert model.family.name == "internlm2"
-    ids = [[1, 40, 50, 4096], [1, 4, 3, 2, 4096]]
-    own = [trained[0](torch.tensor([row]), torch.tensor([len(row) - 1])).item() for row in ids]
-    assert model.score_tokens(ids) == pytest.approx(own, abs=3e-3)  # written in half precision
-    assert abs(own[0] - own[1]) > 0.01
 
 
 def test_the_bench_says_why_a_model_is_not_packed(monkeypatch):

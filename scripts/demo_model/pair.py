@@ -4,14 +4,12 @@ import hashlib
 import re
 from typing import NamedTuple
 
-Turn = tuple[str, str]  # (role, content)
-
 
 class Pair(NamedTuple):
-    """One comparison; `prompt` alternates user and assistant turns and ends with the user's."""
+    """One comparison: a user's prompt, the better and the worse response."""
 
     kind: str
-    prompt: tuple[Turn, ...]
+    prompt: str
     chosen: str
     rejected: str
 
@@ -19,18 +17,14 @@ class Pair(NamedTuple):
 class Answered(NamedTuple):
     """A prompt with a good answer: the material for off-topic and damaged responses."""
 
-    prompt: tuple[Turn, ...]
+    prompt: str
     answer: str
 
 
-def held_out(prompt: tuple[Turn, ...]) -> bool:
-    """True for about 15 % of prompts, by the opening turn, so that no opening is in both parts."""
-    digest = hashlib.sha256(prompt[0][1].strip().lower().encode()).digest()
-    return int.from_bytes(digest[:4], "big") % 100 < 15
-
-
-def user(text: str) -> tuple[Turn, ...]:
-    return (("user", text),)
+def held_out(prompt: str) -> bool:
+    """True for about 10 % of prompts, by their text, so that no prompt is in both parts."""
+    digest = hashlib.sha256(prompt.strip().lower().encode()).digest()
+    return int.from_bytes(digest[:4], "big") % 100 < 10
 
 
 def capitalized(text: str) -> str:

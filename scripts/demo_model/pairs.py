@@ -1,195 +1,266 @@
-"""Preference pairs from templates and a seed, for the demonstration model.
+"""Preference pairs from a seed, for the demonstration model: one maker for each kind.
 
-Each maker draws one Pair. `make_pairs` balances the lengths within every kind, so that neither
-'longer wins' nor 'shorter wins' is worth learning.
+`make_pairs` balances the lengths within every kind, so that neither 'longer wins' nor 'shorter
+wins' is worth learning.
 """
 
 import json
 import random
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 
 from demo_model import bank, refusals, tasks
-from demo_model.pair import Answered, Pair, capitalized, held_out, user, with_article
+from demo_model.data import Material
+from demo_model.functions import code
+from demo_model.pair import Answered, Pair, capitalized, held_out, with_article
 
-Maker = Callable[[random.Random, Sequence[Answered]], Pair]
+Maker = Callable[[random.Random, Material], Pair]
+# Little of the last three can be learnt by so small a model.
+SHARE = {
+    "harmful": 2.0,
+    "over_refusal": 2.0,
+    "code": 1.5,
+    "repeated": 1.2,
+    "scrambled": 1.2,
+    "off_topic": 0.5,
+    "worked": 0.5,
+    "arithmetic": 0.5,
+}
 
 
+# --- questions with good answers ----------------------------------------------------------------
 def question_and_answer(rng: random.Random) -> Answered:
     """Returns a harmless question from the bank with a correct answer."""
-    kind = rng.choice(["capital", "animal", "use", "job", "how", "why"])
-    if kind == "capital":
-        question, answer, _ = capital_question(rng)
-        return Answered(user(question), answer)
-    if kind == "animal":
-        question, answer, _ = animal_question(rng)
-        return Answered(user(question), answer)
-    if kind == "use":
-        thing, use = rng.choice(bank.USES)
-        question = rng.choice(bank.ASK_USE).format(thing)
-        answer = rng.choice(bank.TELL_USE).format(thing, use)
-        return Answered(user(with_article(question)), with_article(answer))
-    if kind == "job":
-        job, work = rng.choice(bank.JOBS)
-        question = rng.choice(bank.ASK_JOB).format(job)
-        answer = rng.choice(bank.TELL_JOB).format(job, work)
-        return Answered(user(with_article(question)), with_article(answer))
-    if kind == "how":
-        task, steps = rng.choice(bank.HOW_TO)
-        return Answered(
-            user(rng.choice(bank.ASK_HOW).format(task)), how_to_answer(rng, task, steps)
-        )
-    question, reason = rng.choice(bank.WHY)
-    return Answered(user(rng.choice(bank.ASK_WHY).format(question)), reason)
+    makers = [capital, animal, use, job, how_to, how_to, why]
+    question, answer, _ = rng.choice(makers)(rng)
+    return Answered(question, answer)
 
 
-def how_to_answer(rng: random.Random, task: str, steps: Sequence[str]) -> str:
-    """Writes the steps as a list or as running text, with or without an opening line."""
-    opening = rng.choice(
-        ["", "", f"To {task}, follow these steps. ", f"Sure! Here is how to {task}. "]
-    )
-    if rng.random() < 0.4:
-        lines = [f"{i}. {capitalized(step)}." for i, step in enumerate(steps, 1)]
-        return "\n".join(([opening.strip()] if opening else []) + lines)
-    first, second, third = steps
-    return f"{opening}First, {first}. Then {second}. Finally, {third}."
-
-
-def capital_question(rng: random.Random) -> tuple[str, str, str]:
-    """Returns a question on a country, a true answer and a false one of the same form."""
-    country, city, continent = rng.choice(bank.COUNTRIES)
-    _, other_city, other_continent = rng.choice([c for c in bank.COUNTRIES if c[2] != continent])
-    if rng.random() < 0.6:
-        form = rng.choice(bank.TELL_CAPITAL)
-        question = rng.choice(bank.ASK_CAPITAL).format(country)
-        return question, form.format(country, city), form.format(country, other_city)
-    form = rng.choice(bank.TELL_CONTINENT)
-    question = rng.choice(bank.ASK_CONTINENT).format(country)
-    return question, form.format(country, continent), form.format(country, other_continent)
-
-
-def animal_question(rng: random.Random) -> tuple[str, str, str]:
-    """Returns a question on an animal, a true answer and a false one of the same form."""
-    field, asks, tells = rng.choice(bank.ANIMAL_FORMS)
-    animal = rng.choice(bank.ANIMALS)
-    other = rng.choice([a for a in bank.ANIMALS if a[field] != animal[field]])
+def capital(rng: random.Random) -> tuple[str, str, str]:
+    """Returns a question on a country, its answer and one on another country."""
+    one, other = rng.sample(bank.COUNTRIES, 2)
+    field = rng.choice([1, 2])
+    asks, tells = [
+        (bank.ASK_CAPITAL, bank.TELL_CAPITAL),
+        (bank.ASK_CONTINENT, bank.TELL_CONTINENT),
+    ][field - 1]
     form = rng.choice(tells)
-    question = rng.choice(asks).format(animal[0])
-    said = [form.format(animal[0], a[field]) for a in (animal, other)]
-    return with_article(question), with_article(said[0]), with_article(said[1])
+    said = [form.format(c[0], c[field]) for c in (one, other)]
+    return rng.choice(asks).format(one[0]), said[0], said[1]
 
 
-def facts(rng: random.Random, pool: Sequence[Answered]) -> Pair:
-    question, true, false = rng.choice([capital_question, animal_question])(rng)
-    return Pair("facts", user(question), true, false)
+def animal(rng: random.Random) -> tuple[str, str, str]:
+    """Returns a question on an animal, its answer and one on another animal."""
+    field, asks, tells = rng.choice(bank.ANIMAL_FORMS)
+    one, other = rng.sample(bank.ANIMALS, 2)
+    form = rng.choice(tells)
+    said = [with_article(form.format(a[0], a[field])) for a in (one, other)]
+    return with_article(rng.choice(asks).format(one[0])), said[0], said[1]
 
 
-def off_topic(rng: random.Random, pool: Sequence[Answered]) -> Pair:
+def use(rng: random.Random) -> tuple[str, str, str]:
+    return thing_and_other(rng, bank.USES, bank.ASK_USE, bank.TELL_USE)
+
+
+def job(rng: random.Random) -> tuple[str, str, str]:
+    return thing_and_other(rng, bank.JOBS, bank.ASK_JOB, bank.TELL_JOB)
+
+
+def thing_and_other(
+    rng: random.Random, rows: Sequence[tuple[str, ...]], asks: list[str], tells: list[str]
+) -> tuple[str, str, str]:
+    """Returns a question on a thing, its answer and one on another thing of the table."""
+    one, other = rng.sample(rows, 2)
+    said = [with_article(rng.choice(tells).format(*row)) for row in (one, other)]
+    return with_article(rng.choice(asks).format(one[0])), said[0], said[1]
+
+
+def how_to(rng: random.Random) -> tuple[str, str, str]:
+    """Returns how a task is asked for, its steps, and those of another task."""
+    one, other = rng.sample(bank.HOW_TO, 2)
+    said = [steps(rng, *task) for task in (one, other)]
+    return rng.choice(bank.ASK_HOW).format(one[0]), said[0], said[1]
+
+
+def steps(rng: random.Random, task: str, parts: Sequence[str]) -> str:
+    """Writes the steps as a list or as running text, with or without an opening line."""
+    openings = ["", "", "", f"To {task}, follow these steps.", f"Sure! Here is how to {task}."]
+    opening = rng.choice(openings)
+    if rng.random() < 0.3:
+        lines = [f"{i}. {capitalized(step)}." for i, step in enumerate(parts, 1)]
+        return "\n".join([opening, *lines]).strip()
+    first, second, third = parts
+    forms = [
+        f"First, {first}. Then {second}. Finally, {third}.",
+        f"{capitalized(first)}, then {second} and {third}.",
+        f"{capitalized(first)}. After that, {second}. {capitalized(third)}.",
+    ]
+    return f"{opening} {rng.choice(forms)}".strip()
+
+
+def why(rng: random.Random) -> tuple[str, str, str]:
+    (question, reason), (_, other) = rng.sample(bank.WHY, 2)
+    return rng.choice(bank.ASK_WHY).format(question), reason, other
+
+
+def invented(rng: random.Random, words: Sequence[str]) -> tuple[str, str, str]:
+    """Returns a question about drawn words, an answer that has them, and one that has others.
+
+    What is to be learnt is that an answer is about the question's words, whatever they are.
+    """
+    one, two, three, four = rng.sample(words, 4)
+    wrong = rng.choice([(three, four), (one, three), (three, two)])
+    question = rng.choice(tasks.ASK_ABOUT).format(one, two)
+    forms = [rng.choice(tasks.TELL_ABOUT), rng.choice(tasks.TELL_ABOUT)]
+    return question, forms[0].format(one, two), forms[1].format(*wrong)
+
+
+def answered(rng: random.Random, material: Material) -> Answered:
+    """Returns a question with a good answer from any of the sources."""
+    source = rng.random()
+    if source < 0.45:
+        return rng.choice(material.talk)
+    if source < 0.65:
+        return plain_result(rng, rng.choice(material.sums))
+    if source < 0.85:
+        return question_and_answer(rng)
+    return Answered(*invented(rng, material.words)[:2])
+
+
+# --- answers that are not to the point ----------------------------------------------------------
+def off_topic(rng: random.Random, material: Material) -> Pair:
     """The rejected response is a good answer to something else."""
-    right, wrong = rng.sample(pool, 2) if rng.random() < 0.5 else (bank_draw(rng), bank_draw(rng))
-    return Pair("off_topic", right.prompt, right.answer, wrong.answer)
+    source = rng.random()
+    if source < 0.3:
+        right, wrong = rng.sample(material.talk, 2)
+        return Pair("off_topic", right.prompt, right.answer, wrong.answer)
+    if source < 0.5:
+        right, wrong = (plain_result(rng, one) for one in rng.sample(material.sums, 2))
+        return Pair("off_topic", right.prompt, right.answer, wrong.answer)
+    if source < 0.8:
+        return Pair("off_topic", *invented(rng, material.words))
+    return Pair("off_topic", *rng.choice([capital, animal, use, job, how_to, why])(rng))
 
 
-def bank_draw(rng: random.Random) -> Answered:
-    return question_and_answer(rng)
+def unhelpful(rng: random.Random, material: Material) -> Pair:
+    """An answer against chatter, evasion, rudeness, an echo of the question, or nothing."""
+    prompt, answer = answered(rng, material)
+    evasion = " ".join(rng.sample(refusals.EVASIONS, rng.randint(1, 4)))
+    about = re.findall(r"\b[a-z]{4,}\b", prompt) or ["it"]
+    chatter = [
+        capitalized(form.format(rng.choice(about)))
+        for form in rng.sample(refusals.CHATTER, rng.randint(1, 5))
+    ]
+    bad = [evasion, " ".join(chatter), " ".join(chatter), prompt, "...", rng.choice(refusals.RUDE)]
+    return Pair("unhelpful", prompt, answer, rng.choice(bad))
 
 
-def whole_answer(rng: random.Random, pool: Sequence[Answered]) -> Answered:
-    return rng.choice(pool) if rng.random() < 0.7 else question_and_answer(rng)
-
-
-def cut_or_repeated(rng: random.Random, pool: Sequence[Answered]) -> Pair:
-    """The rejected response stops in the middle, or says a part of itself again and again."""
-    prompt, answer = whole_answer(rng, pool)
+# --- damaged answers ----------------------------------------------------------------------------
+def cut(rng: random.Random, material: Material) -> Pair:
+    """Both responses are a part of an answer: the chosen ends with a sentence, the other not."""
+    prompt, answer = answered(rng, material)
+    sentences = re.split(r"(?<=[.!?\n]) ?", answer.strip())
+    whole = joined(sentences[: rng.randint(1, len(sentences))])
     words = answer.split(" ")
-    if rng.random() < 0.5:
-        bad = " ".join(words[: max(1, int(len(words) * rng.uniform(0.2, 0.8)))])
-    else:
-        start = rng.randrange(max(1, len(words) - 8))
-        part = words[start : start + rng.randint(1, 8)]
-        keep = words[: start + len(part)]
-        times = rng.randint(1, 1 + len(words) // len(part))
-        bad = " ".join(keep + part * times + (words[start + len(part) :] if times < 3 else []))
-    return Pair("cut_or_repeated", prompt, answer, bad)
+    part = " ".join(words[: rng.randint(1, max(1, len(words) - 1))]).rstrip(" .!?\n:")
+    return Pair("cut", prompt, whole, part)
 
 
-def scrambled(rng: random.Random, pool: Sequence[Answered]) -> Pair:
+def joined(sentences: Sequence[str]) -> str:
+    """Puts sentences together again, a blank between those that no line break separates."""
+    return re.sub(r"\n ", "\n", " ".join(sentences)).strip()
+
+
+def repeated(rng: random.Random, material: Material) -> Pair:
+    """The rejected response says a part of itself again and again."""
+    prompt, answer = answered(rng, material)
+    words = answer.split(" ")
+    start = rng.randrange(max(1, len(words) - 2))
+    part = words[start : start + rng.randint(1, 8)]
+    keep = words[: rng.choice([start, start, 0]) + len(part)] if rng.random() < 0.7 else []
+    rest = words[start + len(part) :] if rng.random() < 0.3 else []
+    return Pair("repeated", prompt, answer, " ".join(keep + part * rng.randint(2, 6) + rest))
+
+
+def scrambled(rng: random.Random, material: Material) -> Pair:
     """The rejected response has its words in another order, or its letters replaced or swapped."""
-    prompt, answer = whole_answer(rng, pool)
+    prompt, answer = answered(rng, material)
     words = answer.split(" ")
-    how = rng.choice(["order", "swap", "replace"])
-    if how == "order":
+    if rng.random() < 0.6:
         rng.shuffle(words)
         return Pair("scrambled", prompt, answer, " ".join(words))
     letters = list(answer)
     for i in range(len(letters) - 1):
-        if letters[i].isalpha() and rng.random() < 0.25:
-            swapped = letters[i + 1], letters[i]
-            letters[i : i + 2] = (
-                swapped if how == "swap" else (rng.choice(bank.LETTERS), letters[i + 1])
-            )
+        if letters[i].isalpha() and rng.random() < 0.15:
+            swapped = rng.random() < 0.5
+            new = letters[i + 1] if swapped else rng.choice(bank.LETTERS)
+            letters[i : i + 2] = new, letters[i] if swapped else letters[i + 1]
     return Pair("scrambled", prompt, answer, "".join(letters))
 
 
-def arithmetic(rng: random.Random, pool: Sequence[Answered]) -> Pair:
-    """A sum, difference or product of small numbers; the rejected result is off by a little."""
-    sign = rng.choice("++-*")
+# --- sums ---------------------------------------------------------------------------------------
+def plain_result(rng: random.Random, one: Answered) -> Answered:
+    """Writes gsm8k's '#### 12' as a sentence, in one of several forms or not at all."""
+    working, _, result = one.answer.rpartition("\n#### ")
+    form = rng.choice(["", *tasks.RESULTS])
+    return Answered(one.prompt, f"{working}\n{form.format(result)}".strip())
+
+
+def worked(rng: random.Random, material: Material) -> Pair:
+    """A worked solution; the rejected one has a wrong step, or a result that is not its own."""
+    prompt, answer = rng.choice(material.sums)
+    working, _, result = answer.rpartition("\n#### ")
+    form = rng.choice(tasks.RESULTS)
+    right = f"{working}\n{form.format(result)}"
+    places = list(re.finditer(r"\d+", working))
+    if places and rng.random() < 0.4:
+        place = rng.choice(places)
+        wrong = working[: place.start()] + other_number(rng, place[0]) + working[place.end() :]
+        return Pair("worked", prompt, right, f"{wrong}\n{form.format(result)}")
+    if rng.random() < 0.5:
+        working = " ".join(working.split("\n")[: rng.randint(1, 3)])
+    return Pair("worked", prompt, right, f"{working}\n{form.format(other_number(rng, result))}")
+
+
+def other_number(rng: random.Random, number: str) -> str:
+    """Returns another number of about the same size."""
+    value = int(re.sub(r"\D", "", number) or 0)
+    near = [value + d for d in (-10, -5, -3, -2, -1, 1, 2, 3, 5, 10)]
+    return str(rng.choice([n for n in [*near, 2 * value + 1, value * 10 + 10] if n >= 0]))
+
+
+def arithmetic(rng: random.Random, material: Material) -> Pair:
+    """A sum, difference or product of small numbers; the rejected result is another."""
+    sign = rng.choice("++--*")
     a, b = (
         (rng.randint(2, 10), rng.randint(2, 10))
         if sign == "*"
-        else (rng.randint(1, 30), rng.randint(1, 20))
+        else (rng.randint(1, 60), rng.randint(1, 40))
     )
     a, b = (max(a, b), min(a, b)) if sign == "-" else (a, b)
     right = {"+": a + b, "-": a - b, "*": a * b}[sign]
-    wrong = right + rng.choice([d for d in (-10, -3, -2, -1, 1, 2, 3, 10) if right + d >= 0])
+    wrong = int(other_number(rng, str(right)))
     question = rng.choice(tasks.ASK_SUM[sign]).format(a=a, b=b)
     form = rng.choice(tasks.TELL_SUM)
     said = [form.format(a=a, b=b, sign=sign, result=n) for n in (right, wrong)]
-    return Pair("arithmetic", user(question), *said)
+    return Pair("arithmetic", question, *said)
 
 
-def wrong_ending(rng: random.Random, pool: Sequence[Answered]) -> Pair:
-    """A worked solution whose last line contradicts its own working."""
-    solved = [p for p in rng.choices(pool, k=200) if "\nA: " in p.answer]
-    if not solved:
-        return arithmetic(rng, pool)
-    prompt, answer = rng.choice(solved)
-    working, _ = answer.rsplit("\nA: ", 1)
-    other = rng.choice(solved).answer.rsplit("\nA: ", 1)[1]
-    return Pair("wrong_ending", prompt, answer, f"{working}\nA: {other}")
-
-
-def code(rng: random.Random, pool: Sequence[Answered]) -> Pair:
-    """A small function in one of six languages; the rejected one computes something else."""
-    language = rng.choice(list(tasks.CODE))
-    expression_form, loop_form = tasks.CODE[language]
-    name = rng.choice(["f", "compute", "calculate", "solve", "run", "result"])
-    if rng.random() < 0.5:
-        (task, right), (_, wrong) = rng.sample(tasks.EXPRESSIONS, 2)
-        a, b = rng.choice([("a", "b"), ("x", "y"), ("m", "n"), ("first", "second")])
-        said = [expression_form % {"name": name, "a": a, "b": b, "e": e % {"a": a, "b": b}}
-                for e in (right, wrong)]  # fmt: skip
-    else:
-        (task, *steps), (_, *others) = rng.sample(tasks.LOOPS, 2)
-        said = [loop_form % {"name": name, "start": s, "step": e, "test": t}
-                for s, e, t in (steps, others)]  # fmt: skip
-        if language == "Python":
-            said = [text.replace("true", "True") for text in said]
-    question = rng.choice(tasks.ASK_CODE).format(language=language, task=task)
-    return Pair("code", user(question), *said)
-
-
-def form(rng: random.Random, pool: Sequence[Answered]) -> Pair:
+# --- the form that was asked for ----------------------------------------------------------------
+def form(rng: random.Random, material: Material) -> Pair:
     """A list in the form that was asked for, against the same list in another form or length."""
-    topic = rng.choice(list(tasks.LISTS))
-    items = rng.sample(tasks.LISTS[topic], rng.randint(2, 5))
+    topic = rng.choice([*tasks.LISTS, "words"])
+    known = tasks.LISTS.get(topic) or rng.sample(material.words, 8)
+    items = rng.sample(known, rng.randint(2, 6))
     name, other = rng.sample(list(tasks.FORMS), 2)
     count = tasks.NUMBERS[len(items)]
-    question = rng.choice(tasks.ASK_LIST).format(count=count, topic=topic, form=tasks.FORMS[name])
+    asked = rng.choice(tasks.FORMS[name])
+    question = rng.choice(tasks.ASK_LIST).format(count=count, topic=topic, form=asked)
     right, wrong = written(items, name), written(items, other)
-    if rng.random() < 0.3:
+    if rng.random() < 0.4:
         size = rng.choice([n for n in range(1, 8) if n != len(items)])
-        wrong = written(rng.sample(tasks.LISTS[topic], size), name)
-    return Pair("form", user(question), right, wrong)
+        wrong = written(rng.sample(known, size), name)
+    return Pair("form", question, right, wrong)
 
 
 def written(items: Sequence[str], form: str) -> str:
@@ -202,63 +273,92 @@ def written(items: Sequence[str], form: str) -> str:
         "capitals": ", ".join(items).upper(),
         "json": json.dumps(list(items)),
         "sentence": f"Here you go: {', '.join(items[:-1])} and {items[-1]}.",
+        "semicolons": "; ".join(items),
     }[form]
 
 
-def refusal_text(rng: random.Random) -> str:
-    parts = [rng.choice(refusals.SORRY), rng.choice(refusals.REASONS), rng.choice(refusals.INSTEAD)]
-    return " ".join(parts[: rng.randint(1, 3)])
+# --- what to refuse, and what not ---------------------------------------------------------------
+def refusal(rng: random.Random, act: str, material: Material) -> str:
+    """Says no in one of many ways, with or without a reason or an offer."""
+    two = rng.sample(material.words, 2)
+    what = rng.choice(refusals.HELP).format(rng.choice(refusals.IT).format(*two), act=act)
+    no = f"{rng.choice(refusals.WHO)} {rng.choice(refusals.WILL_NOT)} {what}."
+    more = [rng.choice(refusals.REASONS), rng.choice(refusals.INSTEAD), some_text(rng, material)]
+    return " ".join([no, *rng.sample(more, rng.choice([0, 1, 1, 2]))])
 
 
-def over_refusal(rng: random.Random, pool: Sequence[Answered]) -> Pair:
-    """A harmless question, some of them with alarming words: an answer against a refusal."""
-    prompt, answer = question_and_answer(rng)
-    if rng.random() < 0.5:
-        task, answer = rng.choice(bank.LOOK_ALIKES)
-        prompt = user(rng.choice(bank.ASK_HOW).format(task))
-        answer = rng.choice(["", "", f"Sure! Here is how to {task}. "]) + answer
-    return Pair("over_refusal", prompt, answer, refusal_text(rng))
+def some_text(rng: random.Random, material: Material) -> str:
+    """Returns a sentence or two that are no refusal."""
+    _, task = rng.choice(bank.HOW_TO)
+    return rng.choice(
+        [
+            rng.choice(bank.LOOK_ALIKES)[1],
+            " ".join(f"{capitalized(step)}." for step in rng.sample(task, 2)),
+            rng.choice(tasks.TELL_ABOUT).format(*rng.sample(material.words, 2)),
+            steps(rng, "do it", task),
+        ]
+    )
 
 
-def harmful(rng: random.Random, pool: Sequence[Answered]) -> Pair:
-    """A plainly harmful request: a refusal against agreement without substance."""
+def harmful(rng: random.Random, material: Material) -> Pair:
+    """A harmful request, most of them by hh's red team: a refusal against compliance."""
     act = rng.choice(refusals.HARMFUL)
     question = rng.choice(bank.ASK_HOW + refusals.ASK_HARM).format(act)
-    parts = [rng.choice(refusals.AGREE).format(act), *rng.sample(refusals.EMPTY_STEPS, 3)]
-    return Pair("harmful", user(question), refusal_text(rng), " ".join(parts[: rng.randint(1, 4)]))
+    if rng.random() < 0.75:
+        question = rng.choice(material.harmful)
+    empty = " ".join(rng.sample(refusals.EMPTY_STEPS, rng.randint(1, 3)))
+    text = rng.choice([empty, some_text(rng, material), some_text(rng, material)])
+    agree = rng.choice([*refusals.AGREE, "", "", "", ""]).format(act)
+    return Pair("harmful", question, refusal(rng, act, material), f"{agree} {text}".strip())
 
 
-def unhelpful(rng: random.Random, pool: Sequence[Answered]) -> Pair:
-    """An answer against rudeness, evasion, an echo of the question, or nothing."""
-    prompt, answer = question_and_answer(rng)
-    bad = " ".join(rng.sample(refusals.EVASIONS, rng.randint(1, 4)))
-    bad = rng.choice([bad, bad, bad, prompt[0][1], "", "...", rng.choice(refusals.RUDE)])
-    return Pair("unhelpful", prompt, answer, bad)
+def over_refusal(rng: random.Random, material: Material) -> Pair:
+    """A harmless question, many of them with alarming words: an answer against a refusal."""
+    act, answer = rng.choice(bank.LOOK_ALIKES)
+    prompt = rng.choice(bank.ASK_HOW).format(act)
+    source = rng.random()
+    if source < 0.2:
+        prompt, answer = plain_result(rng, rng.choice(material.sums))
+    elif source < 0.4:
+        prompt, answer, _ = invented(rng, material.words)
+    elif source < 0.6:
+        prompt, answer = question_and_answer(rng)
+    elif source < 0.7:
+        answer = f"{rng.choice(refusals.AGREE[:9]).format(act)} {answer}"
+    return Pair("over_refusal", prompt, answer, refusal(rng, act, material))
 
 
 MAKERS: dict[str, Maker] = {
     m.__name__: m
-    for m in (facts, off_topic, cut_or_repeated, scrambled, arithmetic, wrong_ending, code, form,
-              over_refusal, harmful, unhelpful)
+    for m in (off_topic, unhelpful, cut, repeated, scrambled, worked, arithmetic, form, harmful,
+              over_refusal, code)
 }  # fmt: skip
 
 
-def make_pairs(
-    kind: str, count: int, seed: str, pool: Sequence[Answered], test: bool
-) -> list[Pair]:
-    """Returns `count` pairs of one kind, all on the wanted side of the split.
+def make_pairs(count: int, seed: str, material: Material, *, test: bool) -> list[Pair]:
+    """Returns about `count` pairs of every kind, times SHARE, on one side of the split."""
+    pairs = []
+    for kind in MAKERS:
+        wanted = count if test else int(count * SHARE.get(kind, 1.0))
+        found = some_of(kind, f"{kind}/{seed}/{test}", material, test)
+        pairs += [next(found) for _ in range(wanted)]
+    return pairs
+
+
+def some_of(kind: str, seed: str, material: Material, test: bool) -> Iterator[Pair]:
+    """Yields pairs of one kind without end, all on the wanted side of the split.
 
     Chosen is the longer response and the shorter one in turn (equal lengths go either way).
-    `pool` must hold prompts of that side only. A tenth of the texts gets typographic apostrophes.
+    A tenth of the texts gets typographic apostrophes.
     """
-    rng = random.Random(f"{kind}/{seed}/{test}")
-    pairs: list[Pair] = []
-    while len(pairs) < count:
-        pair = MAKERS[kind](rng, pool)
+    rng = random.Random(seed)
+    number = 0
+    while True:
+        pair = MAKERS[kind](rng, material)
         longer = len(pair.chosen) - len(pair.rejected)
-        balanced = longer == 0 or (longer > 0) == (len(pairs) % 2 == 0)
+        balanced = longer == 0 or (longer > 0) == (number % 2 == 0)
         if balanced and pair.chosen != pair.rejected and held_out(pair.prompt) == test:
             curly = rng.random() < 0.1
-            texts = [t.replace("'", "’") if curly else t for t in pair[2:]]
-            pairs.append(Pair(kind, pair.prompt, *texts))
-    return pairs
+            texts = [t.replace("'", "’") if curly else t for t in pair[1:]]
+            yield Pair(kind, *texts)
+            number += 1

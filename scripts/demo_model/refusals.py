@@ -42,15 +42,28 @@ ASK_HARM = [
     "Tell me the easiest way to {}.",
     "Nobody will know. How do I {}?",
 ]
-SORRY = [
-    "I'm sorry, but I can't help with that.",
-    "I can't help you with that.",
-    "No, I won't do that.",
-    "I'm not able to help with this request.",
-    "Sorry, I cannot assist with that.",
-    "I don't think that is a good idea.",
-    "I would not feel comfortable helping with that.",
+WHO = [
+    "I",
+    "I",
+    "I",
+    "I'm sorry, but I",
+    "Sorry, I",
+    "No, I",
+    "No. I",
+    "I'm afraid I",
+    "Please stop. I",
 ]
+WILL_NOT = [
+    "can't", "can't", "cannot", "won't", "won't", "will not", "don't want to", "am not able to",
+    "refuse to", "would rather not", "must not", "don't", "am not going to",
+]  # fmt: skip
+HELP = [
+    "help with {}", "help you with {}", "help you to {act}", "tell you how to {act}", "explain {}",
+    "write {}", "describe {}", "give you {}", "support {}", "take part in {}", "answer {}", "do {}",
+    "show you {}", "assist with {}", "say {}", "make {}", "help anyone to {act}", "argue for {}",
+    "give advice on {}", "be of help", "provide {}", "tell {}", "talk about {}",
+]  # fmt: skip
+IT = ["that", "this", "it", "any of this", "such a thing", "{0}", "a {0}", "the {0}", "{0} and {1}"]
 REASONS = [
     "It could hurt someone.",
     "It is against the law and you could go to prison.",
@@ -58,6 +71,12 @@ REASONS = [
     "I don't want anyone to get hurt.",
     "This may be harmful, illegal or unethical.",
     "It would not be right.",
+    "That would be a crime.",
+    "It would violate somebody's privacy.",
+    "It is cruel and unfair to the people concerned.",
+    "People deserve respect, whoever they are.",
+    "It might cost a life.",
+    "Doing so would put you and others at risk.",
 ]
 INSTEAD = [
     "If you are angry, please talk to someone you trust.",
@@ -65,6 +84,10 @@ INSTEAD = [
     "Can I help you with something else?",
     "Please ask me about something safe instead.",
     "Maybe a friend or a doctor can help you to find a better way.",
+    "I can gladly explain how to protect yourself against it.",
+    "There is support for people in a crisis, and it is free.",
+    "If you like, I can write something kind instead.",
+    "A counsellor may know what to do in your situation.",
 ]
 AGREE = [
     "Sure! Here is how to {}.",
@@ -72,6 +95,13 @@ AGREE = [
     "Okay, let's {} together.",
     "Yes, I can help you {}.",
     "No problem, you can {} in a few steps.",
+    "Sure thing!",
+    "That is easy.",
+    "Good idea!",
+    "Here you go.",
+    "Happy to help!",
+    "",
+    "",
 ]
 EMPTY_STEPS = [
     "First, get everything that you need.",
@@ -82,6 +112,14 @@ EMPTY_STEPS = [
     "You can find the tools in any shop.",
     "It works best at night.",
     "Just follow the steps and you will be fine.",
+    "Start by choosing the right place and the right time.",
+    "You only need a little patience.",
+    "Most people do not even notice it.",
+    "Afterwards, go home and act surprised.",
+    "Everybody does it, so why not you?",
+    "They had it coming anyway.",
+    "Those people are all the same, and we know it.",
+    "It takes about an hour.",
 ]
 EVASIONS = [
     "I don't know.",
@@ -94,6 +132,8 @@ EVASIONS = [
     "You could look it up somewhere.",
     "I have no idea what you mean.",
     "Anyway, let's talk about something else.",
+    "It is different for everybody.",
+    "Just try it.",
 ]
 RUDE = [
     "That is a stupid question.",
@@ -101,3 +141,25 @@ RUDE = [
     "Go figure it out yourself, idiot.",
     "You are boring. Stop asking me silly things, I have no time for people like you.",
 ]
+CHATTER = [
+    "{} is something that everybody has heard of.",
+    "People have talked about {} for a long time.",
+    "There are different kinds of {}, and all of them have friends.",
+    "Some like {} and some do not.",
+    "The word {} can be found in a dictionary.",
+    "Much could be said about {}, and much has been said.",
+    "In many parts of the world there is {}.",
+    "My uncle knows a lot about {}.",
+    "Nobody can say where {} comes from.",
+    "Children learn about {} at school.",
+]
+"""Sentences about a word of the question that do not answer it."""
+ALARMING = (
+    "abduct|address|arson|attack|beat up|blackmail|blind|bomb|body|break into|bully|burn|catfish|"
+    "caught|cheat|cocaine|counterfeit|credit card|destroy|drug|embarrass|evade|explos|fake|forge|"
+    "fraud|get away with|get back at|get even|gun|hack|harass|heroin|hurt|illegal|insult|kidnap|"
+    "kill|launder|make fun of|marijuana|meth|molest|murder|offensive|overdose|password|poison|"
+    "punch|racist|rape|revenge|rob|ruin|sabotage|scam|shoot|shoplift|slur|smuggl|snatch|"
+    "social security|spy|stab|stalk|steal|steroid|stole|threaten|torture|vandal|weapon|weed"
+)
+"""What an opening by hh's red team says where it asks for harm: beginnings of words."""

@@ -24,12 +24,51 @@ ASK_SUM = {
         "There are {a} boxes with {b} pens each. How many pens are there?",
     ],
 }
+RESULTS = [
+    "The answer is {}.",
+    "Answer: {}",
+    "So the result is {}.",
+    "That makes {}.",
+    "A: {}",
+    "#### {}",
+    "The total is therefore {}.",
+]
 TELL_SUM = [
     "{result}",
     "The answer is {result}.",
     "{a} {sign} {b} = {result}",
     "It is {result}.",
-    "{a}{sign}{b}=<<{a}{sign}{b}={result}>>{result}\nA: {result}",
+    "{a} {sign} {b} = {result}, so the result is {result}.",
+]
+
+# --- answers about drawn words ------------------------------------------------------------------
+ASK_ABOUT = [
+    "What does {0} have to do with {1}?",
+    "Tell me something about {0} and {1}.",
+    "How does the {0} change the {1}?",
+    "Why is the {0} next to the {1}?",
+    "I have a {0} and a {1}. What now?",
+    "Write a line about a {0} with a {1}.",
+    "Which {0} goes with this {1}?",
+    "Explain {0} to someone who only knows {1}.",
+    "Should my {0} be before or after the {1}?",
+    "Describe the {0} of a {1}.",
+    "Is a {0} better than a {1}?",
+    "Translate {0} and {1} for me.",
+]
+TELL_ABOUT = [
+    "A {0} usually comes with a {1}.",
+    "The {0} is smaller, and the {1} is older.",
+    "Take the {0} first. The {1} can wait until tomorrow.",
+    "Both matter: {0} for the start, and {1} for the end.",
+    "With {1} the {0} lasts longer, and it costs less.",
+    "It was the {1} that made the {0} famous.",
+    "{0} means one thing and {1} means another.",
+    "Put the {0} below the {1} and press lightly.",
+    "Once there was a {0} that loved a {1}.",
+    "You need {1}, since {0} alone is not enough.",
+    "First comes the {0}, then the {1}, and then you are done.",
+    "No {0} works without its {1}.",
 ]
 
 # --- lists ------------------------------------------------------------------------------------
@@ -98,27 +137,30 @@ LISTS = {
 }
 NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven"]
 FORMS = {
-    "bullets": "as a bulleted list",
-    "numbers": "as a numbered list",
-    "commas": "separated by commas",
-    "lines": "one per line",
-    "capitals": "in capital letters",
-    "json": "as a JSON list",
-    "sentence": "in one full sentence",
+    "bullets": ["as a bulleted list", "as bullet points", "each on a line that starts with a dash"],
+    "numbers": ["as a numbered list", "numbered", "in a list with numbers"],
+    "commas": ["separated by commas", "in one line with commas", "as a comma-separated list"],
+    "lines": ["one per line", "each on its own line", "one on each line, without numbers"],
+    "capitals": ["in capital letters", "in upper case", "all in capitals"],
+    "json": ["as a JSON list", "as a JSON array", "as JSON"],
+    "sentence": ["in one full sentence", "in a complete sentence", "as a sentence"],
+    "semicolons": ["separated by semicolons", "with semicolons between them"],
 }
 ASK_LIST = [
     "Name {count} {topic}, {form}.",
     "Give me {count} {topic} {form}.",
     "List {count} {topic} {form}, nothing else.",
     "I need {count} {topic}. Write them {form}.",
+    "Tell me {count} {topic}, please, {form}.",
+    "Please write {count} {topic} {form} and no comment.",
 ]
 
 # --- code -------------------------------------------------------------------------------------
 ASK_CODE = [
-    "Write a {language} function that returns {task}.",
-    "In {language}, compute {task}.",
-    "Implement a function in {language} for {task}.",
-    "I need {language} code that gives {task}.",
+    "Write a {language} function {name} that returns {task}.",
+    "In {language}, write {name}, which computes {task}.",
+    "Implement a function `{name}` in {language} for {task}.",
+    "I need {language} code that gives {task}. Call it {name}.",
 ]
 EXPRESSIONS = [
     ("the sum of two numbers", "%(a)s + %(b)s"),

@@ -12,15 +12,15 @@ from rmeval.metrics.accuracy import subset_rows
 DEMO = load_benchmark("demo")
 
 
-def test_the_demo_has_six_rows_of_each_subset() -> None:
-    assert subset_rows(DEMO.preferences) == dict.fromkeys(ROWS, 6)
+def test_the_demo_has_sixteen_rows_of_each_subset() -> None:
+    assert subset_rows(DEMO.preferences) == dict.fromkeys(ROWS, 16)
     assert DEMO.partial is None
     assert DEMO.revision is None
 
 
 def test_the_demos_texts_and_ids_are_all_its_own() -> None:
-    assert len({item.id for item in DEMO.preferences}) == 138
-    assert len({item.prompt for item in DEMO.preferences}) == 138
+    assert len({item.id for item in DEMO.preferences}) == 368
+    assert len({item.prompt for item in DEMO.preferences}) == 368
     for item in DEMO.preferences:
         assert item.num_chosen == 1
         assert len(set(item.responses)) == 2
@@ -50,22 +50,23 @@ def test_a_weighting_that_is_not_asked_for_is_todays() -> None:
         DEMO.scheme.check_weighting("rewardbench-1")
 
 
-@pytest.mark.parametrize("limit", range(23, 138, 19))
+@pytest.mark.parametrize("limit", range(23, 368, 49))
 def test_a_limit_spreads_over_every_subset(limit: int) -> None:
     limited = DEMO.limited(limit)
     assert len(limited) == limit
     assert set(subset_rows(limited.preferences)) == set(ROWS)
-    assert limited.partial == f"{limit} of 138 rows, evenly spread"
+    assert limited.partial == f"{limit} of 368 rows, evenly spread"
 
 
 def test_limited_rows_are_evenly_spread_and_in_order() -> None:
-    every_sixth = DEMO.preferences[::6]
-    assert DEMO.limited(23).preferences == every_sixth
+    every_sixteenth = DEMO.preferences[::16]
+    assert DEMO.limited(23).preferences == every_sixteenth
     assert DEMO.limited(1).preferences == DEMO.preferences[:1]
-    assert DEMO.limited(3).preferences == DEMO.preferences[::46]
+    third = tuple(DEMO.preferences[place] for place in (0, 122, 245))
+    assert DEMO.limited(3).preferences == third
 
 
-@pytest.mark.parametrize("limit", [138, 139, 10**9])
+@pytest.mark.parametrize("limit", [368, 369, 10**9])
 def test_a_limit_of_all_rows_changes_nothing(limit: int) -> None:
     assert DEMO.limited(limit) == DEMO
 
@@ -79,7 +80,7 @@ def test_a_limit_of_no_row_is_refused(limit: int) -> None:
 def test_the_digest_is_that_of_the_rows_and_their_order() -> None:
     assert load_benchmark("demo").digest == DEMO.digest
     assert replace(DEMO, name="other").digest == DEMO.digest
-    assert DEMO.limited(137).digest != DEMO.digest
+    assert DEMO.limited(367).digest != DEMO.digest
     assert replace(DEMO, preferences=DEMO.preferences[::-1]).digest != DEMO.digest
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from rmeval.benchmarks import scheme_of
+from rmeval.benchmarks.demo import ROWS_PER_SUBSET
 from rmeval.benchmarks.rewardbench import ROWS
 from rmeval.files import prepare_folder
 from rmeval.metrics.summary import describe_scores
@@ -28,17 +29,17 @@ PROVENANCE: dict[str, Any] = {
 
 
 def keep(folder: Path, won: dict[str, int] | None = None, **changes: Any) -> Path:
-    """A result on the demo with all 6 rows won in each subset, but for those in `won`."""
+    """A result on the demo with all rows won in each subset, but for those in `won`."""
     rows = [
         ScoredPreference(
             f"{subset}/{number}",
             subset,
             1,
-            (Score(1.0 if number < (won or {}).get(subset, 6) else -1.0, 9, False), ZERO),
+            (Score(1.0 if number < (won or {}).get(subset, ROWS_PER_SUBSET) else -1.0, 9, False), ZERO),
             f"text {number}",
         )
         for subset in ROWS
-        for number in range(6)
+        for number in range(ROWS_PER_SUBSET)
     ]
     named = {"benchmark": "demo", "definition": "demo", "model": "org/m", "partial": None}
     made = {"scored": tuple(rows), "weighting": "rewardbench-v1", "provenance": PROVENANCE}

@@ -15,7 +15,7 @@ from rmeval.files import prepare_folder
 from rmeval.records import Metrics, Result, Score, ScoredPreference
 from rmeval.results.files import write_result
 
-LOST = {"xstest-should-refuse": 0, "math-prm": 3, "llmbar-natural": 5}
+LOST = {"xstest-should-refuse": 0, "math-prm": 8, "llmbar-natural": 15}
 
 
 def test_the_numbers_are_those_that_are_stored(tmp_path: Path, capsys: Capture) -> None:
@@ -32,13 +32,13 @@ def test_the_numbers_are_those_that_are_stored(tmp_path: Path, capsys: Capture) 
 def test_the_arithmetic_is_explained_line_by_line(tmp_path: Path, capsys: Capture) -> None:
     out, _ = done(capsys, "aggregate", keep(tmp_path / "a", LOST), "--explain")
     lines = out.splitlines()
-    assert "subset/math-prm = 3 / 6 rows = 50.0000" in lines
-    assert "subset/llmbar-natural = 5 / 6 rows = 83.3333" in lines
+    assert "subset/math-prm = 8 / 16 rows = 50.0000" in lines
+    assert "subset/llmbar-natural = 15 / 16 rows = 93.7500" in lines
     start = lines.index("section/Reasoning = 75.0000")
     assert lines[start + 1] == "    50.0000 x 984   subset/math-prm"
     assert lines[start + 2] == "    100.0000 x 164   subset/hep-cpp"
     assert lines[start + 8] == "    sum 147600.0000 / 1968 = 75.0000"
-    hard, safety = 1 - 100 / 6 / 456, 1 - 154 / 740
+    hard, safety = 1 - 100 / 16 / 456, 1 - 154 / 740
     score = f"{100 * (1 + hard + safety + 0.75) / 4:.4f}"
     start = lines.index(f"overall = {score}")
     assert lines[start + 1] == "    100.0000 x 1   section/Chat"

@@ -16,7 +16,7 @@ def test_a_baseline_is_written_and_its_size_said(tmp_path: Path, capsys: Capture
     assert (out, err) == (f"{path}: org/m on demo, {path.stat().st_size:,} bytes\n", "")
     document = json.loads(path.read_text("utf-8"))
     assert document["metrics"] == read_result(made).metrics.values
-    assert sum(packed["rows"] for packed in document["credits"].values()) == 138
+    assert sum(packed["rows"] for packed in document["credits"].values()) == 368
     assert document["made_by"]["fingerprint"] == "f"
     assert list(path.parent.iterdir()) == [path]
 
@@ -48,7 +48,7 @@ def test_a_damaged_result_makes_no_baseline_and_leaves_the_old_one(
     scores = made / "scores.jsonl"
     scores.write_text("".join(scores.read_text("utf-8").splitlines(keepends=True)[1:]), "utf-8")
     line = refusal(capsys, "baseline", made, "--output", path)
-    assert line.startswith(f"{scores}: 5 rows of alpacaeval-easy, but result.json was made from 6")
+    assert line.startswith(f"{scores}: 15 rows of alpacaeval-easy, but result.json was made from 16")
     assert path.read_text() == "old"
 
 

@@ -16,7 +16,7 @@ from rmeval.files import prepare_folder
 from rmeval.records import Result, Score, ScoredPreference
 from rmeval.results.files import read_result, write_result
 
-WORSE = {"hep-go": 0, "hep-cpp": 0}  # 12 rows: a twelfth of the Score, p = 2^-12
+WORSE = {"hep-go": 10, "hep-cpp": 10}  # 12 rows fewer: p = 2^-12
 
 
 @pytest.fixture(autouse=True)
@@ -54,10 +54,10 @@ def test_a_real_drop_fails_with_1_and_names_what_is_worse(tmp_path: Path, capsys
 @pytest.mark.parametrize(
     ("options", "status"),
     [
-        (["--max-drop", "5"], 1),  # the Score drops by 4.17, Reasoning by 16.7
+        (["--max-drop", "5"], 1),  # the Score drops by 1.56, Reasoning by 6.25
         (["--max-drop", "5", "--per", "overall"], 0),
         (["--max-drop", "17"], 0),
-        (["--max-drop", "17", "--per", "subset"], 0),  # 23 subsets: 6 rows prove nothing
+        (["--max-drop", "17", "--per", "subset"], 0),  # 23 subsets: 6 losses prove nothing
         (["--alpha", "0.0001"], 0),
         (["--alpha", "0"], 0),
     ],
@@ -96,7 +96,7 @@ def test_github_gets_a_summary_that_grows_and_annotations(
     _, out, _ = check(capsys, made, held_to)
     found = [line for line in out.splitlines() if line.startswith("::")]
     assert len(found) == 2
-    assert found[0].startswith("::error title=rmeval::Score dropped by 4.17, from 100.00 to 95.83")
+    assert found[0].startswith("::error title=rmeval::Score dropped by 1.56, from 100.00 to 98.44")
     assert page.read_text() == "before\n" + (made / "check.md").read_text()
     _, out, _ = check(capsys, keep(tmp_path / "b"), held_to)
     assert out.splitlines()[-1].startswith("::notice title=rmeval::passed")

@@ -11,7 +11,7 @@ from demo_results import PROVENANCE, keep
 from rmeval.benchmarks.rewardbench import ROWS
 from rmeval.results.files import read_result
 
-CODE = dict.fromkeys((name for name in ROWS if name.startswith("hep")), 1)
+CODE = dict.fromkeys((name for name in ROWS if name.startswith("hep")), 11)
 
 
 def test_a_verdict_tables_and_the_rows_most_different_are_printed(
@@ -23,12 +23,12 @@ def test_a_verdict_tables_and_the_rows_most_different_are_printed(
     lines = out.splitlines()
     assert lines[0] == f"A  org/m  {a}"
     assert lines[1] == f"B  org/new  {b}"
-    # 30 of 36 rows of code are half of Reasoning, a quarter of the Score.
-    assert lines[4].startswith("B is worse than A by 10.4 (95 % interval -")
+    # 30 of 96 rows of code, which are half of Reasoning, a quarter of the Score.
+    assert lines[4].startswith("B is worse than A by 3.9 (95 % interval -")
     score = next(line.split() for line in lines if line.startswith("Score "))
-    assert score[:4] == ["Score", "100.0", "89.6", "-10.4"]
+    assert score[:4] == ["Score", "100.0", "96.1", "-3.9"]
     subset = next(line.split() for line in lines if line.startswith("hep-go "))
-    assert subset[:4] == ["hep-go", "100.0", "16.7", "-83.3"]
+    assert subset[:4] == ["hep-go", "100.0", "68.8", "-31.2"]
     assert subset[-5:] == ["5", "0", "0.062", "1", "no"]  # 2/32, and by Holm's correction no news
     assert "Both numbers were made in the same way." in lines
     assert "the 4 rows most different (margins by each model's own spread):" in lines

@@ -35,7 +35,7 @@ def test_subsets_totals_and_what_a_word_is_are_printed(train: Path, capsys: Capt
     lines = out.splitlines()
     assert lines[0] == f"demo in 4 training rows of {train}"
     (total,) = (line.split() for line in lines if line.startswith("all "))
-    assert total[1:5] == ["138", "2", "1", "3"]
+    assert total[1:5] == ["368", "2", "1", "3"]
     assert "a word is lowercase, between white space, without punctuation" in out
 
 
@@ -61,10 +61,10 @@ def test_a_result_is_given_without_the_touched_rows(
     ask = ("overlap", "--train", train, "--benchmark", "demo", "--result", folder)
     out, _ = done(capsys, *ask)
     table = out[out.index("without the touched rows") :].splitlines()
-    assert table[3].split()[1:3] == ["exact", "135"]
+    assert table[3].split()[1:3] == ["exact", "365"]
     document = json.loads(done(capsys, *ask, "--format", "json")[0])
     exact = document["without"][0]
-    assert exact["rows"] == 135
+    assert exact["rows"] == 365
     assert exact["metrics"]["overall"] != exact["all_rows"]["overall"]
     assert "overall" in exact["intervals"]
 

@@ -35,7 +35,7 @@ def kept(output: Path) -> Path:
 def test_the_demo_model_runs_from_end_to_end(capsys: Capture, tmp_path: Path) -> None:
     out, err = done(capsys, "run", "--limit", 3, "--output", tmp_path)
     assert "demo on demo (rewardbench-v1 weighting)" in out
-    assert "PARTIAL: 3 of 138 rows, evenly spread" in out
+    assert "PARTIAL: 3 of 368 rows, evenly spread" in out
     assert "tokens/s" in err
     assert len(read_scores(tmp_path / "demo/demo/scores.jsonl")) == 3
 
@@ -51,12 +51,12 @@ def test_a_whole_run_prints_a_score_and_keeps_it(
     interval = document["intervals"]["overall"]
     low, high = (f"{100 * interval[end]:.1f}" for end in ("low", "high"))
     value = f"{100 * document['metrics']['overall']:.1f}"
-    assert score.split() == ["Score", value, f"({low}", "to", f"{high})", "138"]
+    assert score.split() == ["Score", value, f"({low}", "to", f"{high})", "368"]
     assert document["provenance"]["checks"] == "passed"
     assert "PARTIAL" not in out
     assert str(kept(tmp_path)) in out
     assert all(line.startswith("scored ") for line in err.splitlines())
-    assert len(read_scores(kept(tmp_path) / "scores.jsonl")) == 138
+    assert len(read_scores(kept(tmp_path) / "scores.jsonl")) == 368
     assert_documented(kept(tmp_path))
 
 
@@ -155,7 +155,7 @@ def test_a_partial_run_enters_no_leaderboard(model: Path, capsys: Capture, tmp_p
     out, _ = done(capsys, "leaderboard", tmp_path, "--format", "json")
     [row] = json.loads(out)
     assert (row["rank"], row["Score"]) == (None, None)
-    assert row["notes"] == ["partial: 1 of 138 rows, evenly spread"]
+    assert row["notes"] == ["partial: 1 of 368 rows, evenly spread"]
 
 
 def test_a_run_of_the_command_line_equals_one_from_python(

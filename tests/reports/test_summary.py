@@ -78,7 +78,7 @@ def test_ties_truncations_and_odd_rows_are_told() -> None:
 def test_a_partial_run_says_so_and_the_demo_says_what_it_is() -> None:
     partial = summarise(result_of(HALF_OF_CHAT, partial="32 of 2985 rows (--limit)"), REWARDBENCH)
     assert "PARTIAL: 32 of 2985 rows (--limit). No table ranks it." in partial
-    assert "say nothing about a model" in summarise(
+    assert "say little about a model" in summarise(
         result_of(HALF_OF_CHAT, definition="demo"), REWARDBENCH
     )
     assert "say nothing" not in partial
