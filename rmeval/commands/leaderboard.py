@@ -5,24 +5,17 @@ import sys
 from pathlib import Path
 
 from rmeval.commands.shared.options import one_of
+from rmeval.commands.shared.sources import add_source_options, read_sources
 from rmeval.errors import BadOption
 from rmeval.files import prepare_file, write_atomically
-from rmeval.known import (
-    Published,
-    published_rows,
-    published_tables,
-    read_published,
-    without_repeats,
-)
+from rmeval.known import Published
 from rmeval.records import Result
 from rmeval.reports.across import across_rows, format_across
 from rmeval.reports.leaderboard import format_ranking
 from rmeval.reports.rankings import by_benchmark, rank_each
 from rmeval.reports.tables import FORMATS, format_rows
-from rmeval.results.files import find_results, read_result
 from rmeval.results.standings import Row, find_entries
 
-DEFAULT = Path("results")
 SUFFIXES = {
     ".csv": "csv",
     ".html": "html",
@@ -37,10 +30,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     _add_options(parser)
     options = parser.parse_args(arguments)
     form = options.format or _form_of(options.output)
-    sources = options.sources or _default_sources(options)
-    published = _published(sources, options)
-    found = find_results([source for source in sources if source.suffix != ".csv"])
-    results = [read_result(path) for path, _ in found]
+    sources, results, published = read_sources(options)
     if not results and not published:
         where = ", ".join(map(str, sources))
         print(f"no results in {where}; `rmeval run` makes one", file=sys.stderr)
@@ -58,24 +48,7 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "sources",
-        nargs="*",
-        type=Path,
-        metavar="DIR|FILE.csv",
-        help="folders with results, or tables of published rows; default: results",
-    )
-    parser.add_argument(
-        "--published", action="store_true", help="add the rows of every shipped table"
-    )
-    parser.add_argument(
-        "--card",
-        action="append",
-        default=[],
-        type=one_of("card", published_tables()),
-        metavar="NAME",
-        help=f"add the rows of one shipped table: {', '.join(published_tables())}",
-    )
+    add_source_options(parser)
     parser.add_argument("--benchmark", metavar="NAME", help="only this one")
     parser.add_argument(
         "--across",
@@ -99,20 +72,6 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _form_of(output: Path | None) -> str:
     return SUFFIXES.get(output.suffix.lower(), "table") if output else "table"
-
-
-def _default_sources(options: argparse.Namespace) -> list[Path]:
-    """Returns the usual folder; beside published rows only where there is one."""
-    beside = options.published or options.card
-    return [DEFAULT] if DEFAULT.is_dir() or not beside else []
-
-
-def _published(sources: list[Path], options: argparse.Namespace) -> tuple[Published, ...]:
-    rows = [row for path in sources if path.suffix == ".csv" for row in read_published(path)]
-    rows += [row for name in options.card for row in published_tables()[name]]
-    if options.published:
-        rows += published_rows()
-    return without_repeats(rows)
 
 
 def _rank(

@@ -1,9 +1,6 @@
 """The report: one file that opens anywhere, with no network, and runs no text of the data's."""
 
-import base64
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from importlib.resources import files
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,6 +12,7 @@ from rmeval.metrics.scheme import Scheme
 from rmeval.records import Result
 from rmeval.reports.answers import answer_rows
 from rmeval.reports.disguises import CAPTION, NOTE, disguise_rows
+from rmeval.reports.documents import render_page
 from rmeval.reports.drawing import figure_svg
 from rmeval.reports.labels import shown_interval
 from rmeval.reports.metric_tables import MetricTables
@@ -31,31 +29,22 @@ def render_report(results: Sequence[Result], scheme: Scheme, texts: Texts) -> st
 
     Raises BadData for results over different rows.
     """
-    from jinja2 import Environment
-
-    from rmeval import __version__
-
     if not results:
         raise BadData("a report needs a result")
     asked, results = results, comparable(results, scheme)
     names = label_results(results)
-    rows, script = pack_rows(results, scheme, texts), _asset("report.js")
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["line"] = lambda text: one_line(text) if type(text) is str else text
     shown, more = ", ".join(names[:3]), f" and {len(names) - 3} more" if names[3:] else ""
-    return environment.from_string(_asset("report.html.j2")).render(
-        version=__version__,
+    return render_page(
+        "report.html.j2",
+        ["report.js"],
         title=f"{shown}{more} on {one_line(results[0].benchmark)}",
         lead=_lead(results),
         notes=_notes(asked, results, scheme),
         score_tables=[*_score_tables(results, scheme, names), *_disguise_tables(results, names)],
         figures=_figures(results, scheme, names),
         models=names,
-        rows=rows,
+        rows=pack_rows(results, scheme, texts),
         made_tables=_provenance_tables(asked, names),
-        style=Markup(_asset("report.css")),
-        script=Markup(script),
-        script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 
@@ -169,7 +158,3 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             flat[prefix + key] = "none" if value is None else str(value)
     return flat
-
-
-def _asset(name: str) -> str:
-    return (files("rmeval") / "data" / "report" / name).read_text(encoding="utf-8")

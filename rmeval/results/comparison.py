@@ -140,7 +140,7 @@ def _causes(a: Result, b: Result) -> list[tuple[str, str, str]]:
         }
         for r in (a, b)
     ]
-    flat_a, flat_b = (_flatten(manifest) for manifest in manifests)
+    flat_a, flat_b = (flattened(manifest) for manifest in manifests)
     return [
         (key, str(flat_a.get(key, "absent")), str(flat_b.get(key, "absent")))
         for key in dict.fromkeys([*flat_a, *flat_b])
@@ -148,11 +148,12 @@ def _causes(a: Result, b: Result) -> list[tuple[str, str, str]]:
     ]
 
 
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns nested values by their dotted names, such as `model.dtype`."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
-            flat.update(_flatten(value, f"{prefix}{key}."))
+            flat.update(flattened(value, f"{prefix}{key}."))
         else:
             flat[prefix + key] = value
     return flat

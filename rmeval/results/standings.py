@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import hypot, sqrt
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from rmeval.benchmarks import BENCHMARKS, scheme_of, shipped_recipes
 from rmeval.benchmarks.rewardbench import PRIOR, PRIOR_ROWS
@@ -25,6 +25,7 @@ from rmeval.results.schema import kind_of
 
 Row = dict[str, Any]
 
+DAY = len("2026-01-02")  # of an ISO 8601 time
 UNREAD = 0.05  # of the answers, above which a ranking says so
 COLUMNS = (("section", False), ("overall", True))  # levels of the metrics that are columns
 
@@ -35,7 +36,7 @@ class Standing:
 
     `result` is None for a published row, whose `ends` are an estimate. `score` is None where there
     is none to rank by. `remarks` say in words what is not like the others; `source` says where a
-    row was published.
+    row was published. `date` is when it was run or published, as far as that is known.
     """
 
     model: str
@@ -48,6 +49,15 @@ class Standing:
     remarks: tuple[str, ...]
     result: Result | None = None
     source: str = ""
+    date: str = ""
+
+
+class Ranked(NamedTuple):
+    """A row in its place; rows of one `group` are statistically tied with the best of them."""
+
+    rank: int | None
+    group: int | None
+    entry: Standing
 
 
 def rank_rows(
@@ -64,10 +74,23 @@ def rank_rows(
     themselves) or is partial says so in `notes`. Raises UnknownName for a weighting or a column
     that is not there.
     """
-    scheme = _scheme(results, published)
+    return _sorted(_rows(rank_entries(results, published, weighting)), sort)
+
+
+def rank_entries(
+    results: Sequence[Result], published: Sequence[Published], weighting: str | None = None
+) -> list[Ranked]:
+    """Returns what was measured and published on one benchmark, best first; see `rank_rows`."""
     entries = find_entries(results, published, weighting)
     entries.sort(key=lambda entry: (entry.score is None, -(entry.score or 0.0)))
-    return _sorted(_rows(entries, _groups(entries, scheme)), sort)
+    scores = [entry.score for entry in entries if entry.score is not None]
+    groups = _groups(entries, _scheme(results, published))
+    return [
+        Ranked(
+            None if entry.score is None else 1 + sum(s > entry.score for s in scores), group, entry
+        )
+        for entry, group in zip(entries, groups, strict=True)
+    ]
 
 
 def find_entries(
@@ -118,6 +141,7 @@ def _measured(result: Result, scheme: Scheme, weighting: str | None) -> Standing
         origin=", ".join(filter(None, ["measured", _dtype(result), where])),
         remarks=tuple(remarks),
         result=result,
+        date=result.provenance["started"][:DAY],
     )
 
 
@@ -160,6 +184,7 @@ def _published(row: Published, scheme: Scheme) -> Standing:
             filter(None, [row.note, f"the Score is of {row.of} alone" if row.of else ""])
         ),
         source=row.cited,
+        date=row.date,
     )
 
 
@@ -257,13 +282,12 @@ def _same_rows(a: Result, b: Result) -> bool:
     return True
 
 
-def _rows(entries: Sequence[Standing], groups: Sequence[int | None]) -> list[Row]:
-    scores = [entry.score for entry in entries if entry.score is not None]
-    columns = dict.fromkeys(name for entry in entries for name in entry.sections)
-    measured = any(entry.result for entry in entries)
+def _rows(ranked: Sequence[Ranked]) -> list[Row]:
+    columns = dict.fromkeys(name for row in ranked for name in row.entry.sections)
+    measured = any(row.entry.result for row in ranked)
     return [
         {
-            "rank": None if entry.score is None else 1 + sum(s > entry.score for s in scores),
+            "rank": rank,
             "group": group,
             "model": entry.model,
             "type": entry.type,
@@ -274,7 +298,7 @@ def _rows(entries: Sequence[Standing], groups: Sequence[int | None]) -> list[Row
             "origin": entry.origin,
             "notes": list(entry.remarks),
         }
-        for entry, group in zip(entries, groups, strict=True)
+        for rank, group, entry in ranked
     ]
 
 
