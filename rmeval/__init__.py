@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from rmeval.preferences import pairs
     from rmeval.scorer import PreferenceScorer, RewardScorer, Scorer
     from rmeval.verbs.checkpoints import convert, merge
+    from rmeval.verbs.exchange import pull, push
     from rmeval.verbs.frames import results_frame
     from rmeval.verbs.lines import best_of_n, doctor, filter, rank
     from rmeval.verbs.overlap import Overlap, overlap
@@ -61,10 +62,12 @@ if TYPE_CHECKING:
         check,
         compare,
         ensemble,
+        history,
         leaderboard,
         read_result,
         read_results,
         report,
+        site,
     )
 
 __all__ = [
@@ -109,6 +112,7 @@ __all__ = [
     "ensemble",
     "evaluate",
     "filter",
+    "history",
     "leaderboard",
     "load_benchmark",
     "load_judge",
@@ -118,12 +122,15 @@ __all__ = [
     "overlap",
     "pairs",
     "plan_run",
+    "pull",
+    "push",
     "rank",
     "read_result",
     "read_results",
     "report",
     "results_frame",
     "section_scores",
+    "site",
     "wrap",
 ]
 
@@ -141,6 +148,7 @@ _LATER = {
     "rmeval.preferences": ["pairs"],
     "rmeval.scorer": ["PreferenceScorer", "RewardScorer", "Scorer"],
     "rmeval.verbs.checkpoints": ["convert", "merge"],
+    "rmeval.verbs.exchange": ["pull", "push"],
     "rmeval.verbs.frames": ["results_frame"],
     "rmeval.verbs.lines": ["best_of_n", "doctor", "filter", "rank"],
     "rmeval.verbs.overlap": ["Overlap", "overlap"],
@@ -151,10 +159,12 @@ _LATER = {
         "check",
         "compare",
         "ensemble",
+        "history",
         "leaderboard",
         "read_result",
         "read_results",
         "report",
+        "site",
     ],
 }
 _MODULE_OF = {name: module for module, names in _LATER.items() for name in names}

@@ -18,6 +18,7 @@ VERBS = {
     "doctor": "check a model before a long run",
     "show": "print one row of a benchmark as a model will see it",
     "score": "score conversations from a file",
+    "serve": "serve a model's rewards over HTTP, for training",
     "rank": "rank the responses to each prompt",
     "best-of-n": "draw candidates, keep the best, and show what N is worth",
     "pairs": "make preference data from ranked responses",
@@ -27,6 +28,7 @@ VERBS = {
     "agreement": "say how far judges agree with each other, and with themselves",
     "check": "fail when a result is worse than a baseline: the gate for CI",
     "baseline": "write what `check` compares with, small enough to commit",
+    "history": "show results of one model over time, as table and curves",
     "overlap": "count the rows of a benchmark that are in training data",
     "ensemble": "combine stored scores of several models into an ensemble",
     "merge": "average two checkpoints of one architecture",
@@ -36,6 +38,8 @@ VERBS = {
     "report": "write a report that opens in any browser",
     "plot": "write the report's figures as files",
     "export": "export a result for a model card, the Hub or a paper",
+    "push": "propose results to a shared results repository on the Hub",
+    "pull": "bring the results of such a repository beside yours",
     "store": "show and delete what interrupted runs kept",
     "list": "show adapters, benchmarks and known checkpoints",
 }
@@ -47,6 +51,10 @@ EXAMPLES = {
     ],
     "doctor": ["rmeval doctor --model ./checkpoint"],
     "show": ["rmeval show rewardbench 1042 --model ./checkpoint"],
+    "serve": [
+        "rmeval serve --model ./checkpoint",
+        "rmeval serve --model M --host 0.0.0.0 --port 8000 --text-template ./actor",
+    ],
     "score": ["rmeval score --model M --input conversations.jsonl --output scores.jsonl"],
     "rank": ["rmeval rank --model M --input candidates.jsonl --output ranked.jsonl"],
     "best-of-n": [
@@ -61,6 +69,7 @@ EXAMPLES = {
     "compare": ["rmeval compare results/rewardbench/old results/rewardbench/new"],
     "check": ["rmeval check results/rewardbench/new --baseline results/baselines/old.json"],
     "baseline": ["rmeval baseline results/rewardbench/old --output results/baselines/old.json"],
+    "history": ["rmeval history results --benchmark rewardbench --figure history.pdf"],
     "overlap": ["rmeval overlap --train prefs.jsonl --result results/rewardbench/new"],
     "ensemble": [
         "rmeval ensemble results/rewardbench/a results/rewardbench/b --weights 0.7 0.3",
@@ -73,6 +82,8 @@ EXAMPLES = {
     "report": ["rmeval report results/rewardbench/new --output report.html"],
     "plot": ["rmeval plot results/rewardbench/new --output figures --format pdf"],
     "export": ["rmeval export results/rewardbench/new --format model-index --readme README.md"],
+    "push": ["rmeval push results/rewardbench/new --results my-lab/rm-results --dry-run"],
+    "pull": ["rmeval pull my-lab/rm-results --benchmark rewardbench"],
     "store": ["rmeval store results --prune"],
     "list": ["rmeval list models"],
 }

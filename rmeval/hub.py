@@ -1,13 +1,19 @@
-"""Files from the Hugging Face Hub, or from its cache; only `open_pull_request` ever uploads."""
+"""Files from the Hugging Face Hub, or from its cache.
+
+Only `open_pull_request` and `commit_files` ever upload, when the user asks for it.
+"""
 
 import errno
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
-from rmeval.errors import BadOption, Unreachable, first_line, nearest_name
+from rmeval.errors import BadData, BadOption, Unreachable, first_line, nearest_name
 
 NO_ROOM = (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT)
 BROKEN_OFF = {"RemoteProtocolError", "ReadError", "ReadTimeout", "WriteError", "CloseError"}
@@ -77,6 +83,25 @@ def fetch_snapshot(
         Unreachable: no such repository or revision, no access, or no network and nothing cached.
     """
     from huggingface_hub import constants, snapshot_download
+
+    called = patterns[0].replace("*config.json", "config.json")  # an adapter's will do as well
+    offline = {"local_files_only": constants.HF_HUB_OFFLINE}  # for a commit some ask the Hub
+    files = {"revision": revision, "allow_patterns": list(patterns), **offline}
+    with _asking(repository, kind, revision, called, otherwise):
+        folder = _at_once_interruptible(
+            lambda: snapshot_download(repository, repo_type=kind, **files)
+        )
+    path = Path(folder)
+    if not _holds(path, patterns[0]):
+        raise Unreachable(f"{kind} {repository} at {path.name} has no {called}; {otherwise}")
+    return path
+
+
+@contextmanager
+def _asking(
+    repository: str, kind: str, revision: str | None, called: str, otherwise: str
+) -> Iterator[None]:
+    """Says of what the Hub refuses in the block what is wrong, and what to do now."""
     from huggingface_hub.errors import (
         GatedRepoError,
         HFValidationError,
@@ -86,15 +111,9 @@ def fetch_snapshot(
     )
     from huggingface_hub.utils import logging
 
-    called = patterns[0].replace("*config.json", "config.json")  # an adapter's will do as well
     logging.set_verbosity_error()  # each retry is a warning; what came of them is said below
-    wanted = f"{called} of {kind} {repository}"
-    offline = {"local_files_only": constants.HF_HUB_OFFLINE}  # for a commit some ask the Hub
-    files = {"revision": revision, "allow_patterns": list(patterns), **offline}
     try:
-        folder = _at_once_interruptible(
-            lambda: snapshot_download(repository, repo_type=kind, **files)
-        )
+        yield
     except HFValidationError as error:
         raise BadOption(f"{repository!r} is neither a local folder nor a Hub name") from error
     except GatedRepoError as error:
@@ -106,11 +125,8 @@ def fetch_snapshot(
     except RepositoryNotFoundError as error:
         raise Unreachable(f"the Hub has no {kind} {repository} (or it is private)") from error
     except (HTTPError, OSError) as error:
+        wanted = f"{called} of {kind} {repository}"
         raise Unreachable(f"wanted {wanted}, but {_why(error)}; {otherwise}") from error
-    path = Path(folder)
-    if not _holds(path, patterns[0]):
-        raise Unreachable(f"{kind} {repository} at {path.name} has no {called}; {otherwise}")
-    return path
 
 
 def _holds(folder: Path, pattern: str) -> bool:
@@ -202,3 +218,97 @@ def open_pull_request(repository: str, path: str, text: str, message: str) -> st
             f"cannot open a pull request on {repository} ({reason}); `hf auth login`?"
         ) from error
     return str(commit.pr_url)
+
+
+class HubFile(NamedTuple):
+    """A file of a repository on the Hub: its size in bytes, and the hash that the Hub knows.
+
+    That is sha256 of its content where it is stored apart, and git's own of a small text.
+    """
+
+    path: str
+    size: int
+    digest: str
+
+    def holds(self, content: bytes) -> bool:
+        """Whether this is the file's content."""
+        as_blob = b"blob %d\0" % len(content) + content
+        known = hashlib.sha256(content).hexdigest(), hashlib.sha1(as_blob).hexdigest()
+        return self.size == len(content) and self.digest in known
+
+
+def list_files(
+    repository: str, kind: str, revision: str | None, most: int
+) -> tuple[str, list[HubFile]]:
+    """Returns a repository's commit, and the files that it has there.
+
+    Raises Unreachable, as `fetch_snapshot` does, and BadData for more than `most` files.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import RepoFile
+
+    api = HfApi()
+    with _asking(repository, kind, revision, "the list of files", "try again later"):
+        commit = str(api.repo_info(repository, repo_type=kind, revision=revision).sha)
+        tree = api.list_repo_tree(repository, repo_type=kind, revision=commit, recursive=True)
+        entries = list(islice(tree, most + 1))
+    if len(entries) > most:
+        raise BadData(f"{kind} {repository} has more than {most:,} files: not what rmeval reads")
+    files = [entry for entry in entries if isinstance(entry, RepoFile)]
+    return commit, [HubFile(f.path, f.size, f.lfs.sha256 if f.lfs else f.blob_id) for f in files]
+
+
+def commit_files(
+    repository: str,
+    kind: str,
+    files: Mapping[str, bytes],
+    message: str,
+    description: str,
+    *,
+    parent: str,
+    direct: bool,
+) -> str:
+    """Uploads files by their paths in one commit, and returns the address of what it made.
+
+    That is a pull request, or with `direct` a commit on the main branch, which must still be at
+    `parent`. What was uploaded is held to what the Hub then has. Raises Unreachable where it
+    refuses, cannot be reached, or left a file out.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi
+    from huggingface_hub.errors import HTTPError
+
+    added = [CommitOperationAdd(path, content) for path, content in files.items()]
+    place = {"repo_type": kind, "commit_message": message, "commit_description": description}
+    try:
+        made = HfApi().create_commit(
+            repository, added, **place, create_pr=not direct, parent_commit=parent
+        )
+    except (HTTPError, OSError, ValueError, RuntimeError) as error:
+        # ValueError: an answer of another form. RuntimeError: an upload failed, for its cause.
+        reason = first_line(error.__cause__ or error)
+        raise Unreachable(
+            f"cannot write to {kind} {repository} ({reason}); nothing was committed; is it there, "
+            "and `hf auth login` done with a token that may write?"
+        ) from error
+    _, there = list_files(repository, kind, made.oid, most=10**6)
+    found = {file.path: file for file in there}
+    lost = [path for path, content in files.items()
+            if path not in found or not found[path].holds(content)]  # fmt: skip
+    address = str(made.commit_url if direct else made.pr_url)
+    if lost:
+        raise Unreachable(
+            f"{address} lacks {lost[0]}, or has it changed: does .gitignore of {repository} name "
+            "it?"
+        )
+    return address
+
+
+def find_pull_request(repository: str, kind: str, title: str) -> str | None:
+    """Returns the address of an open pull request of this title, or None. Raises Unreachable."""
+    from huggingface_hub import HfApi
+
+    with _asking(repository, kind, None, "the pull requests", "try again later"):
+        opened = HfApi().get_repo_discussions(
+            repository, repo_type=kind, discussion_type="pull_request", discussion_status="open"
+        )
+        return next((request.url for request in opened if request.title == title), None)

@@ -59,6 +59,8 @@ VERBS = [
     ["aggregate", "a"],
     ["report", "a", "--output", "r.html"],
     ["leaderboard", "."],
+    ["history", "."],
+    ["plot", ".", "--figure", "forest", "--output", "f"],
     ["compare", "a", "b"],
     ["export", "a", "--format", "eval-results"],
 ]

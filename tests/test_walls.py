@@ -21,6 +21,7 @@ ORDER = [
     ["__main__"],
     ["cli"],
     ["commands", "integrations"],
+    ["serving"],
     ["verbs"],
     ["reports"],
     ["evaluation", "filtering"],
@@ -115,6 +116,7 @@ def test_torch_and_transformers_are_imported_only_by_models_and_engine() -> None
         ["--help"],
         ["list"],
         ["leaderboard", "."],
+        ["site", "--published", "--no-reports", "--output", "public"],
         ["aggregate", "--help"],
         ["run", "--help"],
         ["rank", "--help"],
@@ -123,6 +125,11 @@ def test_torch_and_transformers_are_imported_only_by_models_and_engine() -> None
         ["ensemble", "--help"],
         ["merge", "--help"],
         ["convert", "--help"],
+        ["serve", "--help"],
+        ["history", "."],
+        ["push", "--help"],
+        ["pull", "--help"],
+        ["plot", "--help"],
     ],
 )
 def test_verbs_that_score_nothing_load_nothing_heavy(verb: list[str], tmp_path: Path) -> None:

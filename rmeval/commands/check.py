@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from rmeval.commands.shared.options import number_up_to, one_of
+from rmeval.commands.shared.gate_options import add_gate_options
 from rmeval.door import print_commands
 from rmeval.errors import BadOption, OutputFailure
 from rmeval.files import prepare_file, real, write_atomically
@@ -19,7 +19,7 @@ from rmeval.reports.gate import (
 )
 from rmeval.results.baselines import PUBLISHED, published_baselines, read_baseline
 from rmeval.results.files import read_result
-from rmeval.results.regression import LEVELS, Gate, Outcome, gate_result
+from rmeval.results.regression import Gate, Outcome, gate_result
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
@@ -82,28 +82,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE|published",
         help="a file that `rmeval baseline` wrote, or the nearest of the model's published rows",
     )
-    parser.add_argument(
-        "--max-drop",
-        type=number_up_to(100),
-        default=0.5,
-        metavar="POINTS",
-        help="the loss that is allowed, in percentage points; default: 0.5",
-    )
-    parser.add_argument(
-        "--alpha",
-        type=number_up_to(1),
-        default=0.05,
-        metavar="P",
-        help="how unlikely a difference must be if nothing changed, up or down: for the Score, for "
-        "all sections together, for all subsets together; default: 0.05",
-    )
-    parser.add_argument(
-        "--per",
-        type=one_of("level", LEVELS),
-        default="section",
-        metavar="|".join(LEVELS),
-        help="what is checked: the Score alone, the sections too (the default), or the subsets too",
-    )
+    add_gate_options(parser)
     parser.add_argument("--junit", type=Path, metavar="FILE", help="default: DIR/check.xml")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="default: DIR/check.md")
 

@@ -11,18 +11,12 @@ from rmeval.files import prepare_file, write_atomically
 from rmeval.known import Published
 from rmeval.records import Result
 from rmeval.reports.across import across_rows, format_across
+from rmeval.reports.boards import across_html, rankings_html
+from rmeval.reports.latex import Layout
 from rmeval.reports.leaderboard import format_ranking
 from rmeval.reports.rankings import by_benchmark, rank_each
-from rmeval.reports.tables import FORMATS, format_rows
+from rmeval.reports.tables import FORMATS, SUFFIXES, format_rows
 from rmeval.results.standings import Row, find_entries
-
-SUFFIXES = {
-    ".csv": "csv",
-    ".html": "html",
-    ".json": "json",
-    ".md": "markdown",
-    ".tex": "latex",
-}
 
 
 def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
@@ -30,15 +24,19 @@ def run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     _add_options(parser)
     options = parser.parse_args(arguments)
     form = options.format or _form_of(options.output)
+    layout = _layout(options, form)
+    if options.fragment and form != "html":
+        raise BadOption(f"--fragment is of --format html, not {form}; leave it out")
     sources, results, published = read_sources(options)
     if not results and not published:
         where = ", ".join(map(str, sources))
         print(f"no results in {where}; `rmeval run` makes one", file=sys.stderr)
         text = format_rows([], "json") + "\n" if form == "json" else ""
     elif options.across:
-        text = _across(results, published, options, form)
+        text = _across(results, published, options, form, layout)
     else:
-        text = _format(_rank(results, published, options, form), form)
+        ranked = _rank(results, published, options, form)
+        text = _format(ranked, form, layout, options.fragment)
     if options.output is None:
         print(text, end="")
     else:
@@ -65,9 +63,36 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="default: by the suffix of --output, or table",
     )
     parser.add_argument(
+        "--fragment",
+        action="store_true",
+        help="html without document, style and script, to stand in a page of your own",
+    )
+    parser.add_argument(
+        "--columns",
+        type=_names,
+        default=(),
+        metavar="NAME,NAME,…",
+        help="these alone, in this order; low and high are an interval's ends",
+    )
+    parser.add_argument(
+        "--by", metavar="COLUMN", help="rows of one value together; in LaTeX under a heading"
+    )
+    parser.add_argument("--bold", action="store_true", help="LaTeX: the best of each column")
+    parser.add_argument(
         "--sort", metavar="COLUMN", help="default: Score; with --across, a benchmark"
     )
     parser.add_argument("--output", type=Path, metavar="FILE")
+
+
+def _names(value: str) -> tuple[str, ...]:
+    """An argument type: names between commas."""
+    return tuple(filter(None, (name.strip() for name in value.split(","))))
+
+
+def _layout(options: argparse.Namespace, form: str) -> Layout:
+    if options.bold and form != "latex":
+        raise BadOption("--bold goes with --format latex")
+    return Layout(options.columns, options.by, options.bold)
 
 
 def _form_of(output: Path | None) -> str:
@@ -88,18 +113,27 @@ def _rank(
 
 
 def _across(
-    results: list[Result], published: tuple[Published, ...], options: argparse.Namespace, form: str
+    results: list[Result],
+    published: tuple[Published, ...],
+    options: argparse.Namespace,
+    form: str,
+    layout: Layout,
 ) -> str:
     """Returns one table of models by benchmarks. Raises UnknownName."""
     tables = by_benchmark(results, published, options.benchmark)
     entries = {name: find_entries(*rows, options.weighting) for name, rows in tables.items()}
-    return format_across(across_rows(entries, options.sort), form) + "\n"
+    rows = across_rows(entries, options.sort)
+    if form == "html" and layout == Layout():
+        return across_html(rows, fragment=options.fragment) + "\n"
+    return format_across(rows, form, layout) + "\n"
 
 
-def _format(tables: dict[str, list[Row]], form: str) -> str:
+def _format(tables: dict[str, list[Row]], form: str, layout: Layout, fragment: bool) -> str:
+    if form == "html" and layout == Layout():
+        return rankings_html(tables, fragment=fragment) + "\n"
     if form == "json":
         rows = [{"benchmark": name, **row} for name, table in tables.items() for row in table]
-        return format_ranking(rows, form) + "\n"
+        return format_ranking(rows, form, layout=layout) + "\n"
     titles = tables if len(tables) > 1 else [""]
     blocks = zip(tables.values(), titles, strict=True)
-    return "\n\n".join(format_ranking(table, form, title) for table, title in blocks) + "\n"
+    return "\n\n".join(format_ranking(t, form, title, layout) for t, title in blocks) + "\n"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 from rmeval.clock import spending
@@ -11,6 +12,7 @@ from rmeval.engine.truncation import Encoded, truncate
 from rmeval.engine.workers import Workers
 from rmeval.errors import BadConversation, BadData
 from rmeval.models.model import LoadedModel, Plan
+from rmeval.models.text.rendered import TextReader
 from rmeval.models.text.tokenizer import encode_conversations
 from rmeval.preferences import ranks_of, to_candidates
 from rmeval.records import Conversation, Message, OnProgress, Preference, Score, with_system
@@ -120,11 +122,56 @@ class RewardModel(LoadedModel):
         )
 
         self._check_once("conversations", lambda: require_sound(self, conversations))
+        fitted = self.fit(conversations)
+        return self.score_fitted(fitted, store=store, workers=workers, on_progress=on_progress)
+
+    def fit(self, conversations: Sequence[Conversation]) -> list[Encoded]:
+        """Returns conversations as the engine takes them, cut where they must be.
+
+        Raises BadConversation, and BadData for ids that the model does not know.
+        """
         fitted = self._encode(conversations)
         for index, item in enumerate(fitted):
             self._require_in_vocabulary(item.ids, f"conversation {index}")
             if reason := self.family.why_unreadable(item.ids):
                 raise BadConversation(index, reason)
+        return fitted
+
+    def fit_texts(self, texts: Sequence[str]) -> list[Encoded]:
+        """Returns texts that its chat template has written elsewhere as the engine takes them.
+
+        Special tokens are read and none is added, but that BOS stands there as often as in a
+        conversation. What is too long is cut as the conversation that it was made of. Raises
+        BadConversation for a text of another template, and for what cannot be cut so.
+        """
+        rows = self._text_reader.encode(texts)
+        return [self._fit_text(*item, i) for i, item in enumerate(zip(texts, rows, strict=True))]
+
+    def fit_ids(self, rows: Sequence[Sequence[int]]) -> list[Encoded]:
+        """Returns token ids as the engine takes them: as they are.
+
+        Raises BadConversation for none, too many, or one that the model does not know.
+        """
+        for index, ids in enumerate(rows):
+            if not 1 <= len(ids) <= self.max_length:
+                raise BadConversation(
+                    index, f"has {len(ids)} tokens; the model takes 1 to {self.max_length}"
+                )
+            most = self.network.vocab_size - 1
+            unknown = next((token for token in ids if not 0 <= token <= most), None)
+            if unknown is not None:
+                raise BadConversation(index, f"token id {unknown} is outside 0 to {most}")
+        return [Encoded(tuple(ids), False) for ids in rows]
+
+    def score_fitted(
+        self,
+        fitted: Sequence[Encoded],
+        *,
+        store: Store | None = None,
+        workers: Workers | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> list[Score]:
+        """Returns the scores of what `fit`, `fit_texts` and `fit_ids` return. See `score_rows`."""
         rows = score_rows(
             self.network,
             [item.ids for item in fitted],
@@ -137,6 +184,30 @@ class RewardModel(LoadedModel):
             Score(row[0], len(item.ids), item.truncated, row[1:])
             for row, item in zip(rows, fitted, strict=True)
         ]
+
+    @property
+    def batch_tokens(self) -> int:
+        """The tokens that a forward pass may hold."""
+        return self.engine.batch_tokens
+
+    @cached_property
+    def _text_reader(self) -> TextReader:
+        return TextReader(self.specials, self.family.end_token(), self._probe_ids())
+
+    def _fit_text(self, text: str, ids: Sequence[int], index: int) -> Encoded:
+        if len(ids) <= self.max_length:
+            self._require_in_vocabulary(ids, f"text {index}")
+            if reason := self.family.why_unreadable(ids):
+                raise BadConversation(index, reason)
+            return Encoded(tuple(ids), False)
+        talk = self._text_reader.template.parse(text)
+        if talk is None:
+            raise BadConversation(
+                index,
+                f"has {len(ids)} tokens, the model takes {self.max_length}, and a text of other "
+                "roles than system, user and assistant cannot be cut: send messages",
+            )
+        return self._encode([talk])[0]
 
     def examine(self, preferences: Sequence[Preference]) -> str:
         """Makes the checks of `rmeval doctor` that are cheap; they are not made again.

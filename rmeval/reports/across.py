@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from rmeval.errors import UnknownName
+from rmeval.reports.latex import PLAIN, Layout
 from rmeval.reports.leaderboard import footnote_mark
 from rmeval.reports.tables import format_rows, format_with_notes
 from rmeval.results.standings import Standing
@@ -44,23 +45,31 @@ def across_rows(entries: Mapping[str, Sequence[Standing]], sort: str | None = No
     if sort not in (None, *names):
         raise UnknownName("column", str(sort), names)
     models: dict[str, list[Line]] = {}
-    for name, entry in _in_order(entries):
+    for name, entry in in_order(entries):
         _place(models.setdefault(entry.model.casefold(), []), name, entry)
     ordered = sorted(models.values(), key=lambda lines: _rank(lines, sort), reverse=True)
     return [_row(line, names) for lines in ordered for line in lines]
 
 
-def format_across(rows: Sequence[Row], form: str) -> str:
+def format_across(rows: Sequence[Row], form: str, layout: Layout = PLAIN) -> str:
     """Returns the table as text in one of tables.FORMATS, without a final newline.
 
     Where people read it, notes and sources stand below it, under marks in the cells and origins.
+    Raises UnknownName for a column of the layout that is not there.
     """
+    rows = layout.arrange(rows, ["notes", "sources"])
     if form == "json":
         return format_rows(rows, form)
     if form == "csv":
         joined = ("notes", "sources")
         flat = [{**row, **{name: _told(row[name]) for name in joined}} for row in rows]
         return format_rows(flat, form)
+    marked, below = marked_rows(rows)
+    return format_with_notes(marked, [*below, NOTHING], form, layout=layout)
+
+
+def marked_rows(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
+    """Returns rows with marks in place of their notes and sources, and these as lines."""
     notes = list(
         dict.fromkeys(note for row in rows for told in row["notes"].values() for note in told)
     )
@@ -68,10 +77,10 @@ def format_across(rows: Sequence[Row], form: str) -> str:
     marked = [_marked(row, notes, sources) for row in rows]
     below = [f"[{footnote_mark(i)}] {note}" for i, note in enumerate(notes)]
     below += [f"({number}) {source}" for number, source in enumerate(sources, 1)]
-    return format_with_notes(marked, [*below, NOTHING], form)
+    return marked, below
 
 
-def _in_order(entries: Mapping[str, Sequence[Standing]]) -> Iterator[tuple[str, Standing]]:
+def in_order(entries: Mapping[str, Sequence[Standing]]) -> Iterator[tuple[str, Standing]]:
     """Yields benchmarks and entries: measured ones, then published, the larger sources first."""
     pairs = [(name, entry) for name, several in entries.items() for entry in several]
     sizes = Counter(entry.source for _, entry in pairs)
@@ -122,6 +131,8 @@ def _marked(row: Row, notes: Sequence[str], sources: Sequence[str]) -> Row:
             marks = [f"[{footnote_mark(notes.index(n))}]" for n in row["notes"].get(name, ())]
             figure = [] if value is None else [f"{value:.1f}"]
             shown[name] = " ".join([*figure, *marks])
+    if "origin" not in shown:
+        return shown
     numbers = sorted({1 + sources.index(source) for source in row["sources"].values()})
     return {**shown, "origin": f"{row['origin']} ({', '.join(map(str, numbers))})"}
 

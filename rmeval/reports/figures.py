@@ -1,10 +1,12 @@
 """The pictures of a result. The same figures stand in the report and in papers."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, isnan
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, filterwarnings, warn_explicit
 
 import numpy as np
 from matplotlib import rc_context
@@ -30,6 +32,7 @@ from rmeval.reports.drawing import (
 from rmeval.reports.labels import score_word
 
 LENGTH_BINS = 9
+logger = logging.getLogger("rmeval")
 UNDATED = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}  # the same bytes every time
 MARGIN_BINS = 40
 PLAIN = FuncFormatter(lambda value, _: f"{value:,.0f}")
@@ -51,9 +54,18 @@ class Picture:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Writes a figure for a paper; the ending says as what: png, svg or pdf."""
-    with rc_context({**STYLE, "svg.hashsalt": path.stem}):
+    """Writes a figure for a paper; the ending says as what: png, svg or pdf.
+
+    Says where its fonts lack letters.
+    """
+    with rc_context({**STYLE, "svg.hashsalt": path.stem}), catch_warnings(record=True) as caught:
+        filterwarnings("always")
         figure.savefig(path, dpi=200, metadata=UNDATED.get(path.suffix))
+    others = [warning for warning in caught if "missing from font" not in str(warning.message)]
+    for warning in others:
+        warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    if len(others) < len(caught) and path.suffix != ".svg":
+        logger.warning("%s: its fonts lack letters of a name; in svg they stay text", path)
 
 
 def _axes(width: float, height: float) -> tuple[Figure, Axes]:

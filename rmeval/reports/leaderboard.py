@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from string import ascii_lowercase
 from typing import Any
 
+from rmeval.reports.latex import PLAIN, Layout
 from rmeval.reports.tables import format_rows, format_with_notes
 from rmeval.results.standings import Row
 
@@ -17,20 +18,30 @@ ESTIMATED = (
 )
 
 
-def format_ranking(rows: Sequence[Row], form: str, title: str = "") -> str:
+def format_ranking(rows: Sequence[Row], form: str, title: str = "", layout: Layout = PLAIN) -> str:
     """Returns a ranking as text in one of tables.FORMATS, without a final newline.
 
     Where people read it, notes stand below the table, under marks beside the models' names.
+    Raises UnknownName for a column of the layout that is not there.
     """
+    told = not layout.columns or ("model" in layout.columns and form not in ("json", "csv"))
+    shown = layout.arrange(rows, ["notes"] if told else [])
     if form == "json":
-        return format_rows(rows, form)
+        return format_rows(shown, form)
     if form == "csv":
-        return format_rows([{**row, "notes": "; ".join(row["notes"])} for row in rows], form)
-    marked, notes = with_footnotes(rows)
+        joined = [{"notes": "; ".join(row["notes"])} if told else {} for row in shown]
+        return format_rows([{**row, **j} for row, j in zip(shown, joined, strict=True)], form)
+    marked, notes = with_footnotes(shown) if told else (shown, [])
+    legend = legend_of(rows) if any(row.get("group") for row in shown) else []
+    return format_with_notes(marked, [*notes, *legend], form, title, layout)
+
+
+def legend_of(rows: Sequence[Row]) -> list[str]:
+    """Returns what the columns of a ranking mean, where its reader has to be told."""
     legend = [GROUPS] if any(row["group"] for row in rows) else []
     if legend and any(row["origin"].startswith("published") for row in rows):
         legend.append(ESTIMATED)
-    return format_with_notes(marked, [*notes, *legend], form, title)
+    return legend
 
 
 def with_footnotes(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Row], list[str]]:

@@ -20,7 +20,7 @@ from rmeval.metrics.summary import describe_scores
 from rmeval.records import Result
 from rmeval.reports.agreement import draw_agreement, shown_figure
 from rmeval.reports.best_of_n import draw_answers
-from rmeval.reports.drawing import MANY_SUBSETS, STYLE, leaves_of, shown_leaf
+from rmeval.reports.drawing import MANY_SUBSETS, STYLE, leaves_of, short_label, shown_leaf
 from rmeval.reports.figures import PICTURES
 from rmeval.reports.labels import is_judged, shown_metric
 from rmeval.results.comparison import in_spreads, require_same_rows, rows_in_order_of
@@ -29,7 +29,6 @@ CURVES = 6  # models whose curves are drawn in one figure
 MODELS_PAIRED = 20  # models of which every two are tested
 ROWS_DISPUTED = 20  # rows that are listed
 CELLS_WITH_NUMBERS = 1_500  # of a matrix, beyond which its colours must do without numbers
-NAME_LETTERS = 40  # letters of a model's name beside an axis
 
 
 def comparable(results: Sequence[Result], scheme: Scheme) -> list[Result]:
@@ -238,15 +237,6 @@ def significance(results: Sequence[Result], scheme: Scheme) -> tuple[Floats, Flo
     return scores[:, None] - scores[None, :], real
 
 
-def _short(label: str) -> str:
-    """Returns a label of at most NAME_LETTERS letters; names of checkpoints differ at their end."""
-    return (
-        label
-        if len(label) <= NAME_LETTERS
-        else f"{label[: NAME_LETTERS // 2 - 1]}…{label[-NAME_LETTERS // 2 :]}"
-    )
-
-
 def _matrix(
     values: Floats,
     labels: tuple[Sequence[str], Sequence[str]],
@@ -256,7 +246,7 @@ def _matrix(
     bold: Floats | None = None,
 ) -> Figure:
     """Returns coloured cells under `labels` of rows and columns; `cells` is what stands in them."""
-    rows, columns = ([_short(label) for label in side] for side in labels)
+    rows, columns = ([short_label(label) for label in side] for side in labels)
     numbered = values.size <= CELLS_WITH_NUMBERS
     wide = 0.42 if numbered else 0.22
     with rc_context(STYLE):

@@ -8,24 +8,27 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from tabulate import LATEX_ESCAPE_RULES, tabulate
+from tabulate import tabulate
 
 from rmeval.errors import one_line
+from rmeval.reports.latex import PLAIN, Layout, latex_table, latex_text
 
 FORMULA = re.compile(r"\s*[=+\-@]|[\t\r]")  # what a spreadsheet may run
 Rows = Sequence[Mapping[str, Any]]
 
 
-def format_rows(rows: Rows, form: str) -> str:
+def format_rows(rows: Rows, form: str, layout: Layout = PLAIN) -> str:
     """Returns rows of one shape as text in one of FORMATS, without a final newline.
 
     Numbers are shown as they are given; None is an empty cell, and null in JSON. Text is escaped
-    for the format, whatever it holds.
+    for the format, whatever it holds. Blocks and bold figures of a layout are LaTeX's alone.
     """
-    return FORMATS[form](rows)
+    return latex_table(rows, _cell, layout) if form == "latex" else FORMATS[form](rows)
 
 
-def format_with_notes(rows: Rows, notes: Sequence[str], form: str, title: str = "") -> str:
+def format_with_notes(
+    rows: Rows, notes: Sequence[str], form: str, title: str = "", layout: Layout = PLAIN
+) -> str:
     """Returns a table between its title and its notes, in a format that people read."""
     escaped, template = LINES.get(form, (str, "{}"))
     above, below = (
@@ -33,7 +36,7 @@ def format_with_notes(rows: Rows, notes: Sequence[str], form: str, title: str = 
         for lines in ([title] if title else [], notes)
     )
     gap = [""] if notes and form in ("table", "markdown") else []
-    return "\n".join([*above, format_rows(rows, form), *gap, *below]).rstrip("\n")
+    return "\n".join([*above, format_rows(rows, form, layout), *gap, *below]).rstrip("\n")
 
 
 def _table(rows: Rows) -> str:
@@ -45,7 +48,7 @@ def _markdown(rows: Rows) -> str:
 
 
 def _latex(rows: Rows) -> str:
-    return _tabulate(rows, "latex_booktabs")
+    return latex_table(rows, _cell)
 
 
 def _html(rows: Rows) -> str:
@@ -89,13 +92,9 @@ def _markdown_text(text: str) -> str:
     return re.sub(r"([\\|<&*`\[\]])", r"\\\1", text)
 
 
-def _latex_text(text: str) -> str:
-    return "".join(LATEX_ESCAPE_RULES.get(character, character) for character in text)
-
-
 LINES: dict[str, tuple[Callable[[str], str], str]] = {
     "markdown": (_markdown_text, "{}\n"),
-    "latex": (_latex_text, "\\par {}"),
+    "latex": (latex_text, "\\par {}"),
     "html": (escape, "<p>{}</p>"),
 }
 
@@ -107,3 +106,12 @@ FORMATS: dict[str, Callable[[Rows], str]] = {
     "latex": _latex,
     "html": _html,
 }
+
+SUFFIXES = {
+    ".csv": "csv",
+    ".html": "html",
+    ".json": "json",
+    ".md": "markdown",
+    ".tex": "latex",
+}
+"""The format that a file's suffix stands for."""

@@ -92,6 +92,12 @@ def folder_name(name: str) -> str:
     return re.sub(r"^\.*$", "_", re.sub(r"[^\w.@-]+", "_", name))
 
 
+def claim_mark(claim: Claim) -> str:
+    """Returns the hash that is in a folder's name where another result has the plain one."""
+    content = json.dumps([claim.settings, claim.rows_sha256], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:8]
+
+
 def find_place(folder: Path, claim: Claim) -> tuple[Path, str | None]:
     """Returns where a result may be written, and why that is not `folder`, or None.
 
@@ -100,9 +106,7 @@ def find_place(folder: Path, claim: Claim) -> tuple[Path, str | None]:
     stands there, under a name with a hash of what it is of. Raises OutputFailure where that is
     taken too.
     """
-    content = json.dumps([claim.settings, claim.rows_sha256], sort_keys=True)
-    mark = hashlib.sha256(content.encode()).hexdigest()[:8]
-    places, first = (folder, folder.with_name(f"{folder.name}-{mark}")), None
+    places, first = (folder, folder.with_name(f"{folder.name}-{claim_mark(claim)}")), None
     for place in places:
         other = _what_differs(place, claim)
         if other is None:

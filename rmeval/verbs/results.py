@@ -13,6 +13,8 @@ from rmeval.records import Result
 from rmeval.reports.page_rows import Texts
 from rmeval.reports.pages import render_report
 from rmeval.reports.rankings import rank_each
+from rmeval.reports.site.models import read_facts
+from rmeval.reports.site.writing import write_site
 from rmeval.reports.texts import find_texts
 from rmeval.results.baselines import (
     PUBLISHED,
@@ -25,6 +27,7 @@ from rmeval.results.comparison import Comparison, compare_results
 from rmeval.results.ensemble import Mixture, combine_results, place_result
 from rmeval.results.files import find_results, write_result
 from rmeval.results.files import read_result as read_one
+from rmeval.results.history import FIRST, PREVIOUS, History, find_histories
 from rmeval.results.regression import LEVELS, Gate, gate_result
 
 if TYPE_CHECKING:
@@ -135,6 +138,34 @@ def baseline(result: ResultLike, output: str | Path) -> Baseline:
     return read_baseline(path)
 
 
+def history(
+    *results: ResultLike,
+    baseline: Baseline | str | Path = PREVIOUS,
+    max_drop: float = 0.5,
+    alpha: float = 0.05,
+    per: str = "section",
+) -> list[History]:
+    """Returns the results of each model over time, on each benchmark, where there are two or more.
+
+    Results are one model's where their names differ in the step alone, and stand in the order of
+    their steps, otherwise in that of their dates. `rmeval.reports.history` has the table of one.
+
+    Args:
+        results: results, or folders with results in or below them.
+        baseline: what each is held to: "previous", "first", or what `baseline` returned or wrote.
+        max_drop, alpha, per: as in `check`.
+
+    Raises BadData for a damaged result or baseline.
+    """
+    if per not in LEVELS:
+        raise UnknownName("level", per, LEVELS)
+    found = [result for item in results for result in _results(item)]
+    if not isinstance(baseline, Baseline) and baseline not in (PREVIOUS, FIRST):
+        baseline = read_baseline(Path(baseline))
+    held = baseline if isinstance(baseline, Baseline) else str(baseline)
+    return find_histories(found, held, max_drop=max_drop, alpha=alpha, per=per)
+
+
 def leaderboard(
     results: Iterable[ResultLike] = (),
     *,
@@ -184,6 +215,34 @@ def report(
         texts = find_texts(found[0], None if data is None else Path(data))
     write_atomically(path, render_report(found, scheme_of(found[0].definition), texts))
     return path
+
+
+def site(
+    results: Iterable[ResultLike] = (),
+    output: str | Path = "public",
+    *,
+    published: bool | Sequence[str] = False,
+    title: str = "Reward models",
+    models: str | Path | None = None,
+    reports: bool = True,
+) -> Path:
+    """Writes the leaderboard as a site, and returns its folder, which is whole or as it was.
+
+    Args:
+        results: results, or folders with results in or below them.
+        output: a folder that is not there, empty, or an earlier site and nothing else.
+        published: True for every shipped table, or the names of some, such as "grm".
+        title: what it is called.
+        models: a TOML file of facts about models, see docs/site.md.
+        reports: whether each result has its report, which holds the benchmark's texts.
+
+    Raises BadData for nothing to show, OutputFailure, BadOption, UnknownName.
+    """
+    found = [result for item in results for result in _results(item)]
+    facts = read_facts(Path(models)) if models is not None else None
+    rows = without_repeats(_published(published))
+    write_site(Path(output), found, rows, title=title, facts=facts, reports=reports)
+    return Path(output)
 
 
 def result_of(item: ResultLike) -> Result:

@@ -17,6 +17,8 @@ from rmeval.judging.loading import Answering
 from rmeval.llm.generator import LocalGenerator
 from rmeval.models.checkpoints.converting import Converted
 from rmeval.results.ensemble import Mixture
+from rmeval.serving.running import listen
+from rmeval.serving.settings import Settings
 
 PACKAGE = Path(__file__).parents[2] / "rmeval"
 OF_THE_COMMAND_LINE = ("commands", "cli.py")
@@ -36,6 +38,8 @@ BEYOND_THE_INTERFACE = (
     Converted,
     LocalGenerator,
     Mixture,
+    Settings,
+    listen,
 )  # of verbs without a function
 
 

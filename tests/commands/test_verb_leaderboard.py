@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -132,7 +133,7 @@ def test_benchmarks_have_a_table_each_and_one_can_be_chosen(found: Path, capsys:
     assert out.splitlines()[0] == "demo"
     assert "\n\nrewardbench\n" in out
     html, _ = done(capsys, "leaderboard", found, "--format", "html")
-    assert html.count("<table>") == 2
+    assert html.count('<table class="board') == 2
     for form in ("csv", "latex"):
         line = refusal(capsys, "leaderboard", found, "--format", form)
         assert (
@@ -167,7 +168,14 @@ def test_the_table_can_go_to_a_file(found: Path, capsys: Capture, tmp_path: Path
     out, _ = done(capsys, "leaderboard", found, "--format", "html", "--output", target)
     assert out == ""
     assert target.read_text(encoding="utf-8") == text
-    assert "<script>" not in text
+    assert text.startswith("<!doctype html>")
+    assert '<meta charset="utf-8">' in text
+    assert text.count("<script>") == 1  # its own
+    part, _ = done(capsys, "leaderboard", found, "--format", "html", "--fragment")
+    assert part.startswith("<section")
+    assert not re.findall(r"<(?:html|style|script|link|meta)", part)
+    line = refusal(capsys, "leaderboard", found, "--fragment")
+    assert line == "--fragment is of --format html, not table; leave it out"
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,8 @@ def results(folder: Path, random: Random, worlds: Path) -> list[str]:
             ["aggregate", a, "--explain"],
             ["compare", a, b],
             ["leaderboard", below, "--published"],
+            ["history", below, "--figure", str(folder / "h.svg")],
+            ["plot", below, "--figure", "forest", "--output", str(folder / "f")],
             ["report", a, "--output", str(folder / "r.html")],
             ["ensemble", a, b, "--output", below],
             ["baseline", a, "--output", str(folder / "base.json")],

@@ -12,6 +12,7 @@ from rmeval.benchmarks.rewardbench import REWARDBENCH, SECTIONS, WEIGHTINGS
 from rmeval.errors import UnknownName
 from rmeval.known import published_tables, without_repeats
 from rmeval.metrics.summary import describe_scores
+from rmeval.reports.boards import rankings_html
 from rmeval.reports.leaderboard import footnote_mark, format_ranking, with_footnotes
 from rmeval.results.standings import _binomial_half, rank_rows
 
@@ -214,7 +215,7 @@ def test_names_cannot_break_a_table() -> None:
     rows = rank_rows([measured(HOSTILE, dtype="float16"), measured("m"), measured("n")], [])
     table = format_ranking(rows, "table").splitlines()
     markdown = format_ranking(rows, "markdown")
-    html = format_ranking(rows, "html", "a <title>")
+    html = rankings_html({"a <title>": rows}, fragment=True)
     assert len([line for line in table if r"a|b, <script> & 5% $x_1 #~^{}\ `*" in line]) == 1
     assert not any("\x1b" in text for text in (*table, markdown, html))
     lines = [line for line in markdown.splitlines() if line.startswith("|")]
@@ -223,17 +224,21 @@ def test_names_cannot_break_a_table() -> None:
     assert r"a\|b, \<script> \& 5% $x_1 #~^{}\\ \`\*" in markdown
     assert "<script>" not in html
     assert "a|b, &lt;script&gt; &amp;" in html
-    assert html.startswith("<p>a &lt;title&gt;</p>\n<table>")
+    assert '<h2 id="board-1">a &lt;title&gt;</h2>' in html
+    page = rankings_html({"a <title>": rows})
+    assert "<title>a &lt;title&gt;</title>" in page
+    assert page.count("<script>") == 1  # its own
 
 
 def test_latex_is_escaped_and_its_notes_are_printed() -> None:
     rows = rank_rows([measured(HOSTILE, dtype="float16"), measured("m"), measured("n")], [])
     text = format_ranking(rows, "latex")
-    row = next(line for line in text.splitlines() if "script" in line)
+    row = next(line for line in text.splitlines() if "ensuremath" in line)
     assert r"\& 5\% \$x\_1 \#\textasciitilde{}\^{}\{\}\textbackslash{}" in row
-    assert row.count(" & ") == text.splitlines()[2].count(" & ")
-    assert r"\par [a] computed in float16; the others in bfloat16" in text
-    assert "%" not in text.replace(r"\%", "")
+    assert row.count(" & ") == text.splitlines()[3].count(" & ")
+    assert r"\par {[}a{]} computed in float16; the others in bfloat16" in text
+    assert text.startswith("% needs \\usepackage{booktabs}\n")
+    assert text.replace(r"\%", "").count("%") == 1
 
 
 def test_what_a_group_is_stands_below_and_what_is_estimated_only_where_it_is() -> None:

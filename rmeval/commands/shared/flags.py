@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from rmeval.load_options import LOAD_OPTIONS
 
 SAME_NAME = (  # as the flag, of other functions than those that load a model
-    *("columns", "data", "drop_bias", "fresh", "keep", "key_over_http", "limit"),
-    *("max_new_tokens", "min_margin", "name", "normalise", "on", "output", "split"),
+    *("columns", "data", "drop_bias", "fresh", "host", "keep", "key_over_http", "limit"),
+    *("max_body_mib", "max_new_tokens", "max_wait", "min_margin", "name", "normalise", "on"),
+    *("on_long", "output", "port", "replace", "split", "text_template"),
 )
 OTHER_NAME = {
     "batch": "--judge-batch",

@@ -42,6 +42,25 @@ class DPOModel(RewardModel):
         ids, truncated = super().encode_fitted(conversation)
         return Encoded(tuple(plain(ids)), truncated)
 
+    def fit_texts(self, texts: Sequence[str]) -> list[Encoded]:
+        """Returns texts as the conversations that its chat template has written so.
+
+        Raises BadConversation for one that is none: where its response begins is not known.
+        """
+        return self.fit([self._parse(text, index) for index, text in enumerate(texts)])
+
+    def fit_ids(self, rows: Sequence[Sequence[int]]) -> list[Encoded]:
+        """Raises BadConversation: ids do not say where the response begins."""
+        if rows:
+            raise BadConversation(0, NO_RESPONSE)
+        return []
+
+    def _parse(self, text: str, index: int) -> Conversation:
+        talk = self._text_reader.template.parse(text)
+        if talk is None:
+            raise BadConversation(index, NO_RESPONSE)
+        return talk
+
     def read(self, conversations: Sequence[Conversation]) -> list[list[int]]:
         return [plain(row) for row in self._read(conversations)]
 
@@ -115,4 +134,8 @@ class DPOModel(RewardModel):
 
 NOTHING_TO_DIVIDE_BY = (
     "the response has no tokens to divide by; drop it, or leave out `per_token=True`"
+)
+NO_RESPONSE = (
+    "does not say where the response begins, which a DPO reward needs: send messages, or a text "
+    "that the model's own chat template writes"
 )

@@ -17,6 +17,7 @@ USUAL = date(2024, 7, 26)  # what Llama 3.1's template writes where there is no 
 CODES = tuple(f"%{code}" for code in ("-d", "-m", *"aAbBdHIjmMpSyYFDxX%"))
 FORMATS = ("%Y-%m-%d", "%d %b %Y", "%d %B %Y", "%B %d, %Y", "%b %d, %Y")
 _IN_TEMPLATE = re.compile(r"""["'](\d{1,2} [A-Z][a-z]{2,8} \d{4}|\d{4}-\d\d-\d\d)["']""")
+_WRITTEN = re.compile(r"\b(\d{1,2} [A-Z][a-z]{2,8} \d{4}|\d{4}-\d\d-\d\d)\b")
 _IN_CARD = re.compile(r"^\W*(?:(?:model )?release[ _])?date\W+([\w ,-]{8,18}?)\W*$", re.I | re.M)
 
 
@@ -63,6 +64,12 @@ def parse_day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError as error:
         raise BadOption(f"`date={text[:40]!r}` is not a date; write it as 2024-07-26") from error
+
+
+def day_in(text: str) -> Day | None:
+    """Returns the first day that is written in a text, in a form that templates write, or None."""
+    written = _first_day(_WRITTEN.findall(text))
+    return Day(written, "the text") if written else None
 
 
 def _first_day(texts: list[str]) -> date | None:

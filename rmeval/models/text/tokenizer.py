@@ -51,7 +51,7 @@ def render(
     """
     messages = [message.fields() for message in conversation]
     tools = tools_of(conversation)
-    template = _template_of(tokenizer, tools) if template is None else template
+    template = template_of(tokenizer, tools) if template is None else template
     if template is not None:
         template = getattr(tokenizer, "day", USUAL_DAY).fixed_in(template)
     options = {"chat_template": template, "add_generation_prompt": add_generation_prompt}
@@ -89,7 +89,7 @@ def _apply(
     return text
 
 
-def _template_of(tokenizer: Any, tools: object) -> str | None:
+def template_of(tokenizer: Any, tools: object = None) -> str | None:
     """Returns the tokenizer's template; of several, that for tools where there are some."""
     template = tokenizer.chat_template
     if isinstance(template, dict):
@@ -100,7 +100,7 @@ def _template_of(tokenizer: Any, tools: object) -> str | None:
 
 def require_chat_template(tokenizer: Any, folder: Path) -> str:
     """Returns the tokenizer's chat template. Raises BadCheckpoint where it has none."""
-    template = _template_of(tokenizer, None)
+    template = template_of(tokenizer)
     if template is None:
         raise BadCheckpoint(
             f"{folder}: its tokenizer has no chat template, so conversations cannot be rendered; "

@@ -1,12 +1,11 @@
 """The pages of a site, by their paths below its root."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from math import ceil, floor
 from typing import Any
 
+from rmeval.reports.boards import READING, Axis, marks_of
 from rmeval.reports.documents import render_page
-from rmeval.reports.leaderboard import ESTIMATED, GROUPS, footnote_mark
+from rmeval.reports.leaderboard import ESTIMATED, GROUPS
 from rmeval.reports.site.collecting import Ranking, Site
 from rmeval.reports.site.schema import ModelDocument, RowRecord
 from rmeval.reports.site.verdicts import pack_verdicts
@@ -14,41 +13,6 @@ from rmeval.results.comparison import flattened
 
 FILTERS = ("origin", "type", "family", "size", "licence")  # fields with a list to choose from
 SIZES = ((3, "up to 3B"), (10, "3B to 10B"), (40, "10B to 40B"), (float("inf"), "above 40B"))
-
-
-@dataclass(frozen=True)
-class Axis:
-    """A scale in percent on which intervals are drawn, `width` wide."""
-
-    low: float
-    high: float
-    width: int = 200
-
-    def place(self, value: float) -> float:
-        """Returns where a value is on it, from 0 to `width`, to a tenth."""
-        inside = min(max(value, self.low), self.high)
-        return round(self.width * (inside - self.low) / (self.high - self.low), 1)
-
-    @property
-    def ticks(self) -> list[float]:
-        """The tens or twenties on it."""
-        step = 10 if self.high - self.low <= 50 else 20
-        return [value for value in range(int(self.low), int(self.high) + 1) if value % step == 0]
-
-    @property
-    def labels(self) -> list[tuple[float, str]]:
-        """The ticks, each with the end of its text that stands there."""
-        last = len(self.ticks) - 1
-        ends = {0: "start", last: "end"}
-        return [(tick, ends.get(place, "middle")) for place, tick in enumerate(self.ticks)]
-
-    @classmethod
-    def over(cls, rows: Sequence[RowRecord]) -> "Axis":
-        """Returns the tens that hold all Scores and intervals."""
-        ends = [row[key] for row in rows for key in ("score", "low", "high")]
-        known = [value for value in ends if value is not None] or [0.0, 100.0]
-        low, high = 10 * floor(min(known) / 10), 10 * ceil(max(known) / 10)
-        return cls(low, max(high, low + 10))
 
 
 def site_pages(site: Site) -> Iterator[tuple[str, str]]:
@@ -77,8 +41,8 @@ def _overview(site: Site, links: Sequence[tuple[str, str]]) -> str:
 
 def _benchmark(site: Site, ranking: Ranking, links: Sequence[tuple[str, str]]) -> str:
     document = ranking.document
-    rows = document["rows"]
-    notes = list(dict.fromkeys(note for row in rows for note in row["notes"]))
+    rows, marks = document["rows"], marks_of(document["rows"])
+    shown = [{**row, "marks": [(note, marks[note]) for note in row["notes"]]} for row in rows]
     results = {row["key"]: result for row, result in ranking.measured()}
     return render_page(
         "site_benchmark.html.j2",
@@ -89,11 +53,12 @@ def _benchmark(site: Site, ranking: Ranking, links: Sequence[tuple[str, str]]) -
         links=links,
         here=document["page"],
         document=document,
+        rows=shown,
         axis=Axis.over(rows),
         filters=_choices(rows),
         size_class=size_class,
-        marks={note: footnote_mark(number) for number, note in enumerate(notes)},
-        legend=[GROUPS, *([ESTIMATED] if any(row["estimated"] for row in rows) else [])],
+        marks=marks,
+        legend=[READING, GROUPS, *([ESTIMATED] if any(row["estimated"] for row in rows) else [])],
         verdicts=pack_verdicts(results),
     )
 
