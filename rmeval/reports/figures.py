@@ -158,7 +158,7 @@ def _draw_reliability(result: Result, scheme: Scheme) -> Figure:
     calibration = result.metrics.statistics["calibration"]
     bins = calibration["bins"]
     figure, axes = _axes(5.0, 3.4)
-    axes.plot([50, 100], [50, 100], "--", color=GREY, label="honest")
+    axes.plot([50, 100], [50, 100], "--", color=GREY, label="calibrated")
     error = "not defined" if calibration["ece"] is None else f"{100 * calibration['ece']:.1f}"
     axes.plot(
         [100 * b["confidence"] for b in bins], [100 * b["accuracy"] for b in bins], "o-",
