@@ -19,7 +19,7 @@ from rmeval.results.comparison import Comparison, compare_results, verdict
 from rmeval.results.schema import kind_of
 from rmeval.results.standings import unread_note
 
-BARS = 7  # sections that have bars; a phone's screen holds no more
+BARS = 6  # sections that have bars; a phone's screen holds no more
 MARKS = 3  # other models beside a bar
 WEAKEST = 3  # subsets that are named
 EXCERPT = 110  # letters of a prompt
@@ -110,6 +110,7 @@ class FirstScreen:
     others: tuple[Other, ...]
     verdict: str
     soundness: tuple[tuple[str, Soundness], ...]
+    sound_lines: tuple[tuple[str, Soundness], ...]
     fault_heading: str
     faults: tuple[Fault, ...]
     no_fault: str
@@ -151,6 +152,7 @@ def first_screen(
         heading, none = "What is wrong?", "No row was lost."
         faults = [_weak(one, result, texts) for one in weakest_subsets(result, tally, WEAKEST)]
     bias = strongest_bias(result)
+    sound = [(n, soundness(r)) for n, r in zip(names, results, strict=True)]
     return FirstScreen(
         facts=tuple(_facts(result)),
         score=bars[0],
@@ -158,7 +160,8 @@ def first_screen(
         sections_left=len(sections[BARS:]),
         others=tuple(others),
         verdict=_verdict(results, names, place, compared),
-        soundness=tuple((n, soundness(r)) for n, r in zip(names, results, strict=True)),
+        soundness=tuple(sound),
+        sound_lines=tuple(_sound_lines(sound)),
         fault_heading=heading,
         faults=tuple(faults),
         no_fault=none,
@@ -284,6 +287,16 @@ def soundness(result: Result) -> Soundness:
         for found in provenance.get("findings", ())
     ]
     return Soundness(status, "; ".join([line, *doubts]) + ".", tuple(findings))
+
+
+def _sound_lines(sound: Sequence[tuple[str, Soundness]]) -> Iterator[tuple[str, Soundness]]:
+    """Yields a line for the models that are told the same, with whose it is where there are two."""
+    told: dict[tuple[str, str], list[tuple[str, Soundness]]] = {}
+    for name, found in sound:
+        told.setdefault((found.status, found.line), []).append((name, found))
+    for same in told.values():
+        several = f"all {len(same)} models" if len(told) == 1 else ", ".join(n for n, _ in same)
+        yield "" if len(sound) == 1 else several, same[0][1]
 
 
 def _examined(result: Result) -> tuple[Status, str]:
