@@ -7,6 +7,7 @@ is inherited or registered. docs/scorers.md has a whole one, and what else it ma
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from rmeval.duels import UNKNOWN
@@ -113,7 +114,9 @@ def told_after(model: Scorer) -> dict[str, Any]:
     """Returns what scoring took, such as a judge's tokens, or what was found that is no error."""
     if hasattr(model, "account"):
         return {"account": model.account()}
-    return {"warnings": list(getattr(model, "warnings", ()))}
+    told: dict[str, Any] = {"warnings": list(getattr(model, "warnings", ()))}
+    findings = [asdict(check) for check in getattr(model, "checks_made", ())]
+    return {**told, "findings": findings} if findings else told
 
 
 def files_beside(model: Scorer) -> dict[str, str]:

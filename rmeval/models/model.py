@@ -19,6 +19,7 @@ from rmeval.engine.scoring import ASKED_FOR, Engine
 from rmeval.engine.workers import Workers
 from rmeval.errors import BadData, BadOption
 from rmeval.known import ChatTemplate, find_known, shipped_templates
+from rmeval.models.doctor.check import Check
 from rmeval.models.family import Family
 from rmeval.models.network import Network
 from rmeval.models.text.day import ASKS, choose_day
@@ -54,7 +55,8 @@ class LoadedModel:
     place of the family's rules, `day_asked` in place of the template's. `system` is a system prompt
     that every conversation is given, and none may have. `variant` tells its results
     from others of its name, as a DPO policy's reference does. With `checks`, the model is checked
-    before its first score; `checked` says what was, `warnings` what was found that leaves it fit.
+    before its first score; `checked` says what was, `warnings` what was found that leaves it fit,
+    `checks_made` how each check went.
     """
 
     name: str
@@ -74,6 +76,7 @@ class LoadedModel:
     checks: bool = True
     checked: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
+    checks_made: list[Check] = field(default_factory=list)
 
     def __repr__(self) -> str:
         kind = type(self).__name__

@@ -9,8 +9,9 @@ from typing import Any
 from warnings import catch_warnings, filterwarnings, warn_explicit
 
 import numpy as np
-from matplotlib import rc_context
+from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatter, LogLocator, NullFormatter
 
@@ -35,6 +36,8 @@ LENGTH_BINS = 9
 logger = logging.getLogger("rmeval")
 UNDATED = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}  # the same bytes every time
 MARGIN_BINS = 40
+# Without cividis's dark end, which a dark page swallows.
+ON_ANY_PAGE = ListedColormap(colormaps["cividis"](np.linspace(0.38, 1.0, 256)))
 PLAIN = FuncFormatter(lambda value, _: f"{value:,.0f}")
 
 
@@ -158,15 +161,15 @@ def _draw_reliability(result: Result, scheme: Scheme) -> Figure:
     calibration = result.metrics.statistics["calibration"]
     bins = calibration["bins"]
     figure, axes = _axes(5.0, 3.4)
-    axes.plot([50, 100], [50, 100], "--", color=GREY, label="honest")
+    axes.plot([50, 100], [50, 100], "--", color=GREY, label="calibrated")
     error = "not defined" if calibration["ece"] is None else f"{100 * calibration['ece']:.1f}"
     axes.plot(
         [100 * b["confidence"] for b in bins], [100 * b["accuracy"] for b in bins], "o-",
-        color=BLUE, label=f"this model; calibration error {error}",
+        color=BLUE, clip_on=False, label=f"this model; calibration error {error}",
     )  # fmt: skip
     for b in bins:
         axes.plot(100 * b["confidence"], 100 * b["accuracy"], "o", color=BLUE,
-                  markersize=3 + 18 * np.sqrt(b["share"]), alpha=0.3)  # fmt: skip
+                  markersize=3 + 18 * np.sqrt(b["share"]), alpha=0.3, clip_on=False)  # fmt: skip
     axes.set_xlim(49, 101)
     axes.set_xlabel("confidence in percent")
     axes.set_ylabel("right in percent")
@@ -180,8 +183,8 @@ def _draw_reward_by_length(result: Result, scheme: Scheme) -> Figure:
     tokens = np.array([max(score.tokens, 1) for score in scores])
     values = np.array([score.value for score in scores])
     drawn = axes.hexbin(
-        tokens, values, gridsize=45, xscale="log", bins="log", cmap="cividis", mincnt=1,
-        linewidths=0.1, rasterized=True,
+        tokens, values, gridsize=45, xscale="log", bins="log", cmap=ON_ANY_PAGE, mincnt=1,
+        linewidths=0.1, rasterized=True, clip_on=False,
     )  # fmt: skip
     bar = figure.colorbar(drawn, label="responses", format=PLAIN)
     bar.ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))  # without mathtext
@@ -203,6 +206,7 @@ def _draw_accuracy_by_length(result: Result, scheme: Scheme) -> Figure:
         fmt="o-",
         color=BLUE,
         capsize=2,
+        clip_on=False,
     )
     axes.axvline(0, color=GREY, linewidth=1)
     axes.axhline(50, color=GREY, linewidth=1, linestyle=":")

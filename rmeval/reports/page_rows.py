@@ -3,7 +3,7 @@
 import base64
 import gzip
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,11 +40,16 @@ class PageRows:
     has_sections: bool
 
 
-def pack_rows(results: Sequence[Result], scheme: Scheme, texts: Texts) -> PageRows:
-    """Returns the rows with the scores of every model, and with their texts as far as they fit."""
+def pack_rows(
+    results: Sequence[Result], scheme: Scheme, texts: Texts, needed: Collection[str] = ()
+) -> PageRows:
+    """Returns the rows with the scores of every model, and with their texts as far as they fit.
+
+    The rows `needed`, by id, are among them however many there are.
+    """
     section_of = MetricTables(results[0], scheme).section_of
     others = [{item.id: item for item in result.scored} for result in results]
-    kept, notes = thinned(results)
+    kept, notes = thinned(results, needed)
     scores: list[Scores] = [
         [other[results[0].scored[index].id] for other in others] for index in kept
     ]
@@ -60,16 +65,18 @@ def pack_rows(results: Sequence[Result], scheme: Scheme, texts: Texts) -> PageRo
     return PageRows(packed, tuple(notes), any(row["section"] != row["subset"] for row in rows))
 
 
-def thinned(results: Sequence[Result]) -> tuple[list[int], list[str]]:
+def thinned(results: Sequence[Result], needed: Collection[str] = ()) -> tuple[list[int], list[str]]:
     """Returns which rows the page holds, evenly spread where there are too many, and notes."""
     total = len(results[0].scored)
     widest = max(len(item.scores) for item in results[0].scored)
     most = max(1, min(MANY_ROWS, MANY_SCORES // (widest * len(results))))
     if total <= most:
         return list(range(total)), []
-    kept = [index * total // most for index in range(most)]
+    asked = {i for i, item in enumerate(results[0].scored) if item.id in needed}
+    kept = sorted({index * total // most for index in range(most)} | asked)
     return kept, [
-        f"{most:,} of {total:,} rows are listed, evenly spread; everything above covers every row."
+        f"{len(kept):,} of {total:,} rows are listed, evenly spread; everything above covers every "
+        "row."
     ]
 
 

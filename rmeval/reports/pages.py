@@ -7,18 +7,19 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 
 from rmeval.errors import BadData, one_line
-from rmeval.metrics.names import OVERALL
 from rmeval.metrics.scheme import Scheme
 from rmeval.records import Result
 from rmeval.reports.answers import answer_rows
+from rmeval.reports.changes import Change, change_rows
 from rmeval.reports.disguises import CAPTION, NOTE, disguise_rows
 from rmeval.reports.documents import render_page
 from rmeval.reports.drawing import figure_svg
-from rmeval.reports.labels import shown_interval
+from rmeval.reports.first_screen import first_screen
 from rmeval.reports.metric_tables import MetricTables
 from rmeval.reports.page_rows import Texts, pack_rows
 from rmeval.reports.several import comparable, draw_figures, label_results, several_tables
 from rmeval.reports.summary import notes_of
+from rmeval.reports.weaknesses import Example
 
 ROWS_WITHOUT_SCROLLING = 40  # rows, beyond which a table scrolls within the page
 Table = dict[str, Any]
@@ -33,32 +34,24 @@ def render_report(results: Sequence[Result], scheme: Scheme, texts: Texts) -> st
         raise BadData("a report needs a result")
     asked, results = results, comparable(results, scheme)
     names = label_results(results)
+    screen = first_screen(results, scheme, names, texts)
     shown, more = ", ".join(names[:3]), f" and {len(names) - 3} more" if names[3:] else ""
     return render_page(
         "report.html.j2",
         ["report.js"],
         title=f"{shown}{more} on {one_line(results[0].benchmark)}",
-        lead=_lead(results),
+        screen=screen,
         notes=_notes(asked, results, scheme),
-        score_tables=[*_score_tables(results, scheme, names), *_disguise_tables(results, names)],
+        score_tables=[
+            *_change_tables(screen.changes),
+            *_score_tables(results, scheme, names),
+            *_disguise_tables(results, names),
+        ],
         figures=_figures(results, scheme, names),
         models=names,
-        rows=pack_rows(results, scheme, texts),
+        rows=pack_rows(results, scheme, texts, screen.rows),
         made_tables=_provenance_tables(asked, names),
     )
-
-
-def _lead(results: Sequence[Result]) -> str:
-    first = results[0]
-    rows = len(first.scored)
-    about = f"{rows:,} row{'s' * (rows > 1)}, {first.weighting} weighting, accuracy in percent"
-    if len(results) > 1:
-        return f"{len(results)} models on {about}."
-    if first.overall is None:
-        return f"No Score; {about}."
-    interval = first.metrics.intervals[OVERALL]
-    shown = shown_interval(interval)
-    return f"Score {100 * first.overall:.1f} (95 % interval {shown}); {about}."
 
 
 def _notes(asked: Sequence[Result], results: Sequence[Result], scheme: Scheme) -> list[str]:
@@ -104,6 +97,16 @@ def _table(caption: str, rows: Sequence[Mapping[str, Any]], texts: Collection[st
     numbers = [head for head in heads if texts and head not in texts]
     scrolls = len(rows) > ROWS_WITHOUT_SCROLLING
     return {"caption": caption, "heads": heads, "numbers": numbers, "rows": rows, "long": scrolls}
+
+
+def _change_tables(changes: Sequence[Change]) -> list[Table]:
+    """Returns what the later of two results lost and won, with a row of each."""
+    rows = [
+        {k: _link(v.id, row=v.id) if isinstance(v, Example) else v for k, v in row.items()}
+        for row in change_rows(changes)
+    ]
+    caption = "What B lost and won against A, its predecessor; the surest losses first"
+    return [_table(caption, rows, ("metric", "lost", "won"))] if rows else []
 
 
 def _disguise_tables(results: Sequence[Result], names: Sequence[str]) -> list[Table]:

@@ -200,14 +200,25 @@ def _best_first(results: Sequence[Result]) -> list[int]:
 
 
 def draw_heatmap(results: Sequence[Result], names: Sequence[str]) -> Figure:
-    """Returns the subsets as rows and the models as columns, best first, in percent."""
+    """Returns Score, sections and subsets as rows and the models as columns, in percent."""
     order, leaves = _best_first(results), leaves_of(results[0])
-    values = np.array([[100 * results[i].metrics.values[leaf] for i in order] for leaf in leaves])
+    above = [
+        name
+        for name in map(Metric, results[0].metrics.values)
+        if name.level in (("overall", False), ("section", False))
+        and all(name in result.metrics.values for result in results)
+    ]
+    values, whole = (
+        np.array([[100 * results[i].metrics.values[name] for i in order] for name in names_of])
+        for names_of in (leaves, above)
+    )
     if len(leaves) > MANY_SUBSETS:
         widest = np.argsort(-np.ptp(values, axis=1), kind="stable")[:MANY_SUBSETS]
         leaves, values = [leaves[i] for i in widest], values[widest]
+    values = np.vstack([whole.reshape(-1, len(order)), values])
     cells = [[f"{v:.0f}" for v in row] for row in values]
-    labels = ([shown_leaf(leaf) for leaf in leaves], [names[i] for i in order])
+    heads = ["Score" if name == OVERALL else f"{name.rest}, section" for name in above]
+    labels = ([*heads, *map(shown_leaf, leaves)], [names[i] for i in order])
     lowest = min(10 * floor(values.min() / 10), 90)
     return _matrix(values, labels, cells, "cividis", (lowest, 100))
 

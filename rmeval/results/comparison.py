@@ -16,7 +16,7 @@ from rmeval.metrics.scheme import Floats
 from rmeval.records import Result, ScoredPreference
 
 OUTCOMES = {0.0: "lost", 0.5: "tied", 1.0: "won"}
-NOT_A_CAUSE = ("started", "seconds", "model.name", "kind")
+NOT_A_CAUSE = ("started", "seconds", "model.name", "kind", "findings")
 
 
 @dataclass(frozen=True)

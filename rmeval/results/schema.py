@@ -194,6 +194,15 @@ class VersionsRecord(TypedDict):
     rmeval: Annotated[str, Doc("of rmeval; beside it torch, transformers, …")]
 
 
+class FindingRecord(TypedDict):
+    """How one of the model's checks went."""
+
+    name: Annotated[str, Doc("what was checked, as `rmeval doctor` calls it")]
+    status: Annotated[str, Doc("`pass`, `warn`, `fail` or `skipped`")]
+    finding: Annotated[str, Doc("what was found")]
+    advice: NotRequired[Annotated[str, Doc("what to do about it; empty where there is nothing")]]
+
+
 class Provenance(TypedDict):
     """Everything that made a result."""
 
@@ -207,6 +216,7 @@ class Provenance(TypedDict):
     seconds: Annotated[Number, Doc("from start to metrics; less for what was resumed")]
     checks: NotRequired[Annotated[str, Doc("how the model's checks went")]]
     warnings: NotRequired[Annotated[list[str], Doc("what was found that is not an error")]]
+    findings: NotRequired[Annotated[list[FindingRecord], Doc("what those checks found")]]
     account: NotRequired[Annotated[AccountRecord, Doc("judge: what its answers took")]]
     ensemble: NotRequired[Annotated[EnsembleRecord, Doc("ensemble: its members")]]
 

@@ -274,6 +274,42 @@ def test_nothing_is_wider_than_the_screen_and_axe_finds_nothing_serious(
     assert [(v["id"], v["nodes"][0]["html"][:200]) for v in serious] == []
 
 
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1440, 900)])
+@pytest.mark.parametrize("report", ["whole", "three"])
+def test_the_first_screen_has_all_four_answers_also_without_a_script(
+    chromium, request, report: str, width: int, height: int
+) -> None:
+    context = chromium.new_context(
+        viewport={"width": width, "height": height}, java_script_enabled=False
+    )
+    page = context.new_page()
+    page.goto(request.getfixturevalue(report).as_uri())
+    for answer in (".good", ".sound", ".wrong", ".made summary"):
+        box = page.locator(f".glance > {answer}").first.bounding_box()
+        assert box["height"] > 0
+        assert box["y"] + box["height"] <= height
+        assert box["x"] + box["width"] <= width
+    context.close()
+
+
+def test_the_bar_of_the_score_is_as_long_as_it_says(open_report, whole: Path) -> None:
+    page = open_report(whole)
+    track, bar = (
+        page.locator(f".whole .track {part}").bounding_box()["width"] for part in ("div", ".value")
+    )
+    shown = float(page.locator(".whole .number strong").inner_text())
+    assert 100 * bar / track == pytest.approx(shown, abs=0.5)
+
+
+def test_a_fault_leads_to_the_pair_that_shows_it(open_report, whole: Path) -> None:
+    page = open_report(whole)
+    page.locator(".wrong .pair").first.click()
+    page.locator("#row h3").wait_for()
+    subset = page.locator(".wrong li strong").first.inner_text()
+    assert page.locator("#row h3").first.inner_text().endswith(f"· {subset}")
+    assert page.locator("#subset").input_value() == subset
+
+
 def test_on_paper_there_are_the_figures_and_no_list_of_rows(open_report, whole: Path) -> None:
     page = open_report(whole)
     page.emulate_media(media="print")

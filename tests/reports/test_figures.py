@@ -16,7 +16,7 @@ from rmeval.metrics.scheme import Scheme
 from rmeval.records import Result
 from rmeval.reports import several
 from rmeval.reports.drawing import figure_svg
-from rmeval.reports.figures import PICTURES, save_figure
+from rmeval.reports.figures import ON_ANY_PAGE, PICTURES, save_figure
 from rmeval.reports.several import comparable, draw_figures, label_results, significance
 
 NAMES = ["subsets", "margins", "rewards", "reliability", "reward-length", "accuracy-length"]
@@ -165,7 +165,8 @@ def test_the_heatmap_has_the_best_model_first() -> None:
     heatmap, _ = draw_figures(models(4), PAIRS, ["m0", "m1", "m2", "m3"])
     axes = heatmap.figure.axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["m3", "m2", "m1", "m0"]
-    assert cells(heatmap.figure) == [["100", "100", "50", "0"], ["50", "0", "0", "0"]]
+    score = ["75", "50", "25", "0"]
+    assert cells(heatmap.figure) == [score, ["100", "100", "50", "0"], ["50", "0", "0", "0"]]
 
 
 def test_significance_is_of_the_row_against_the_column() -> None:
@@ -178,7 +179,7 @@ def test_significance_is_of_the_row_against_the_column() -> None:
 def test_equal_models_differ_by_nothing() -> None:
     heatmap, matrix = draw_figures([pairs((1, 0))] * 2, PAIRS, ["a", "b"])
     assert cells(matrix.figure) == [["", "+0.0"], ["+0.0", ""]]
-    assert cells(heatmap.figure) == [["100", "100"]]
+    assert cells(heatmap.figure) == [["100", "100"]] * 2  # the Score, and the subset
 
 
 def test_of_many_models_the_best_are_tested_and_the_caption_says_so(monkeypatch) -> None:
@@ -222,3 +223,14 @@ def test_results_of_one_model_are_called_by_their_folders() -> None:
 def test_results_under_one_weighting_are_left_as_they_are() -> None:
     found = models(2)
     assert comparable(found, PAIRS) == found
+
+
+def test_the_colours_of_reward_and_length_are_told_from_a_white_page_and_from_a_dark_one() -> None:
+    def luminance(colour) -> float:
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+        return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    few = luminance(ON_ANY_PAGE(0.0))  # most cells at the edge of the cloud hold one response
+    for page in (luminance((1, 1, 1)), luminance((0x16 / 255, 0x18 / 255, 0x1B / 255))):
+        light, dark = max(few, page), min(few, page)
+        assert (light + 0.05) / (dark + 0.05) >= 3  # WCAG 2.2, 1.4.11

@@ -41,6 +41,12 @@ def rows_in(page: str) -> list[dict[str, Any]]:
     return json.loads(gzip.decompress(base64.b64decode(packed)))
 
 
+def text_of(page: str, start: str, end: str) -> str:
+    """What a reader sees of a part of the page, on one line."""
+    part = page[page.index(start) :]
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", part[: part.index(end)])).split())
+
+
 def notes_in(page: str) -> str:
     return unescape(" ".join(re.findall(r'<p class="note">(.*?)</p>', page)))
 
@@ -84,8 +90,25 @@ def test_a_message_is_shown_with_its_fields_and_tools() -> None:
 
 def test_the_score_and_the_oddities_stand_at_the_top(plain: str) -> None:
     # One of three rows, of two degrees of freedom: Wilson's interval of 2 * (1.960/4.303)^2 rows.
-    assert "Score 33.3 (95 % interval 1.1 to 95.6); 3 rows, rows weighting" in plain
-    assert "ties (counted as losses): 1; truncated: 0 of 6 responses" in notes_in(plain)
+    first = text_of(plain, '<div class="glance">', "</ol>")
+    assert "Score 33.3 1.1 to 95.6" in first
+    assert "chance 50" in first
+    assert "Not examined : the doctor's checks were not made" in first
+    assert "1 of 3 rows are ties" in first
+    # Lost or tied rows of s: one of two; of t: the only one. Wilson's interval of 0 of 1 ends at
+    # 79.3, of 1 of 2 at 90.5; with one row below 33.3 nothing is sure.
+    assert "t 0.0 (0.0 to 79.3), may be chance" in first
+    assert "s 50.0 (9.5 to 90.5), may be chance" in first
+    assert "ties (counted as losses): 1; truncated: 0 of 6 responses" in text_of(
+        plain, "How was it made?", "</details>"
+    )
+    assert "2026-01-02 · weights f · 3 rows · rows weighting" in plain
+
+
+def test_what_is_wrong_links_to_the_pair_that_shows_it(plain: str) -> None:
+    first = plain[plain.index("<ol>") : plain.index("</ol>")]
+    assert '<a class="pair" href="#subset=t&amp;row=3"><bdi>why?</bdi></a>' in first
+    assert '<a class="pair" href="#subset=s&amp;row=2"><bdi>why?</bdi></a>' in first
 
 
 def test_the_same_results_make_the_same_bytes(plain: str) -> None:
@@ -149,7 +172,7 @@ def test_too_many_rows_are_thinned_evenly_and_the_page_says_so(monkeypatch) -> N
     page = page_of(result(rows), texts=Texts({item.id: item for item in items}))
     assert [row["id"] for row in rows_in(page)] == ["0", "2", "5", "7"]
     assert "4 of 10 rows are listed, evenly spread" in notes_in(page)
-    assert "10 rows, rows weighting" in page
+    assert "10 rows · rows weighting" in page
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -212,7 +235,7 @@ def test_scores_keep_their_order_in_few_digits() -> None:
 
 def test_one_row_makes_a_page() -> None:
     page = page_of(result(WON_TIED_LOST[:1]))
-    assert "; 1 row, rows weighting" in page
+    assert " 1 row · rows weighting" in page
     assert len(rows_in(page)) == 1
 
 
@@ -220,11 +243,11 @@ def test_several_models_are_compared_and_keep_their_scores_apart() -> None:
     reverse = [scored(q, *rewards) for q, rewards in zip(QUESTIONS, [(1, 0), (0, 1), (1, 0)],
                                                          strict=True)]  # fmt: skip
     page = page_of(result(WON_TIED_LOST, "org/a"), result(reverse, "org/b"))
-    assert "2 models on 3 rows" in page
+    assert "org/b is not distinguishable from org/a on this benchmark" in page
+    assert '<a href="#row=1">' not in page  # both won it
     assert [score[0] for score in rows_in(page)[2]["scores"][1]] == [1.0, 0.0]
     assert page.index("<td>org/b</td>") < page.index("<td>org/a</td>")  # best first
     assert '<a href="#row=3">3</a></td><td>t</td><td class="number">1 of 2</td>' in page
-    assert '<a href="#row=1">' not in page  # both won it
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -248,9 +271,9 @@ def test_results_under_two_weightings_are_put_under_one() -> None:
     ]
     page = page_of(*both, scheme=REWARDBENCH)
     # 154 of 404 by today's weights, 250 of 404 by those of 2024-07.
-    assert len(re.findall(r">38\.1", page)) == 2
+    assert len(re.findall(r"<td class=\"number\">38\.1 \(", page)) == 2
     assert "61.9" not in page
-    assert "every number here is under rewardbench-v1." in notes_in(page)
+    assert "every number here is under rewardbench-v1." in page
 
 
 def test_provenance_is_told_in_full(plain: str) -> None:

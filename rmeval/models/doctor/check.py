@@ -1,10 +1,11 @@
 """What a check of a model says, and what many of them say together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 Status = Literal["pass", "warn", "fail", "skipped"]
+SEVERITY: dict[Status, int] = {"skipped": 0, "pass": 1, "warn": 2, "fail": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,15 @@ class Check:
     status: Status
     finding: str
     advice: str = ""
+
+
+def worst_of(checks: Iterable[Check]) -> list[Check]:
+    """Returns each check once, as it went worst, in the order of first appearance."""
+    found: dict[str, Check] = {}
+    for check in checks:
+        if check.name not in found or SEVERITY[check.status] > SEVERITY[found[check.name].status]:
+            found[check.name] = check
+    return list(found.values())
 
 
 def is_healthy(checks: Sequence[Check]) -> bool:

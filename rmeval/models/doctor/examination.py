@@ -10,7 +10,7 @@ from rmeval.engine.forward import forward_padded
 from rmeval.engine.plan import LAST
 from rmeval.errors import BadCheckpoint, one_line
 from rmeval.models.checkpoints.weight_files import some
-from rmeval.models.doctor.check import Check, is_healthy
+from rmeval.models.doctor.check import Check, is_healthy, worst_of
 from rmeval.models.doctor.disguises import check_disguises
 from rmeval.models.doctor.scored_token import SCORED_TOKEN, check_scored_token
 from rmeval.models.doctor.scores import (
@@ -109,12 +109,13 @@ def cheap_checks(model: RewardModel, conversations: Sequence[Conversation]) -> l
 
 
 def require_sound(model: RewardModel, conversations: Sequence[Conversation]) -> None:
-    """Makes the cheap checks; a warning that concerns every reward is logged, and kept.
+    """Makes the cheap checks, and keeps them; a warning that concerns every reward is logged.
 
     Raises BadCheckpoint naming the first that fails.
     """
     with checking_on(model.device):
         checks = cheap_checks(model, conversations)
+    model.checks_made[:] = worst_of([*model.checks_made, *checks])
     for check in checks:
         _require_passed(model, check)
         if check.status == "warn" and check.name in LOUD:
