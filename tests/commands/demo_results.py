@@ -35,7 +35,10 @@ def keep(folder: Path, won: dict[str, int] | None = None, **changes: Any) -> Pat
             f"{subset}/{number}",
             subset,
             1,
-            (Score(1.0 if number < (won or {}).get(subset, ROWS_PER_SUBSET) else -1.0, 9, False), ZERO),
+            (
+                Score(1.0 if number < (won or {}).get(subset, ROWS_PER_SUBSET) else -1.0, 9, False),
+                ZERO,
+            ),
             f"text {number}",
         )
         for subset in ROWS

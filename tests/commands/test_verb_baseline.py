@@ -48,7 +48,9 @@ def test_a_damaged_result_makes_no_baseline_and_leaves_the_old_one(
     scores = made / "scores.jsonl"
     scores.write_text("".join(scores.read_text("utf-8").splitlines(keepends=True)[1:]), "utf-8")
     line = refusal(capsys, "baseline", made, "--output", path)
-    assert line.startswith(f"{scores}: 15 rows of alpacaeval-easy, but result.json was made from 16")
+    assert line.startswith(
+        f"{scores}: 15 rows of alpacaeval-easy, but result.json was made from 16"
+    )
     assert path.read_text() == "old"
 
 
