@@ -136,7 +136,7 @@ def test_each_level_holds_its_metrics(per: str, count: int, tmp_path: Path) -> N
 
 
 def test_a_section_that_breaks_is_found_where_the_score_is_allowed_to(tmp_path: Path) -> None:
-    # All 36 rows of Chat Hard are lost: 25 points of the Score, of which 30 are allowed.
+    # All 96 rows of Chat Hard are lost: 25 points of the Score, of which 30 are allowed.
     lost = dict.fromkeys(
         ("mt_bench_hard", "llmbar_natural", "llmbar_adver_neighbor", "llmbar_adver_GPTInst",
          "llmbar_adver_GPTOut", "llmbar_adver_manual"), 0
@@ -151,7 +151,7 @@ def test_a_section_that_breaks_is_found_where_the_score_is_allowed_to(tmp_path: 
 def test_holding_more_never_hides_what_holding_less_would_find(tmp_path: Path) -> None:
     # 7 losses of as many subsets are 2/128 for the Score: Holm over 28 metrics would pass it.
     names = ("hep_cpp", "hep_go", "hep_java", "hep_js", "hep_python", "hep_rust", "math_prm")
-    baseline, made = baseline_of(demo(), tmp_path), demo(**dict.fromkeys(names, 5))
+    baseline, made = baseline_of(demo(), tmp_path), demo(**dict.fromkeys(names, 15))
     for per, _ in LEVELS:
         gate = hold(made, baseline, per)
         assert gate.held[0].metric == "overall"
@@ -160,7 +160,7 @@ def test_holding_more_never_hides_what_holding_less_would_find(tmp_path: Path) -
 
 
 def test_holm_is_over_the_sections(tmp_path: Path) -> None:
-    gate = hold(demo(hep_go=0), baseline_of(demo(), tmp_path), "section")
+    gate = hold(demo(hep_go=10), baseline_of(demo(), tmp_path), "section")
     p = {item.metric: item.p for item in gate.held}
     assert p["section/Reasoning"] == pytest.approx(4 * 2 / 64)
     assert p["section/Chat"] == 1.0
@@ -259,8 +259,8 @@ def test_without_rows_the_drop_decides_whatever_alpha_is() -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_the_gate_finds_what_a_comparison_calls_real(seed: int, tmp_path: Path) -> None:
     draw = np.random.default_rng(seed)
-    won = {s.replace("-", "_"): int(n) for s, n in zip(ROWS, draw.integers(0, 7, 23), strict=True)}
-    before = demo(**dict.fromkeys(won, 6 if seed % 2 else 5))
+    won = {s.replace("-", "_"): int(n) for s, n in zip(ROWS, draw.integers(0, 17, 23), strict=True)}
+    before = demo(**dict.fromkeys(won, 16 if seed % 2 else 13))
     after = demo(**won)
     compared = compare_results(before, after)
     real = {d.metric for d in compared.differences if compared.is_real(d) and d.value < 0}
