@@ -155,7 +155,11 @@ def _middle_out(text: str, most: int) -> str:
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:
-    """Returns the known name that looks most like `name`, or None if none is close."""
+    """Returns the known name that looks most like `name`, or None if none is close.
+
+    One of the same letters is nearest: "lsit" is as like "site" as "list", but it is "list".
+    """
     by_lower = {candidate.lower(): candidate for candidate in known}
-    match = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
-    return by_lower[match[0]] if match else None
+    close = get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
+    same = [match for match in close if sorted(match) == sorted(name.lower())]
+    return by_lower[(same or close)[0]] if close else None

@@ -123,14 +123,14 @@ def _across(
     tables = by_benchmark(results, published, options.benchmark)
     entries = {name: find_entries(*rows, options.weighting) for name, rows in tables.items()}
     rows = across_rows(entries, options.sort)
-    if form == "html" and layout == Layout():
-        return across_html(rows, fragment=options.fragment) + "\n"
+    if form == "html":
+        return across_html(rows, layout=layout, fragment=options.fragment) + "\n"
     return format_across(rows, form, layout) + "\n"
 
 
 def _format(tables: dict[str, list[Row]], form: str, layout: Layout, fragment: bool) -> str:
-    if form == "html" and layout == Layout():
-        return rankings_html(tables, fragment=fragment) + "\n"
+    if form == "html":
+        return rankings_html(tables, layout=layout, fragment=fragment) + "\n"
     if form == "json":
         rows = [{"benchmark": name, **row} for name, table in tables.items() for row in table]
         return format_ranking(rows, form, layout=layout) + "\n"

@@ -8,10 +8,12 @@ from typing import Any
 from rmeval.errors import one_line
 from rmeval.reports.across import NOTHING, marked_rows
 from rmeval.reports.documents import render_fragment, render_page
-from rmeval.reports.leaderboard import footnote_mark, legend_of
+from rmeval.reports.latex import PLAIN, Layout
+from rmeval.reports.leaderboard import arranged, footnote_mark, legend_of
 from rmeval.results.standings import Row
 
 FACTS = ("rank", "group", "model", "type", "Score", "low", "high", "weighting", "origin", "notes")
+TEXTS = ("model", "type", "weighting", "origin")  # columns that are no numbers
 WIDTH = 200  # of an axis, in pixels
 READING = (
     "a line on a bar: Score and 95 % interval, measured here; on a hollow bar: published by "
@@ -52,31 +54,57 @@ class Axis:
         return [(tick, ends.get(tick, "middle")) for tick in self.ticks]
 
 
-def rankings_html(tables: Mapping[str, Sequence[Row]], *, fragment: bool = False) -> str:
-    """Returns rankings by their benchmark, of `rank_rows`, as a page or a part of one."""
-    parts = [
-        _ranking(rows, name if len(tables) > 1 or fragment else "") for name, rows in tables.items()
-    ]
+def rankings_html(
+    tables: Mapping[str, Sequence[Row]], *, layout: Layout = PLAIN, fragment: bool = False
+) -> str:
+    """Returns rankings by their benchmark, of `rank_rows`, as a page or a part of one.
+
+    With columns of the reader's choice, or blocks, they are tables of text, without pictures.
+    Raises UnknownName for a column of the layout that is not there.
+    """
+    titles = {name: name if len(tables) > 1 or fragment else "" for name in tables}
+    if layout == PLAIN:
+        parts = [_ranking(rows, titles[name]) for name, rows in tables.items()]
+    else:
+        parts = [
+            _text_table(titles[name], f"Ranking on {one_line(name)}", *arranged(rows, layout))
+            for name, rows in tables.items()
+        ]
     title = one_line(next(iter(tables))) if len(tables) == 1 else "Leaderboard"
     return _html(title, parts, fragment)
 
 
-def across_html(rows: Sequence[Row], *, fragment: bool = False) -> str:
-    """Returns the table of models by benchmarks, of `across_rows`, as a page or a part of one."""
-    marked, below = marked_rows(rows)
-    heads = list(dict.fromkeys(head for row in marked for head in row))
+def across_html(rows: Sequence[Row], *, layout: Layout = PLAIN, fragment: bool = False) -> str:
+    """Returns the table of models by benchmarks, of `across_rows`, as a page or a part of one.
+
+    Raises UnknownName for a column of the layout that is not there.
+    """
+    marked, below = marked_rows(layout.arrange(rows, ["notes", "sources"]))
+    caption = "Models by benchmarks, Scores in percent"
+    return _html(
+        "Models by benchmarks", [_text_table("", caption, marked, [*below, NOTHING])], fragment
+    )
+
+
+def _text_table(
+    title: str, caption: str, rows: Sequence[Row], below: Sequence[str]
+) -> dict[str, Any]:
+    heads = list(dict.fromkeys(head for row in rows for head in row))
     table = {
-        "caption": "Models by benchmarks, Scores in percent",
+        "caption": caption,
         "heads": heads,
-        "numbers": [head for head in heads if head not in ("model", "origin")],
-        "rows": [
-            {head: "" if row[head] is None else row[head] for head in heads} for row in marked
-        ],
+        "numbers": [head for head in heads if head not in TEXTS],
+        "rows": [{head: _cell(row.get(head)) for head in heads} for row in rows],
         "long": False,
         "sorts": True,
     }
-    part = {"title": "", "table": table, "marks": {}, "legend": [*below, NOTHING]}
-    return _html("Models by benchmarks", [part], fragment)
+    return {"title": one_line(title), "table": table, "marks": {}, "legend": below}
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    return "" if value is None else value
 
 
 def _html(title: str, parts: Sequence[Mapping[str, Any]], fragment: bool) -> str:

@@ -24,16 +24,25 @@ def format_ranking(rows: Sequence[Row], form: str, title: str = "", layout: Layo
     Where people read it, notes stand below the table, under marks beside the models' names.
     Raises UnknownName for a column of the layout that is not there.
     """
-    told = not layout.columns or ("model" in layout.columns and form not in ("json", "csv"))
-    shown = layout.arrange(rows, ["notes"] if told else [])
-    if form == "json":
+    if form in ("json", "csv"):
+        told = not layout.columns
+        shown = layout.arrange(rows, ["notes"] if told else [])
+        if form == "csv" and told:
+            shown = [{**row, "notes": "; ".join(row["notes"])} for row in shown]
         return format_rows(shown, form)
-    if form == "csv":
-        joined = [{"notes": "; ".join(row["notes"])} if told else {} for row in shown]
-        return format_rows([{**row, **j} for row, j in zip(shown, joined, strict=True)], form)
+    return format_with_notes(*arranged(rows, layout), form, title, layout)
+
+
+def arranged(rows: Sequence[Row], layout: Layout) -> tuple[list[Row], list[str]]:
+    """Returns a ranking's rows with marks in place of their notes, and the lines below them.
+
+    Raises UnknownName for a column of the layout that is not there.
+    """
+    told = not layout.columns or "model" in layout.columns
+    shown = layout.arrange(rows, ["notes"] if told else [])
     marked, notes = with_footnotes(shown) if told else (shown, [])
     legend = legend_of(rows) if any(row.get("group") for row in shown) else []
-    return format_with_notes(marked, [*notes, *legend], form, title, layout)
+    return marked, [*notes, *legend]
 
 
 def legend_of(rows: Sequence[Row]) -> list[str]:

@@ -40,13 +40,13 @@ def done(capsys: Capture, *arguments: object) -> tuple[str, str]:
 
 
 def small_model(folder: Path, *, reward: float | None = None) -> Path:
-    """Random weights under the demo's tokenizer; `reward` is put into the head's first weight."""
+    """Random weights under the demo's tokenizer; `reward` is put into one weight of the head."""
     sizes = {"hidden_size": 16, "num_attention_heads": 2, "num_key_value_heads": 1}
     depth = {"num_hidden_layers": 1, "intermediate_size": 24, "vocab_size": 4103}
     config = internlm2_config(**sizes, **depth, reward_token_id=4096, max_position_embeddings=2048)
     tensors = internlm2_tensors(config)
     if reward is not None:
-        tensors["v_head.weight"][0, 0] = reward
+        tensors["v_head.weight"][0, 3] = reward
     write_checkpoint(folder, config, tensors)
     for file in TOKENIZER_FILES:
         shutil.copy(DEMO_MODEL / file, folder / file)

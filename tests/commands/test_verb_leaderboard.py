@@ -174,6 +174,11 @@ def test_the_table_can_go_to_a_file(found: Path, capsys: Capture, tmp_path: Path
     part, _ = done(capsys, "leaderboard", found, "--format", "html", "--fragment")
     assert part.startswith("<section")
     assert not re.findall(r"<(?:html|style|script|link|meta)", part)
+    chosen = ["--columns", "model,Score,Chat", "--by", "type", "--format", "html"]
+    page, _ = done(capsys, "leaderboard", found, "--benchmark", "rewardbench", *chosen)
+    assert page.startswith("<!doctype html>")
+    heads = re.findall(r'<th scope="col"[^>]*>([^<]*)', page)
+    assert heads == ["model", "Score", "Chat", "type"]
     line = refusal(capsys, "leaderboard", found, "--fragment")
     assert line == "--fragment is of --format html, not table; leave it out"
 

@@ -188,9 +188,10 @@ def test_an_output_that_cannot_be_written_is_found_before_scoring(
 
 
 def test_a_reward_that_is_not_finite_names_the_line(tmp_path: Path, capsys: Capture) -> None:
-    files = Files(tmp_path, ITEMS, reward=3.4e38)  # finite, and infinite in a sum
+    many = [{"messages": conversation("Hello", "well " * n)} for n in range(1, 40)]
+    files = Files(tmp_path, many, reward=3.4e38)  # finite, and infinite times some state
     assert re.match(
-        r"in\.jsonl line \d: the reward is -?inf", refusal(capsys, *files.command, "--no-checks")
+        r"in\.jsonl line \d+: the reward is -?inf", refusal(capsys, *files.command, "--no-checks")
     )
     assert not files.output.exists()
 

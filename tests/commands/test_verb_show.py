@@ -16,7 +16,7 @@ def test_both_responses_are_shown_as_rendered_with_their_tokens(capsys: Capture)
     lines = out.splitlines()
     assert lines[0] == "5 (alpacaeval-easy), 2 responses, as demo reads them"
     rules = [line.strip("- ") for line in lines if line.startswith("--- ")]
-    assert rules == ["chosen, 64 tokens", "rejected, 92 tokens"]
+    assert rules == ["chosen, 65 tokens", "rejected, 91 tokens"]
     assert "<s><|im_start|>user" in lines
     assert lines.count("<|reward|>") == 2
 
