@@ -336,7 +336,7 @@ def test_what_a_run_would_send_is_said_and_nothing_is_sent(
 JUDGE = ("run", "--model", "judge:tiny", "--benchmark", "demo")
 SERVER = ("--endpoint", "http://127.0.0.1:9/v1")
 REFUSED = {
-    "an endpoint without a judge": (("run", *SERVER), "--endpoint goes with --model judge:NAME"),
+    "an endpoint without a judge": (("run", *SERVER), "asked by `rmeval run --model judge:NAME`"),
     "a prompt without a judge": (("run", "--prompt", "rating"), "--prompt goes with --model judge"),
     "no name": (("run", "--model", "judge:", *SERVER), "judge: names no judge"),
     "a dtype of a server": ((*JUDGE, *SERVER, "--dtype", "float32"), "--dtype is for a model on"),

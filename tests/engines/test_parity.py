@@ -105,7 +105,7 @@ def test_other_tokens_that_no_mistake_reads_are_another_template(known, served):
     check = judge("messages", told, expected)
     assert "+3 tokens in 17 of 17 rows" in check.finding
     assert "another chat template or tokenizer" in check.finding
-    assert "--chat-template" in check.advice
+    assert "own chat template" in check.advice
 
 
 def test_equal_rewards_with_other_tokens_are_not_the_same(known, served):

@@ -201,10 +201,10 @@ def test_a_broken_record_is_refused_in_one_line(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--endpoint", "http://127.0.0.1:1"], "say with --engine what answers there"),
-        (["--engine", "vllm"], "pass its --endpoint URL"),
-        (["--against", "x.json"], "pass --endpoint URL --engine NAME as well"),
-        (["--ways", "ids"], "pass --endpoint URL --engine NAME as well"),
+        (["--endpoint", "http://127.0.0.1:1"], "--endpoint names no engine: pass --engine vllm|"),
+        (["--engine", "vllm"], "pass its address, --endpoint URL"),
+        (["--against", "x.json"], "--against goes with --endpoint only"),
+        (["--ways", "ids"], "--ways goes with --endpoint only"),
         (
             ["--endpoint", "http://h", "--engine", "tei", "--model", "demo", "--against", "x"],
             "leave --model out",

@@ -165,7 +165,10 @@ def is_served(options: argparse.Namespace) -> bool:
     if engine in SERVED and endpoint is None:
         raise BadOption(f"--engine {engine} computes elsewhere: pass its address, --endpoint URL")
     if endpoint is not None and engine not in SERVED:
-        raise BadOption(f"--endpoint names no engine: pass --engine {'|'.join(SERVED)}")
+        raise BadOption(
+            f"--endpoint names no engine: pass --engine {'|'.join(SERVED)}; a judge there is asked "
+            "by `rmeval run --model judge:NAME`"
+        )
     for name in ("request_tokens", "against") if endpoint is None else ():
         if getattr(options, name, None) is not None:
             raise BadOption(f"--{name.replace('_', '-')} goes with --endpoint only")
