@@ -283,7 +283,10 @@ def soundness(result: Result) -> Soundness:
     if doubts and status == "sound":
         status = "doubtful"
     findings = [
-        (found["status"], one_line(f"{found['name']}: {found['finding']}"))
+        (
+            found["status"],
+            one_line(f"{found['name']}: {found['finding']}. {found['advice']}".rstrip(". ")),
+        )
         for found in provenance.get("findings", ())
     ]
     return Soundness(status, "; ".join([line, *doubts]) + ".", tuple(findings))

@@ -140,9 +140,9 @@ def with_provenance(**changes):
 
 
 def test_soundness_says_what_the_doctor_found() -> None:
-    passed = {"name": "BOS", "status": "pass", "finding": "one"}
-    warned = {"name": "EOS", "status": "warn", "finding": "none"}
-    failed = {"name": "finite", "status": "fail", "finding": "NaN"}
+    passed = {"name": "BOS", "status": "pass", "finding": "one", "advice": ""}
+    warned = {"name": "EOS", "status": "warn", "finding": "none", "advice": ""}
+    failed = {"name": "finite", "status": "fail", "finding": "NaN", "advice": ""}
     assert soundness(with_provenance()).status == "unknown"
     assert soundness(with_provenance(checks="passed")).status == "sound"
     assert soundness(with_provenance(checks="insisted, --no-checks")).status == "unsound"
