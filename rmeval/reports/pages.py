@@ -166,14 +166,14 @@ def _ensembles(results: Sequence[Result], names: Sequence[str]) -> list[Mapping[
 
 def _member(member: Mapping[str, Any]) -> Mapping[str, Any]:
     """Returns a member's name, what it counts, and in a table all that is known of it."""
-    apart = ("weight", "bounds")
+    name, apart = one_line(member["model"]["name"]), ("weight", "bounds")
     told = f"weight {member['weight']:.4g}"
     if bounds := member.get("bounds"):
         low, high = bounds
         told += f", scores from {low:.4g} to {high:.4g} scaled to 0 and 1"
     rest = _flatten({key: value for key, value in member.items() if key not in apart})
-    table = _table("All that is known of it", [{"what": k, "value": v} for k, v in rest.items()])
-    return {"name": member["model"]["name"], "told": told, "table": table}
+    table = _table(name, [{"what": what, "value": value} for what, value in rest.items()])
+    return {"name": name, "result": member.get("result"), "told": told, "table": table}
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import replace
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -294,17 +295,20 @@ def test_of_several_models_what_differs_stands_apart() -> None:
 @pytest.mark.usefixtures("undrawn")
 def test_an_ensembles_members_are_folded_each_with_its_weight_and_bounds() -> None:
     other = {**PROVENANCE, "model": {**PROVENANCE["model"], "name": HOSTILE, "dtype": "float32"}}
-    members = [result(WON_TIED_LOST), result(WON_TIED_LOST, provenance=other)]
+    members = [
+        result(WON_TIED_LOST, folder=Path("r1") / "m"),
+        result(WON_TIED_LOST, provenance=other),
+    ]
     page = page_of(combine_results(members, Mixture((0.75, 0.25), "minmax")))
     folded = page[page.index('<details class="members">') : page.index("</ol></details>")]
     told = "weight 0.75, scores from 0 to 2 scaled to 0 and 1"
-    assert f"<li><strong>fake</strong>, {told}" in folded
+    assert f"<li><strong>fake</strong> (r1/m), {told}" in folded
     assert "<strong>&lt;/script&gt;" in folded
     assert "<tr><td>model.dtype</td><td>float32</td></tr>" in folded
     assert "ensemble.members" not in page
     assert "<tr><td>ensemble.normalise</td><td>minmax</td></tr>" in page
     unscaled = page_of(combine_results(members, Mixture((0.75, 0.25), "none")))
-    assert "<strong>fake</strong>, weight 0.75\n" in unscaled
+    assert "<strong>fake</strong> (r1/m), weight 0.75\n" in unscaled
 
 
 @pytest.mark.usefixtures("undrawn")
