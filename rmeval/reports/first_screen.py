@@ -25,9 +25,10 @@ WEAKEST = 3  # subsets that are named
 EXCERPT = 110  # letters of a prompt
 REVISION = 12  # digits of a commit
 TIES = 0.02  # of the rows, from which ties are told
-Status = Literal["sound", "doubtful", "unsound", "unknown"]
+Status = Literal["sound", "readable", "doubtful", "unsound", "unknown"]
 WORDS: dict[Status, str] = {
     "sound": "Sound",
+    "readable": "Readable",
     "doubtful": "With reservations",
     "unsound": "Not sound",
     "unknown": "Not examined",
@@ -280,10 +281,13 @@ def soundness(result: Result) -> Soundness:
         *(one_line(warning) for warning in provenance.get("warnings", ())),
         *_oddities(result),
     ]
-    if doubts and status == "sound":
+    if doubts and status in ("sound", "readable"):
         status = "doubtful"
     findings = [
-        (found["status"], one_line(f"{found['name']}: {found['finding']}"))
+        (
+            found["status"],
+            one_line(f"{found['name']}: {found['finding']}. {found['advice']}".rstrip(". ")),
+        )
         for found in provenance.get("findings", ())
     ]
     return Soundness(status, "; ".join([line, *doubts]) + ".", tuple(findings))
@@ -314,12 +318,20 @@ def _examined(result: Result) -> tuple[Status, str]:
     if told == "passed":
         return "sound", "the doctor's checks passed"
     if "account" in result.provenance:
-        return "sound", "the answers could be read"
+        return "readable", _answers_read(result.metrics.counts)
     if "ensemble" in result.provenance:
         return "unknown", "an ensemble of stored scores; the doctor examines its members"
     if told == "not made":
         return "unknown", "the doctor's checks were not made; see rmeval doctor"
     return "unsound", one_line(f"the doctor's checks: {told}")
+
+
+def _answers_read(counts: Mapping[str, int]) -> str:
+    """Returns how many answers of a judge could be read, which is all that is known of them."""
+    kind = "ratings" if "ratings" in counts else "verdicts"
+    made = counts.get(kind, 0)
+    read = made - counts.get(f"{kind}_unparsed", 0)
+    return f"{read:,} of {made:,} {kind} could be read; nothing else of a judge is checked"
 
 
 def _oddities(result: Result) -> Iterator[str]:

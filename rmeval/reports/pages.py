@@ -21,6 +21,7 @@ from rmeval.reports.several import comparable, draw_figures, label_results, seve
 from rmeval.reports.summary import notes_of
 from rmeval.reports.weaknesses import Example
 
+TOLD_APART = ("findings", "ensemble.members")  # lists of things, which a cell would not show
 ROWS_WITHOUT_SCROLLING = 40  # rows, beyond which a table scrolls within the page
 Table = dict[str, Any]
 
@@ -50,6 +51,7 @@ def render_report(results: Sequence[Result], scheme: Scheme, texts: Texts) -> st
         figures=_figures(results, scheme, names),
         models=names,
         rows=pack_rows(results, scheme, texts, screen.rows),
+        ensembles=_ensembles(asked, names),
         made_tables=_provenance_tables(asked, names),
     )
 
@@ -139,7 +141,7 @@ def _provenance_tables(results: Sequence[Result], names: Sequence[str]) -> list[
     flat = [
         _flatten({"weighting": r.weighting, "partial": r.partial, **r.provenance}) for r in results
     ]
-    keys = list(dict.fromkeys(key for values in flat for key in values))
+    keys = list(dict.fromkeys(k for values in flat for k in values if k not in TOLD_APART))
     same = [key for key in keys if len({values.get(key) for values in flat}) == 1]
     found: list[Table] = []
     if len(same) < len(keys):
@@ -151,6 +153,27 @@ def _provenance_tables(results: Sequence[Result], names: Sequence[str]) -> list[
         found.append(_table("Different between the models", rows))
     caption = "The same for all" if len(results) > 1 else names[0]
     return [*found, _table(caption, [{"what": k, "value": flat[0][k]} for k in same])]
+
+
+def _ensembles(results: Sequence[Result], names: Sequence[str]) -> list[Mapping[str, Any]]:
+    """Returns the members of each result that is an ensemble, as the page folds them."""
+    return [
+        {"name": name, "members": [*map(_member, result.provenance["ensemble"]["members"])]}
+        for result, name in zip(results, names, strict=True)
+        if "ensemble" in result.provenance
+    ]
+
+
+def _member(member: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns a member's name, what it counts, and in a table all that is known of it."""
+    name, apart = one_line(member["model"]["name"]), ("weight", "bounds")
+    told = f"weight {member['weight']:.4g}"
+    if bounds := member.get("bounds"):
+        low, high = bounds
+        told += f", scores from {low:.4g} to {high:.4g} scaled to 0 and 1"
+    rest = _flatten({key: value for key, value in member.items() if key not in apart})
+    table = _table(name, [{"what": what, "value": value} for what, value in rest.items()])
+    return {"name": name, "result": member.get("result"), "told": told, "table": table}
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

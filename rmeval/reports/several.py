@@ -22,6 +22,7 @@ from rmeval.reports.agreement import draw_agreement, shown_figure
 from rmeval.reports.best_of_n import draw_answers
 from rmeval.reports.drawing import MANY_SUBSETS, STYLE, leaves_of, short_label, shown_leaf
 from rmeval.reports.figures import PICTURES
+from rmeval.reports.forest import MOST_MODELS, draw_panels
 from rmeval.reports.labels import is_judged, shown_metric
 from rmeval.results.comparison import in_spreads, require_same_rows, rows_in_order_of
 
@@ -146,7 +147,30 @@ def draw_figures(results: Sequence[Result], scheme: Scheme, names: Sequence[str]
         draw_significance([results[i] for i in best], scheme, [names[i] for i in best]),
         True,
     )
-    return [*curves, heatmap, matrix, *agreement]
+    return [*curves, _intervals(results, names), heatmap, matrix, *agreement]
+
+
+def _intervals(results: Sequence[Result], names: Sequence[str]) -> Drawn:
+    """Returns the Score and the sections of every model with their intervals, best first."""
+    best, metrics = _best_first(results)[:MOST_MODELS], _whole(results)
+    few = f" Only the best {len(best)} of {len(results)} models." if results[len(best) :] else ""
+    caption = (
+        "Percent with 95 % intervals, the model of the best Score first. Every panel has its own "
+        "scale. Models whose intervals overlap may still differ: they answered the same rows, "
+        f"which the paired test uses.{few}"
+    )
+    figure = draw_panels([results[i] for i in best], [names[i] for i in best], metrics)
+    return Drawn("intervals", "Scores and sections with their intervals", caption, figure, True)
+
+
+def _whole(results: Sequence[Result]) -> list[Metric]:
+    """Returns the Score and the sections, as far as every result has them."""
+    return [
+        name
+        for name in map(Metric, results[0].metrics.values)
+        if name.level in (("overall", False), ("section", False))
+        and all(name in result.metrics.values for result in results)
+    ]
 
 
 def _agreement(results: Sequence[Result], names: Sequence[str]) -> list[Drawn]:
@@ -202,12 +226,7 @@ def _best_first(results: Sequence[Result]) -> list[int]:
 def draw_heatmap(results: Sequence[Result], names: Sequence[str]) -> Figure:
     """Returns Score, sections and subsets as rows and the models as columns, in percent."""
     order, leaves = _best_first(results), leaves_of(results[0])
-    above = [
-        name
-        for name in map(Metric, results[0].metrics.values)
-        if name.level in (("overall", False), ("section", False))
-        and all(name in result.metrics.values for result in results)
-    ]
+    above = _whole(results)
     values, whole = (
         np.array([[100 * results[i].metrics.values[name] for i in order] for name in names_of])
         for names_of in (leaves, above)

@@ -45,7 +45,9 @@ def test_the_same_scores_make_the_same_svg(tmp_path: Path, capsys: Capture) -> N
 def test_several_results_are_compared(tmp_path: Path, capsys: Capture) -> None:
     folders = [kept(tmp_path / "a", (1, 0), (0, 1)), kept(tmp_path / "b", (0, 1), (0, 1))]
     out, _ = done(capsys, "plot", *folders, "--output", tmp_path)
-    assert [Path(line).name for line in out.splitlines()] == ["heatmap.png", "significance.png"]
+    assert [Path(line).name for line in out.splitlines()] == [
+        "intervals.png", "heatmap.png", "significance.png",
+    ]  # fmt: skip
 
 
 def test_results_of_other_rows_are_refused(tmp_path: Path, capsys: Capture) -> None:

@@ -1,7 +1,10 @@
 """The doctor's checks: sound models pass, and models broken on purpose are caught, by name."""
 
+import json
 import math
+from dataclasses import asdict
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,7 +32,7 @@ from rmeval.engine.scoring import Engine
 from rmeval.errors import BadCheckpoint, BadOption
 from rmeval.models import loading
 from rmeval.models.doctor import disguises
-from rmeval.models.doctor.check import Check, is_healthy, verdict
+from rmeval.models.doctor.check import Check, is_healthy, verdict, worst_of
 from rmeval.models.doctor.examination import (
     cheap_checks,
     check_model,
@@ -44,6 +47,7 @@ from rmeval.models.doctor.scores import (
     make_probe,
 )
 from rmeval.records import Message
+from rmeval.scorer import told_after
 
 TALKS = [talk for pair in PAIRS for talk in pair.conversations()]
 LAYOUTS = sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir())
@@ -376,3 +380,29 @@ def test_a_model_that_flattery_turns_is_warned_of(monkeypatch):
     few = Probe(model, probe.ids[:12], 6, probe.rewards[:12])
     monkeypatch.setattr(disguises, "score_sequences", lambda *_: [3.0] * 24)
     assert disguises.check_disguises(few, pairs[:6]).status == "pass"
+
+
+def test_each_check_is_told_once_as_it_went_worst_in_the_order_they_were_first_made():
+    made = [("b", "pass"), ("a", "warn"), ("b", "fail"), ("a", "pass"), ("c", "skipped"),
+            ("b", "warn"), ("c", "pass")]  # fmt: skip
+    found = worst_of(Check(name, status, f"{name} {status}") for name, status in made)
+    assert [check.finding for check in found] == ["b fail", "a warn", "c pass"]
+    same = worst_of([Check("a", "warn", "first"), Check("a", "warn", "second")])
+    assert [check.finding for check in same] == ["first"]
+    assert worst_of([]) == []
+
+
+def test_what_the_doctor_found_is_kept_with_the_result_each_check_once(tmp_path):
+    model, benchmark = rmeval.load_model("demo", device="cpu"), load_benchmark("demo")
+    pairs = benchmark.limited(4).preferences
+    for _ in range(2):  # as for two benchmarks
+        require_sound(model, [talk for pair in pairs for talk in pair.conversations()])
+    result = rmeval.evaluate(model, benchmark, limit=4, output=tmp_path)
+    kept = json.loads((result.folder / "result.json").read_text(encoding="utf-8"))
+    findings = kept["provenance"]["findings"]
+    assert findings == [asdict(check) for check in model.checks_made]
+    names = [one["name"] for one in findings]
+    assert len(names) == len(set(names))
+    assert {"files", "vocabulary", "finite", "scored token"} <= set(names)
+    own = SimpleNamespace(checks_made=[])
+    assert "findings" not in told_after(own)  # nothing was examined: no empty list that says so

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.container import ErrorbarContainer
 from preferences_by_hand import question, result, scored
 
+from rmeval.benchmarks.rewardbench import REWARDBENCH, ROWS
 from rmeval.benchmarks.rewardbench2 import SCHEME as REWARDBENCH_2
 from rmeval.benchmarks.rm_bench import SCHEME as RM_BENCH
+from rmeval.metrics.intervals import wilson_interval
 from rmeval.metrics.pairs import PAIRS
 from rmeval.metrics.scheme import Scheme
 from rmeval.records import Result
@@ -162,11 +165,52 @@ def models(count: int, rows: int = 40) -> list[Result]:
 
 
 def test_the_heatmap_has_the_best_model_first() -> None:
-    heatmap, _ = draw_figures(models(4), PAIRS, ["m0", "m1", "m2", "m3"])
+    _, heatmap, _ = draw_figures(models(4), PAIRS, ["m0", "m1", "m2", "m3"])
     axes = heatmap.figure.axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["m3", "m2", "m1", "m0"]
     score = ["75", "50", "25", "0"]
     assert cells(heatmap.figure) == [score, ["100", "100", "50", "0"], ["50", "0", "0", "0"]]
+
+
+def drawn_ends(axes) -> list[list[float]]:
+    """The ends of the lines that are intervals, in the order they were drawn."""
+    return [line.get_xdata().tolist() for line in axes.lines if len(line.get_xdata()) == 2]
+
+
+def test_intervals_of_several_models_are_drawn_from_end_to_end_the_best_first() -> None:
+    intervals = draw_figures(models(3), PAIRS, ["m0", "m1", "m2"])[0]
+    [axes] = intervals.figure.axes  # the Score; these rows have no sections
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["m2", "m1", "m0"]
+    assert [text.get_text() for text in axes.texts] == ["50.0", "25.0", "0.0"]
+    ends = [found.metrics.intervals["overall"][:2] for found in reversed(models(3))]
+    assert np.allclose(drawn_ends(axes), 100 * np.array(ends))
+    low, high = drawn_ends(axes)[2]  # of 0.0, all of it is above
+    assert low == 0.0
+    assert high > 5
+
+
+def test_sections_have_a_panel_each_with_its_own_name() -> None:
+    rows = [scored(question(name, name), 1, 0) for name in ROWS]
+    scheme = REWARDBENCH.with_rows(dict.fromkeys(ROWS, 1))
+    found = result(rows, scheme=scheme)
+    intervals = draw_figures([found, found], scheme, ["a", "b"])[0]
+    titles = [axes.get_title() for axes in intervals.figure.axes if axes.get_visible()]
+    assert titles == ["Score", "Chat", "Chat Hard", "Safety", "Reasoning"]
+
+
+def test_both_ends_of_an_asymmetric_interval_are_drawn_where_they_are() -> None:
+    found = pairs(*[(1, 0)] * 9, (0, 1))
+    low, high = wilson_interval(9, 10)
+    assert 0.9 - low > 3 * (high - 0.9) > 0  # 59.6 to 98.2
+    for name, along in (("subsets", 0), ("accuracy-length", 1)):
+        picture = next(picture for picture in PICTURES if picture.name == name)
+        [bars] = [
+            box
+            for box in picture.figure(found, PAIRS).axes[0].containers
+            if isinstance(box, ErrorbarContainer)
+        ]
+        [[start, end]] = bars[2][0].get_segments()
+        assert [start[along], end[along]] == pytest.approx([100 * low, 100 * high])
 
 
 def test_significance_is_of_the_row_against_the_column() -> None:
@@ -177,14 +221,14 @@ def test_significance_is_of_the_row_against_the_column() -> None:
 
 
 def test_equal_models_differ_by_nothing() -> None:
-    heatmap, matrix = draw_figures([pairs((1, 0))] * 2, PAIRS, ["a", "b"])
+    _, heatmap, matrix = draw_figures([pairs((1, 0))] * 2, PAIRS, ["a", "b"])
     assert cells(matrix.figure) == [["", "+0.0"], ["+0.0", ""]]
     assert cells(heatmap.figure) == [["100", "100"]] * 2  # the Score, and the subset
 
 
 def test_of_many_models_the_best_are_tested_and_the_caption_says_so(monkeypatch) -> None:
     monkeypatch.setattr(several, "MODELS_PAIRED", 2)
-    _, matrix = draw_figures(models(4), PAIRS, ["m0", "m1", "m2", "m3"])
+    _, _, matrix = draw_figures(models(4), PAIRS, ["m0", "m1", "m2", "m3"])
     assert matrix.caption.endswith("Only the best 2 of 4 models.")
     labels = [label.get_text() for label in matrix.figure.axes[0].get_yticklabels()]
     assert labels == ["m3", "m2"]
@@ -192,14 +236,14 @@ def test_of_many_models_the_best_are_tested_and_the_caption_says_so(monkeypatch)
 
 def test_a_matrix_too_large_for_numbers_has_a_scale(monkeypatch) -> None:
     monkeypatch.setattr(several, "CELLS_WITH_NUMBERS", 3)
-    heatmap, _ = draw_figures(models(2), PAIRS, ["a", "b"])
+    _, heatmap, _ = draw_figures(models(2), PAIRS, ["a", "b"])
     assert not heatmap.figure.axes[0].texts
     assert len(heatmap.figure.axes) == 2
 
 
 def test_long_names_keep_both_ends() -> None:
     name = "org/" + "x" * 60 + "-checkpoint-500"
-    heatmap, _ = draw_figures(models(2), PAIRS, [name, "b"])
+    _, heatmap, _ = draw_figures(models(2), PAIRS, [name, "b"])
     shown = heatmap.figure.axes[0].get_xticklabels()[1].get_text()
     assert len(shown) == 40
     assert shown.startswith("org/xxx")

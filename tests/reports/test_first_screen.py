@@ -5,6 +5,9 @@ from dataclasses import replace
 import pytest
 from preferences_by_hand import PROVENANCE, question, result, scored
 
+from rmeval import known
+from rmeval.benchmarks.rewardbench import REWARDBENCH, ROWS
+from rmeval.known import Published
 from rmeval.metrics.bias import length_effect
 from rmeval.metrics.disguises import DISGUISES
 from rmeval.metrics.pairs import PAIRS
@@ -140,9 +143,9 @@ def with_provenance(**changes):
 
 
 def test_soundness_says_what_the_doctor_found() -> None:
-    passed = {"name": "BOS", "status": "pass", "finding": "one"}
-    warned = {"name": "EOS", "status": "warn", "finding": "none"}
-    failed = {"name": "finite", "status": "fail", "finding": "NaN"}
+    passed = {"name": "BOS", "status": "pass", "finding": "one", "advice": ""}
+    warned = {"name": "EOS", "status": "warn", "finding": "none", "advice": ""}
+    failed = {"name": "finite", "status": "fail", "finding": "NaN", "advice": ""}
     assert soundness(with_provenance()).status == "unknown"
     assert soundness(with_provenance(checks="passed")).status == "sound"
     assert soundness(with_provenance(checks="insisted, --no-checks")).status == "unsound"
@@ -157,5 +160,48 @@ def test_soundness_says_what_the_doctor_found() -> None:
     )
 
 
-def test_published_rows_beside_it_are_the_next_above_and_below() -> None:
+def test_of_a_judge_no_more_is_said_than_that_its_answers_could_be_read() -> None:
+    def judged(unread: int):
+        """Forty verdicts, of which so many could not be read."""
+        made = [Comparisons(2, 1, 0, 2 if n < unread / 2 else 0) for n in range(20)]
+        rows = [scored(question(str(n)), 0.9, 0.1) for n in range(20)]
+        items = [replace(item, comparisons=c) for item, c in zip(rows, made, strict=True)]
+        return soundness(result(items, provenance={**PROVENANCE, "account": {}}))
+
+    told = "could be read; nothing else of a judge is checked"
+    assert (judged(0).word, judged(0).line) == ("Readable", f"40 of 40 verdicts {told}.")
+    assert (judged(2).word, judged(2).line) == ("Readable", f"38 of 40 verdicts {told}.")
+    assert judged(4).word == "With reservations"  # 10 %
+
+
+def test_published_rows_beside_it_are_its_own_and_the_next_above_and_below(monkeypatch) -> None:
+    rows = [scored(question(f"{s}{n}", s), float(n < 7), 0.5) for s in ROWS for n in range(10)]
+    ten = REWARDBENCH.with_rows(dict.fromkeys(ROWS, 10))
+    mine = result(rows, definition="rewardbench", scheme=ten)
+    assert mine.overall == pytest.approx(0.7)
+
+    def row(model: str, score: float, **changes: str) -> Published:
+        facts = ("rewardbench", "seqcls", mine.weighting, score, {"Chat": score + 1}, "", "", "")
+        return replace(Published(model, *facts), **changes)
+
+    table = [
+        *(row(f"org/{score}", score) for score in (80.0, 71.0, 69.0, 50.0)),
+        row("ORG/M", 75.0),  # its own, whatever lies between
+        row("org/other-weights", 70.1, weighting="rewardbench-v1-2024-07"),
+        row("org/other-rows", 70.1, benchmark="rewardbench-2"),
+        row("org/chat-alone", 70.1, of="Chat"),
+    ]
+    monkeypatch.setattr(known, "published_tables", lambda: {"by hand": table})
+    found = published_beside_it(mine)
+    assert [(other.name, other.about) for other in found] == [
+        ("ORG/M", "itself, published"), ("org/71.0", "published"), ("org/69.0", "published"),
+    ]  # fmt: skip
+    assert [other.figures for other in found] == [
+        {"overall": score, "section/Chat": score + 1} for score in (75.0, 71.0, 69.0)
+    ]
+    assert published_beside_it(replace(mine, model="org/50.0"))[0].name == "org/50.0"
+    assert published_beside_it(replace(mine, partial="the first 230 rows")) == []
+
+
+def test_rows_of_ones_own_have_no_published_ones_beside_them() -> None:
     assert published_beside_it(result(rows("s", 9, 1))) == []  # one's own data

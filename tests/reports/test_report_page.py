@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import replace
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from rmeval.records import Message
 from rmeval.reports import page_rows, pages
 from rmeval.reports.page_rows import Texts
 from rmeval.reports.pages import render_report
+from rmeval.results.ensemble import Mixture, combine_results
 
 HOSTILE = "</script><script>alert(1)</script>\u202e\u200b\0<img src=x onerror=alert(1)>$x$"
 QUESTIONS = [question("1"), question("2"), question("3", "t")]
@@ -288,3 +290,30 @@ def test_of_several_models_what_differs_stands_apart() -> None:
     differing = page[page.index("<caption>Different between") : page.index("<caption>The same")]
     assert "<tr><td>a</td><td>bfloat16</td></tr>\n<tr><td>b</td><td>float32</td></tr>" in differing
     assert "<tr><td>model.family</td><td>fake</td></tr>" in page
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_an_ensembles_members_are_folded_each_with_its_weight_and_bounds() -> None:
+    other = {**PROVENANCE, "model": {**PROVENANCE["model"], "name": HOSTILE, "dtype": "float32"}}
+    members = [
+        result(WON_TIED_LOST, folder=Path("r1") / "m"),
+        result(WON_TIED_LOST, provenance=other),
+    ]
+    page = page_of(combine_results(members, Mixture((0.75, 0.25), "minmax")))
+    folded = page[page.index('<details class="members">') : page.index("</ol></details>")]
+    told = "weight 0.75, scores from 0 to 2 scaled to 0 and 1"
+    assert f"<li><strong>fake</strong> (r1/m), {told}" in folded
+    assert "<strong>&lt;/script&gt;" in folded
+    assert "<tr><td>model.dtype</td><td>float32</td></tr>" in folded
+    assert "ensemble.members" not in page
+    assert "<tr><td>ensemble.normalise</td><td>minmax</td></tr>" in page
+    unscaled = page_of(combine_results(members, Mixture((0.75, 0.25), "none")))
+    assert "<strong>fake</strong> (r1/m), weight 0.75\n" in unscaled
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_what_the_doctor_found_is_a_list_with_its_advice_and_no_cell() -> None:
+    warned = {"name": "EOS", "status": "warn", "finding": "none", "advice": "Add it."}
+    page = page_of(result(WON_TIED_LOST, provenance={**PROVENANCE, "findings": [warned]}))
+    assert "<li><strong>warn</strong> EOS: none. Add it</li>" in page
+    assert "<td>findings</td>" not in page
