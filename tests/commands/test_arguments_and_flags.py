@@ -19,6 +19,7 @@ from rmeval.models.checkpoints.converting import Converted
 from rmeval.results.ensemble import Mixture
 from rmeval.serving.running import listen
 from rmeval.serving.settings import Settings
+from rmeval.verbs.parity import check_engine
 
 PACKAGE = Path(__file__).parents[2] / "rmeval"
 OF_THE_COMMAND_LINE = ("commands", "cli.py")
@@ -41,6 +42,7 @@ BEYOND_THE_INTERFACE = (
     LocalGenerator,
     Mixture,
     Settings,
+    check_engine,
     listen,
 )  # of verbs without a function
 
