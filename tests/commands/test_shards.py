@@ -169,7 +169,7 @@ def test_what_another_made_is_never_replaced(
     )
     with (job.files / "3.jsonl").open("a") as file:
         file.write((job.files / "3.jsonl").read_text())
-    monkeypatch.setattr(lines, "load_model_from", pytest.fail)
+    monkeypatch.setattr(lines, "load_rewarding_from", pytest.fail)
     line = refusal(capsys, *job.command("alone"))
     assert line.startswith(f"{output}/3.jsonl is there, and not of this {job.files}/3.jsonl; ")
     (output / "3.jsonl").write_text("mine\n")
@@ -235,7 +235,7 @@ def test_files_that_cannot_be_told_apart_or_would_be_lost_are_refused(
 def test_a_shard_without_files_is_done_at_once(
     job: Job, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rmeval.commands.shared.shards.load_model_from", pytest.fail)
+    monkeypatch.setattr("rmeval.commands.shared.shards.load_rewarding_from", pytest.fail)
     assert main(job.command("out", "6/9")) == 0
     assert "shard 6/9: none of the files is of it" in capsys.readouterr().err
 

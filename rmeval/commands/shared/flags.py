@@ -13,7 +13,7 @@ from rmeval.load_options import LOAD_OPTIONS
 
 SAME_NAME = (  # as the flag, of other functions than those that load a model
     *("against", "columns", "concurrency", "data", "drop_bias", "endpoint", "fresh", "host"),
-    *("keep", "key_over_http", "limit", "max_body_mib", "max_new_tokens", "max_wait"),
+    *("keep", "key_over_http", "limit", "max_body_mib", "max_new_tokens", "max_wait", "models"),
     *("min_margin", "name", "normalise", "on", "on_long", "output", "port", "request_tokens"),
     *("replace", "split", "text_template", "ways"),
 )
