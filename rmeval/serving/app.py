@@ -23,7 +23,7 @@ from rmeval.serving.guard import Guard
 from rmeval.serving.metrics import CONTENT_TYPE
 from rmeval.serving.page import page
 from rmeval.serving.protocols import PROTOCOLS
-from rmeval.serving.service import DEAD, READY, Load, Service
+from rmeval.serving.service import AWAY, DEAD, READY, Load, Service
 from rmeval.serving.settings import MIB, ServedModel, Settings
 
 NOBODY = 499  # nginx's status for a client that has left; nobody reads it
@@ -146,8 +146,14 @@ async def _health(request: Request) -> Response:
 
 
 async def _ready(request: Request) -> Response:
-    """200 when requests are taken: not while the model is loaded, nor when the queue is drained."""
-    state = _service(request).state
+    """200 when requests are taken: not while the model is loaded, nor when the queue is drained.
+
+    Nor while an engine elsewhere does not answer; then it is asked again.
+    """
+    service = _service(request)
+    state = service.state
+    if state == AWAY:
+        service.ask_again()
     return json_response({"state": state}, 200 if state == READY else 503)
 
 

@@ -1,14 +1,16 @@
 """A model with its thread, its readers and its numbers: what the routes of `app` talk to."""
 
+import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 
 from rmeval.conversations import parse_json
 from rmeval.engine.truncation import Encoded
-from rmeval.errors import BadConversation, BadData, BadReward, first_line
+from rmeval.errors import BadConversation, BadData, BadReward, RmevalError, first_line
 from rmeval.evaluation import scoring_provenance
 from rmeval.records import Score
 from rmeval.scorer import examine
@@ -20,12 +22,13 @@ from rmeval.serving.settings import ServedModel, Settings
 from rmeval.serving.worker import DEAD, LOADING, READY, Worker
 
 DRAINING = "draining"
+AWAY = "away"  # as an engine elsewhere is that does not answer
 PAUSE = {LOADING: 5, DRAINING: 1}  # seconds after which a client may try again
 Load = Callable[[], ServedModel]
 
 
 class Service:
-    """`state` is LOADING, READY, DRAINING or DEAD; `facts` are all that a reward depends on."""
+    """`state` is LOADING, READY, AWAY, DRAINING or DEAD; `facts` are all a reward depends on."""
 
     def __init__(self, model: ServedModel | Load, settings: Settings) -> None:
         """Loads nothing yet: the model's own thread does."""
@@ -41,6 +44,7 @@ class Service:
         self.facts: dict[str, Any] = {}
         self.served: Served | None = None
         self._reader: Reader | None = None
+        self._asking: asyncio.Future[None] | None = None
         self._reading = 0  # requests that are read just now
         self._one_at_a_time = CapacityLimiter(1)  # tokenizers are not for several threads
         self.metrics.waiting.set_function(lambda: self.worker.sequences_waiting)
@@ -50,7 +54,23 @@ class Service:
     @property
     def state(self) -> str:
         """How it stands."""
-        return DRAINING if self._draining and self.worker.state == READY else self.worker.state
+        if self.worker.state != READY:
+            return self.worker.state
+        if self._draining:
+            return DRAINING
+        return READY if self.worker.unanswered is None else AWAY
+
+    def ask_again(self) -> None:
+        """Asks an engine that is away, unless that is under way: nobody else may, as long as it is.
+
+        To be called in the event loop.
+        """
+        if self.worker.unanswered is not None and not self.worker.waiting:
+            self._asking = asyncio.ensure_future(self._ask_again(self.worker.unanswered))
+
+    async def _ask_again(self, sequence: Encoded) -> None:
+        with suppress(RmevalError):
+            await self.worker.score([sequence])
 
     def drain(self) -> None:
         """Takes no more requests; those that wait are answered."""
@@ -144,4 +164,4 @@ class Service:
         }
 
 
-__all__ = ["DEAD", "DRAINING", "LOADING", "READY", "Service"]
+__all__ = ["AWAY", "DEAD", "DRAINING", "LOADING", "READY", "Service"]

@@ -28,7 +28,8 @@ Found = dict[bytes, Score | RmevalError]  # by digest
 class Worker(Thread):
     """`state` is LOADING, READY or DEAD; `failure` is why a model could not be loaded.
 
-    `loaded` says whether it ever was.
+    `loaded` says whether it ever was. `unanswered` is a sequence for which an engine elsewhere had
+    no answer when it was asked last, None where it had.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Worker(Thread):
         self._computing = 0  # tokens
         self.state, self.loaded = LOADING, False
         self.failure: RmevalError | None = None
+        self.unanswered: Encoded | None = None
 
     def run(self) -> None:
         """Loads the model and computes until it is stopped; what waits at a failure, fails."""
@@ -151,6 +153,8 @@ class Worker(Thread):
         """Returns what is computed of sequences, remembers it, and how long it took."""
         started = time.perf_counter()
         found = self._score(model, wanted)
+        failed = (d for d, score in found.items() if isinstance(score, ServerFailure))
+        self.unanswered = next((wanted[digest] for digest in failed), None)
         seconds = time.perf_counter() - started
         tokens = sum(len(sequence.ids) for sequence in wanted.values())
         if tokens >= model.batch_tokens:  # less says nothing of how fast it can be

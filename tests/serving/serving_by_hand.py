@@ -114,6 +114,7 @@ class GatedModel:
     gate: Event = field(default_factory=Event)
     passes: list[list[int]] = field(default_factory=list)
     dies: bool = False
+    away: bool = False  # as an engine elsewhere
 
     def provenance(self) -> dict[str, Any]:
         return {"of": "a test"}
@@ -143,7 +144,7 @@ class GatedModel:
                 raise BadReward(index, float("nan"))
             if item.ids == tuple(map(ord, "refused")):
                 raise BadConversation(index, "the engine refuses it")
-            if item.ids == tuple(map(ord, "down")):
+            if self.away or item.ids == tuple(map(ord, "down")):
                 raise ServerFailure("http://engine: no answer")
         return [Score(float(len(item.ids)), len(item.ids), item.truncated) for item in fitted]
 

@@ -146,6 +146,22 @@ def test_what_an_engine_elsewhere_refuses_is_named_and_its_failure_is_a_bad_gate
         assert client.post("/v1/rewards", rewards("good")).json["scores"] == [4.0]
 
 
+def test_behind_an_engine_that_is_away_the_server_is_not_ready_and_asks_until_it_is_back() -> None:
+    model = opened()
+    with serving(model) as client:
+        assert client.get("/ready").status == 200
+        model.away = True
+        assert client.post("/v1/rewards", rewards("first")).status == 502
+        ready = client.get("/ready")
+        assert (ready.status, ready.json["state"]) == (503, "away")
+        assert client.metric("rmeval_ready") == 0
+        assert client.get("/health").status == 200
+        assert client.post("/v1/rewards", rewards("another")).status == 502  # who asks, is served
+        model.away = False
+        client.until("/ready", 200)  # nobody else asks by now
+        assert client.post("/v1/rewards", rewards("first")).json["scores"] == [5.0]
+
+
 def wait_for(client: Client, holds: object) -> None:
     patience = time.monotonic() + 30
     while not holds():  # type: ignore[operator]
