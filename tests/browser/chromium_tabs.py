@@ -1,8 +1,12 @@
 """A browser's tab that remembers what the page in it did."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 # As root, without a screen; and it may not look for updates, or for anything else.
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--headless"]
@@ -13,6 +17,22 @@ def find_chromium() -> str | None:
     """Where Debian, or someone else, has put the browser."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return next((found for name in names if (found := shutil.which(name))), None)
+
+
+@contextmanager
+def launched() -> Iterator[Any]:
+    """A browser for one file of tests; without it, or without Playwright, they are skipped.
+
+    Not for the whole session: Playwright keeps an event loop running, and others need their own.
+    """
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install")
+    found = find_chromium()
+    if found is None:
+        pytest.skip("needs a browser: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=found, args=ARGUMENTS)
+        yield browser
+        browser.close()
 
 
 class Tab:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium_tabs import ARGUMENTS, Tab, find_chromium
+from chromium_tabs import Tab, launched
 from preferences_by_hand import question, result, scored
 from reports_by_hand import NASTY, hostile, questions, write_report
 
@@ -19,18 +19,8 @@ from rmeval.reports.pages import render_report
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """The browser; without it, or without Playwright, these tests are skipped.
-
-    Not for the whole session: Playwright keeps an event loop running, and others need their own.
-    """
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install")
-    found = find_chromium()
-    if found is None:
-        pytest.skip("needs a browser: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=found, args=ARGUMENTS)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

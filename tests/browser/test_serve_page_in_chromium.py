@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium_tabs import ARGUMENTS, find_chromium
+from chromium_tabs import launched
 
 import rmeval
 
@@ -21,14 +21,8 @@ HOSTILE = "<img src=x onerror=alert(1)></textarea><script>alert(2)</script>\u202
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install")
-    found = find_chromium()
-    if found is None:
-        pytest.skip("needs a browser: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=found, args=ARGUMENTS)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

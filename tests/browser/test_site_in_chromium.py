@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chromium_tabs import ARGUMENTS, find_chromium
+from chromium_tabs import launched
 from sites_by_hand import measured, write_hostile, write_large, write_small
 
 from rmeval.metrics.paired import FLIPS, flip_test
@@ -18,15 +18,8 @@ SCRIPT = Path(__file__).parents[2] / "rmeval" / "data" / "pages" / "paired.js"
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """The browser; without it, or without Playwright, these tests are skipped."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install")
-    found = find_chromium()
-    if found is None:
-        pytest.skip("needs a browser: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=found, args=ARGUMENTS)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
