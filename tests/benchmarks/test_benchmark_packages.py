@@ -81,7 +81,8 @@ def test_the_documents_benchmark_is_run_explained_compared_and_reported(puzzles,
         main(["report", str(folder), "--data", str(data), "--output", str(tmp_path / "r.html")])
         == 0
     )
-    assert "What is puzzle" not in (tmp_path / "r.html").read_text()  # packed, never markup
+    page = (tmp_path / "r.html").read_text()
+    assert page.count("What is puzzle") <= 4  # those that show what is wrong; the rest is packed
 
 
 def test_the_list_names_the_package(puzzles, capsys):
