@@ -7,13 +7,12 @@ from typing import Any
 
 from rmeval.errors import one_line
 from rmeval.reports.across import NOTHING, marked_rows
-from rmeval.reports.documents import render_fragment, render_page
 from rmeval.reports.latex import PLAIN, Layout
 from rmeval.reports.leaderboard import arranged, footnote_mark, legend_of
+from rmeval.reports.table_pages import tables_html, text_table
 from rmeval.results.standings import Row
 
 FACTS = ("rank", "group", "model", "type", "Score", "low", "high", "weighting", "origin", "notes")
-TEXTS = ("model", "type", "weighting", "origin")  # columns that are no numbers
 WIDTH = 200  # of an axis, in pixels
 READING = (
     "a line on a bar: Score and 95 % interval, measured here; on a hollow bar: published by "
@@ -67,11 +66,11 @@ def rankings_html(
         parts = [_ranking(rows, titles[name]) for name, rows in tables.items()]
     else:
         parts = [
-            _text_table(titles[name], f"Ranking on {one_line(name)}", *arranged(rows, layout))
+            text_table(titles[name], f"Ranking on {one_line(name)}", *arranged(rows, layout))
             for name, rows in tables.items()
         ]
     title = one_line(next(iter(tables))) if len(tables) == 1 else "Leaderboard"
-    return _html(title, parts, fragment)
+    return tables_html(title, parts, fragment=fragment)
 
 
 def across_html(rows: Sequence[Row], *, layout: Layout = PLAIN, fragment: bool = False) -> str:
@@ -80,37 +79,9 @@ def across_html(rows: Sequence[Row], *, layout: Layout = PLAIN, fragment: bool =
     Raises UnknownName for a column of the layout that is not there.
     """
     marked, below = marked_rows(layout.arrange(rows, ["notes", "sources"]))
-    caption = "Models by benchmarks, Scores in percent"
-    return _html(
-        "Models by benchmarks", [_text_table("", caption, marked, [*below, NOTHING])], fragment
-    )
-
-
-def _text_table(
-    title: str, caption: str, rows: Sequence[Row], below: Sequence[str]
-) -> dict[str, Any]:
-    heads = list(dict.fromkeys(head for row in rows for head in row))
-    table = {
-        "caption": caption,
-        "heads": heads,
-        "numbers": [head for head in heads if head not in TEXTS],
-        "rows": [{head: _cell(row.get(head)) for head in heads} for row in rows],
-        "long": False,
-        "sorts": True,
-    }
-    return {"title": one_line(title), "table": table, "marks": {}, "legend": below}
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, float):
-        return f"{value:.1f}"
-    return "" if value is None else value
-
-
-def _html(title: str, parts: Sequence[Mapping[str, Any]], fragment: bool) -> str:
-    if fragment:
-        return render_fragment("leaderboard_tables.html.j2", parts=parts, title=title)
-    return render_page("leaderboard.html.j2", ["tables.js"], parts=parts, title=title)
+    title = "Models by benchmarks"
+    part = text_table("", f"{title}, Scores in percent", marked, [*below, NOTHING])
+    return tables_html(title, [part], fragment=fragment)
 
 
 def _ranking(rows: Sequence[Row], title: str) -> dict[str, Any]:

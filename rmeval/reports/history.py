@@ -7,6 +7,7 @@ from rmeval.errors import BadOption
 from rmeval.metrics.names import OVERALL, Metric
 from rmeval.reports.gate import WORDS
 from rmeval.reports.labels import metric_label
+from rmeval.reports.table_pages import tables_html, text_table
 from rmeval.reports.tables import format_rows, format_with_notes
 from rmeval.results.history import Checkpoint, History, label_of
 from rmeval.results.regression import Gate
@@ -58,17 +59,22 @@ def format_histories(histories: Sequence[History], form: str) -> str:
         if len({tuple(row) for row in named}) > 1:
             raise BadOption("one table per csv file: pass the folders of one benchmark's results")
         return format_rows([{**row, "notes": "; ".join(row["notes"])} for row in named], form)
-    return "\n\n".join(_table(history, form) for history in histories)
+    tables = [_table(history) for history in histories]
+    if form == "html":
+        parts = [text_table(name, f"Checkpoints of {name}", *table) for name, table in tables]
+        return tables_html("History", parts)
+    return "\n\n".join(format_with_notes(*table, form, name) for name, table in tables)
 
 
-def _table(history: History, form: str) -> str:
+def _table(history: History) -> tuple[str, tuple[list[Row], list[str]]]:
+    """Returns its title, and its rows as they are shown with the lines below them."""
     rows = history_rows(history)
     notes = [f"{row[history.order]}: {note}" for row in rows for note in row["notes"]]
     shown = [{key: value for key, value in row.items() if key != "notes"} for row in rows]
     title = f"{history.run} on {history.benchmark}, {history.weighting}"
     held = {"previous": "the one before it", "first": "the first one"}
     legend = VERDICT.format(held.get(history.baseline, history.baseline))
-    return format_with_notes(shown, [*notes, legend], form, title)
+    return title, (shown, [*notes, legend])
 
 
 def sections_of(history: History) -> list[Metric]:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from rmeval.errors import one_line
 from rmeval.reports.labels import shown_metric
+from rmeval.reports.table_pages import tables_html, text_table
 from rmeval.reports.tables import format_rows, format_with_notes
 
 if TYPE_CHECKING:
@@ -47,10 +48,12 @@ def format_overlap(found: "Overlap", form: str) -> str:
         WORD,
         *tokens,
     ]
-    blocks = [format_with_notes(overlap_rows(found), notes, form, title)]
+    blocks: list[tuple[str, tuple[Rows, list[str]]]] = [(title, (overlap_rows(found), notes))]
     if found.without:
-        blocks.append(format_with_notes(_scores(found), [], form, "without the touched rows"))
-    return "\n\n".join(blocks)
+        blocks.append(("without the touched rows", (_scores(found), [])))
+    if form == "html":
+        return tables_html("Overlap", [text_table(name, name, *block) for name, block in blocks])
+    return "\n\n".join(format_with_notes(*block, form, name) for name, block in blocks)
 
 
 def overlap_document(found: "Overlap") -> dict[str, Any]:

@@ -5,7 +5,6 @@ import io
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from typing import Any
 
 from tabulate import tabulate
@@ -29,7 +28,10 @@ def format_rows(rows: Rows, form: str, layout: Layout = PLAIN) -> str:
 def format_with_notes(
     rows: Rows, notes: Sequence[str], form: str, title: str = "", layout: Layout = PLAIN
 ) -> str:
-    """Returns a table between its title and its notes, in a format that people read."""
+    """Returns a table between its title and its notes: "table", "markdown" or "latex".
+
+    HTML of several tables is a page: see `table_pages`.
+    """
     escaped, template = LINES.get(form, (str, "{}"))
     above, below = (
         [template.format(escaped(one_line(line))) for line in lines]
@@ -95,7 +97,6 @@ def _markdown_text(text: str) -> str:
 LINES: dict[str, tuple[Callable[[str], str], str]] = {
     "markdown": (_markdown_text, "{}\n"),
     "latex": (latex_text, "\\par {}"),
-    "html": (escape, "<p>{}</p>"),
 }
 
 FORMATS: dict[str, Callable[[Rows], str]] = {

@@ -191,6 +191,9 @@ def test_hostile_names_are_shown_on_one_line(tmp_path: Path, capsys: Capture) ->
     for form in ("table", "markdown", "latex", "html"):
         out, _ = done(capsys, "history", tmp_path, "--format", form)
         assert "\x1b" not in out
+    assert out.startswith("<!doctype html>")
+    assert "<h2" in out
+    assert "<td>passed</td>" in out
     done(capsys, "history", tmp_path, "--figure", tmp_path / "h.pdf")
 
 

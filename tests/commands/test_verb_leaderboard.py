@@ -179,6 +179,15 @@ def test_the_table_can_go_to_a_file(found: Path, capsys: Capture, tmp_path: Path
     assert page.startswith("<!doctype html>")
     heads = re.findall(r'<th scope="col"[^>]*>([^<]*)', page)
     assert heads == ["model", "Score", "Chat", "type"]
+    part, _ = done(capsys, "leaderboard", found, *chosen, "--fragment")
+    assert part.startswith("<section")
+    assert re.search(r"<table.*</table>", part, re.S).group() in page
+    across = ["--across", "--columns", "model,rewardbench", "--format", "html"]
+    page, _ = done(capsys, "leaderboard", found, *across)
+    assert page.startswith("<!doctype html>")
+    part, _ = done(capsys, "leaderboard", found, *across, "--fragment")
+    assert part.startswith("<section")
+    assert re.findall(r'<th scope="col"[^>]*>([^<]*)', part) == ["model", "rewardbench"]
     line = refusal(capsys, "leaderboard", found, "--fragment")
     assert line == "--fragment is of --format html, not table; leave it out"
 

@@ -90,6 +90,7 @@ def test_hostile_names_are_escaped_in_every_format(
     done(capsys, *ask)
     text = output.read_text(encoding="utf-8")
     assert shown in text
+    assert text.startswith("<!doctype html>") == (form == "html")
     if form == "csv":
         found = list(csv.DictReader(io.StringIO(text)))
         assert [row["touched exact"] for row in found] == ["1", "1"]
